@@ -1,0 +1,38 @@
+//! Evaluation: whether a candidate rule really matches.
+//!
+//! The caller has already checked the rule's header (protocol, addresses, ports) and its `flow:` test; an evaluator
+//! decides the rest: packet tests and buffers.
+
+use crate::packet::Packet;
+use crate::plan::RuleId;
+
+/// What rules are evaluated against.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The packet.
+    pub packet: &'a Packet<'a>,
+    /// What the buffer [`crate::plan::Buffer::Payload`] stands for: the packet's payload, or stream data.
+    pub payload: &'a [u8],
+}
+
+/// Decides candidates.
+pub trait Evaluator: Send {
+    /// Appends to `matches` those of `candidates` that match, in the order of `candidates`.
+    fn evaluate(&mut self, subject: &Subject<'_>, candidates: &[RuleId], matches: &mut Vec<RuleId>);
+
+    /// What has been counted so far.
+    fn counters(&self) -> EvalCounters;
+}
+
+/// Counters of an evaluator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EvalCounters {
+    /// Rules evaluated.
+    pub checks: u64,
+    /// Rules that matched.
+    pub matches: u64,
+    /// Regular expressions given up at their match limit.
+    pub pcre_limits: u64,
+    /// Evaluations given up at the backtracking limit.
+    pub recursion_limits: u64,
+}

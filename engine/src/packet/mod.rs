@@ -1,0 +1,194 @@
+//! Packets: what decoding makes of a frame, and the decoder that makes it.
+
+mod event;
+
+pub use event::{DecoderEvent, EventSet};
+
+use std::net::IpAddr;
+
+/// Link-layer type of a capture or interface (values of <https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: 4-byte address family in the byte order of the capturing host.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP, in HDLC-like framing or bare.
+    pub const PPP: Self = Self(9);
+    /// Raw IP (the value some systems write for DLT_RAW).
+    pub const RAW_12: Self = Self(12);
+    /// Raw IP (BSD value).
+    pub const RAW_14: Self = Self(14);
+    /// Raw IP, version in the first nibble.
+    pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const CHDLC: Self = Self(104);
+    /// OpenBSD loopback: 4-byte address family, big endian.
+    pub const LOOP: Self = Self(108);
+    /// Linux cooked v1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked v2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// A frame as it came from a capture or a ring, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// When it was captured, in nanoseconds since the Unix epoch.
+    pub ts_ns: u64,
+    /// 1-based number in the capture (`pcap_cnt`); 0 where frames are not numbered.
+    pub number: u64,
+    /// What the first byte belongs to.
+    pub link: LinkType,
+    /// The captured bytes (may be fewer than were on the wire).
+    pub data: &'a [u8],
+    /// Bytes on the wire.
+    pub wire_len: u32,
+}
+
+/// The network layer of a packet.
+#[derive(Clone, Copy, Debug)]
+pub enum Net<'a> {
+    /// No network layer that Weir decodes, or too broken to use.
+    None,
+    /// IPv4. `header` includes options.
+    V4 {
+        /// The header with its options, 20 to 60 bytes.
+        header: &'a [u8],
+    },
+    /// IPv6. `header` is the fixed part.
+    V6 {
+        /// The fixed header, 40 bytes.
+        header: &'a [u8],
+        /// The extension headers that were walked, in order, as they stood in the packet (may be empty).
+        extensions: &'a [u8],
+    },
+    /// ARP; the slice is the ARP packet.
+    Arp(&'a [u8]),
+}
+
+/// The transport layer of a packet. Every `header` starts at the first byte of that header.
+#[derive(Clone, Copy, Debug)]
+pub enum Transport<'a> {
+    /// Nothing decoded: a fragment, an unknown protocol or a broken header.
+    None,
+    /// TCP with its options.
+    Tcp {
+        /// Header and options, 20 to 60 bytes.
+        header: &'a [u8],
+    },
+    /// UDP.
+    Udp {
+        /// Header, 8 bytes.
+        header: &'a [u8],
+    },
+    /// ICMPv4.
+    Icmp4 {
+        /// Header, 8 bytes or as many as there are, and what depends on the type. Suricata's `icmpv4.hdr`.
+        header: &'a [u8],
+    },
+    /// ICMPv6.
+    Icmp6 {
+        /// Header, 8 bytes. Suricata's `icmpv6.hdr`.
+        header: &'a [u8],
+    },
+    /// SCTP common header, 12 bytes.
+    Sctp {
+        /// Common header, 12 bytes.
+        header: &'a [u8],
+    },
+    /// IGMP.
+    Igmp {
+        /// The whole IGMP message.
+        header: &'a [u8],
+    },
+    /// GRE (the packet that carries a tunnel).
+    Gre {
+        /// The fixed part, 4 bytes.
+        header: &'a [u8],
+    },
+    /// ESP.
+    Esp {
+        /// SPI and sequence, 8 bytes.
+        header: &'a [u8],
+    },
+}
+
+/// How a packet came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Straight from the wire.
+    Wire,
+    /// From inside another packet (GRE, VXLAN, IP-in-IP, …).
+    Tunnel,
+    /// Put together from fragments.
+    Reassembled,
+}
+
+/// One packet: facts by value, bytes by reference.
+///
+/// One frame can give several: the outer packet of a tunnel, the inner one, a reassembled one.
+#[derive(Clone, Debug)]
+pub struct Packet<'a> {
+    /// Capture time, nanoseconds since the Unix epoch.
+    pub ts_ns: u64,
+    /// 1-based number of the frame in the capture; 0 where there is none.
+    pub number: u64,
+    /// Bytes of the frame on the wire (the same for all packets of one frame).
+    pub wire_len: u32,
+    /// How the packet came to be.
+    pub origin: Origin,
+    /// Levels of encapsulation above this packet: 0 on the wire.
+    pub depth: u8,
+    /// The Ethernet header (14 bytes), where there is one.
+    pub ether: Option<&'a [u8]>,
+    /// VLAN identifiers, outermost first.
+    pub vlan: [u16; 3],
+    /// How many of `vlan` are set.
+    pub vlan_layers: u8,
+    /// Network layer.
+    pub net: Net<'a>,
+    /// Source address; unspecified IPv4 when there is no network layer.
+    pub src: IpAddr,
+    /// Destination address; unspecified IPv4 when there is no network layer.
+    pub dst: IpAddr,
+    /// IP protocol number of the payload (after IPv6 extension headers); 0 without a network layer.
+    pub proto: u8,
+    /// True for a fragment that was not (or not yet) put together: it has no transport layer.
+    pub fragment: bool,
+    /// Transport layer.
+    pub transport: Transport<'a>,
+    /// Source port; 0 where the transport has none.
+    pub sport: u16,
+    /// Destination port; 0 where the transport has none.
+    pub dport: u16,
+    /// What follows the last decoded header.
+    pub payload: &'a [u8],
+    /// What the decoder found wrong.
+    pub events: EventSet,
+    /// True when the packet is too broken to be matched against anything but decoder events.
+    pub invalid: bool,
+    /// True when checksums are verified and one of the packet's is wrong.
+    pub bad_checksum: bool,
+}
+
+impl<'a> Packet<'a> {
+    /// True where the packet has an IPv4 or IPv6 header.
+    pub fn is_ip(&self) -> bool {
+        matches!(self.net, Net::V4 { .. } | Net::V6 { .. })
+    }
+
+    /// The TCP header, if this is a whole TCP packet.
+    pub fn tcp(&self) -> Option<&'a [u8]> {
+        match self.transport {
+            Transport::Tcp { header } => Some(header),
+            _ => None,
+        }
+    }
+}

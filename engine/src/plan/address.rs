@@ -1,0 +1,220 @@
+//! Sets of addresses and ports: sorted, disjoint ranges.
+
+use std::net::IpAddr;
+
+/// A set of IPv4 and IPv6 addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddrSet {
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl AddrSet {
+    /// Every address (`any`).
+    pub fn any() -> Self {
+        Self { v4: vec![(0, u32::MAX)], v6: vec![(0, u128::MAX)] }
+    }
+
+    /// No address.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The addresses from `first` to `last`, both included; `None` when they are of different families or in the
+    /// wrong order.
+    pub fn range(first: IpAddr, last: IpAddr) -> Option<Self> {
+        match (first, last) {
+            (IpAddr::V4(a), IpAddr::V4(b)) if a <= b => Some(Self { v4: vec![(a.into(), b.into())], v6: vec![] }),
+            (IpAddr::V6(a), IpAddr::V6(b)) if a <= b => Some(Self { v4: vec![], v6: vec![(a.into(), b.into())] }),
+            _ => None,
+        }
+    }
+
+    /// The addresses of a prefix; `None` when it is longer than the address.
+    pub fn prefix(address: IpAddr, length: u8) -> Option<Self> {
+        match address {
+            IpAddr::V4(a) if length <= 32 => {
+                let mask = u32::MAX.checked_shr(length.into()).unwrap_or(0);
+                let low = u32::from(a) & !mask;
+                Some(Self { v4: vec![(low, low | mask)], v6: vec![] })
+            }
+            IpAddr::V6(a) if length <= 128 => {
+                let mask = u128::MAX.checked_shr(length.into()).unwrap_or(0);
+                let low = u128::from(a) & !mask;
+                Some(Self { v4: vec![], v6: vec![(low, low | mask)] })
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds all addresses of `other`.
+    pub fn union(&mut self, other: &Self) {
+        self.v4.extend_from_slice(&other.v4);
+        merge(&mut self.v4, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+        self.v6.extend_from_slice(&other.v6);
+        merge(&mut self.v6, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+    }
+
+    /// Takes all addresses of `other` away.
+    pub fn subtract(&mut self, other: &Self) {
+        self.v4 = subtract(&self.v4, &other.v4, |x| x - 1, |x| x + 1);
+        self.v6 = subtract(&self.v6, &other.v6, |x| x - 1, |x| x + 1);
+    }
+
+    /// True when the address is in the set.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => within(&self.v4, a.into()),
+            IpAddr::V6(a) => within(&self.v6, a.into()),
+        }
+    }
+
+    /// True when nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// True when everything is in the set.
+    pub fn is_any(&self) -> bool {
+        self.v4 == [(0, u32::MAX)] && self.v6 == [(0, u128::MAX)]
+    }
+}
+
+/// A set of ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortSet(Vec<(u16, u16)>);
+
+impl PortSet {
+    /// Every port (`any`).
+    pub fn any() -> Self {
+        Self(vec![(0, u16::MAX)])
+    }
+
+    /// No port.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The ports from `first` to `last`, both included; `None` in the wrong order.
+    pub fn range(first: u16, last: u16) -> Option<Self> {
+        (first <= last).then(|| Self(vec![(first, last)]))
+    }
+
+    /// Adds all ports of `other`.
+    pub fn union(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+        merge(&mut self.0, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+    }
+
+    /// Takes all ports of `other` away.
+    pub fn subtract(&mut self, other: &Self) {
+        self.0 = subtract(&self.0, &other.0, |x| x - 1, |x| x + 1);
+    }
+
+    /// True when the port is in the set.
+    pub fn contains(&self, port: u16) -> bool {
+        within(&self.0, port)
+    }
+
+    /// True when nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True when everything is in the set.
+    pub fn is_any(&self) -> bool {
+        self.0 == [(0, u16::MAX)]
+    }
+
+    /// The ranges, sorted and disjoint, ends included.
+    pub fn ranges(&self) -> &[(u16, u16)] {
+        &self.0
+    }
+}
+
+fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
+    // Most sets are one or a few ranges; a linear look beats a binary search there.
+    if ranges.len() <= 4 {
+        return ranges.iter().any(|&(low, high)| low <= value && value <= high);
+    }
+    let after = ranges.partition_point(|&(low, _)| low <= value);
+    after.checked_sub(1).is_some_and(|at| value <= ranges[at].1)
+}
+
+/// Sorts ranges and joins those for which `touches(end of one, start of the next)`.
+fn merge<T: Ord + Copy>(ranges: &mut Vec<(T, T)>, touches: impl Fn(T, T) -> bool) {
+    ranges.sort_unstable();
+    let mut kept: Vec<(T, T)> = Vec::with_capacity(ranges.len());
+    for &(low, high) in ranges.iter() {
+        match kept.last_mut() {
+            Some(last) if touches(last.1, low) => last.1 = last.1.max(high),
+            _ => kept.push((low, high)),
+        }
+    }
+    *ranges = kept;
+}
+
+/// `from` minus `take`, both sorted and disjoint. `before` and `after` are only called where a neighbour exists.
+fn subtract<T: Ord + Copy>(from: &[(T, T)], take: &[(T, T)], before: impl Fn(T) -> T, after: impl Fn(T) -> T) -> Vec<(T, T)> {
+    let mut out = Vec::with_capacity(from.len());
+    for &(low, high) in from {
+        let mut start = Some(low);
+        for &(a, b) in take.iter().filter(|&&(a, b)| a <= high && b >= low) {
+            let Some(at) = start else { break };
+            if a > at {
+                out.push((at, before(a)));
+            }
+            start = (b < high).then(|| after(b));
+        }
+        if let Some(at) = start {
+            out.push((at, high));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ports(ranges: &[(u16, u16)]) -> PortSet {
+        let mut set = PortSet::none();
+        for &(a, b) in ranges {
+            set.union(&PortSet::range(a.min(b), a.max(b)).expect("ordered"));
+        }
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn union_and_subtract_agree_with_membership(
+            left in prop::collection::vec((0u16..300, 0u16..300), 0..8),
+            right in prop::collection::vec((0u16..300, 0u16..300), 0..8),
+        ) {
+            let (a, b) = (ports(&left), ports(&right));
+            let (mut union, mut difference) = (a.clone(), a.clone());
+            union.union(&b);
+            difference.subtract(&b);
+            for port in 0..=301 {
+                prop_assert_eq!(union.contains(port), a.contains(port) || b.contains(port));
+                prop_assert_eq!(difference.contains(port), a.contains(port) && !b.contains(port));
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_hold() {
+        let mut set = PortSet::any();
+        set.subtract(&PortSet::range(0, 0).expect("ordered"));
+        set.subtract(&PortSet::range(u16::MAX, u16::MAX).expect("ordered"));
+        assert!(!set.contains(0) && set.contains(1) && set.contains(65534) && !set.contains(65535));
+        let mut all = AddrSet::any();
+        all.subtract(&AddrSet::any());
+        assert!(all.is_empty());
+        let net = AddrSet::prefix("10.1.2.3".parse().expect("address"), 8).expect("prefix");
+        assert!(net.contains("10.255.255.255".parse().expect("address")));
+        assert!(!net.contains("11.0.0.0".parse().expect("address")));
+        assert_eq!(AddrSet::prefix("::".parse().expect("address"), 0).map(|s| s.v6), Some(vec![(0, u128::MAX)]));
+    }
+}

@@ -1,0 +1,112 @@
+//! The syntax tree of a rule: what was written, and where.
+
+/// A place in a file: byte offsets in the logical rule text are kept as line and column of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column, in bytes.
+    pub column: u32,
+}
+
+/// Something and the place of its first byte.
+#[derive(Clone, Debug, PartialEq)]
+pub struct At<T> {
+    /// The thing.
+    pub value: T,
+    /// Where it starts.
+    pub place: Place,
+}
+
+/// Direction operator of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// `->`
+    ToRight,
+    /// `<>`
+    Both,
+    /// `=>` (transactional)
+    Transaction,
+}
+
+/// An address or port expression of a header or of a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr<T> {
+    /// `any`
+    Any,
+    /// `$NAME`, without the dollar sign.
+    Variable(String),
+    /// One address, prefix, port or range.
+    Item(T),
+    /// `[a, b, …]`
+    List(Vec<At<Expr<T>>>),
+    /// `!x`
+    Not(Box<At<Expr<T>>>),
+}
+
+/// One address item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressItem {
+    /// Address and prefix length (32 or 128 for a single one).
+    Prefix(std::net::IpAddr, u8),
+    /// First and last.
+    Range(std::net::IpAddr, std::net::IpAddr),
+}
+
+/// One port item: first and last (`1024:` ends at 65535, `:1024` starts at 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortItem(pub u16, pub u16);
+
+/// One `name;` or `name:value;`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleOption {
+    /// Keyword as written (lower-cased where Suricata does).
+    pub name: At<String>,
+    /// Everything between the colon and the semicolon, white space around it removed, escapes (`\;`) kept as written.
+    pub value: Option<At<Vec<u8>>>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleText {
+    /// Where it starts.
+    pub place: Place,
+    /// `alert`, `drop`, …
+    pub action: At<String>,
+    /// `tcp`, `http`, …
+    pub proto: At<String>,
+    /// Source addresses.
+    pub src: At<Expr<AddressItem>>,
+    /// Source ports.
+    pub sport: At<Expr<PortItem>>,
+    /// Arrow.
+    pub direction: At<Direction>,
+    /// Destination addresses.
+    pub dst: At<Expr<AddressItem>>,
+    /// Destination ports.
+    pub dport: At<Expr<PortItem>>,
+    /// Options, in order.
+    pub options: Vec<RuleOption>,
+}
+
+/// What is wrong with a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The text is not a rule, or an option's value is not what the keyword takes.
+    Syntax,
+    /// The text is right, but Weir does not evaluate it (yet).
+    Unsupported,
+}
+
+/// A problem with one rule, and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Which kind.
+    pub kind: ProblemKind,
+    /// Where.
+    pub place: Place,
+    /// The keyword, protocol or action that it is about, for the summary (`http.uri`, `protocol dns`, `action config`).
+    pub subject: String,
+    /// What is wrong and what was expected, in one line.
+    pub message: String,
+}

@@ -1,7 +1,11 @@
 //! Packets: what decoding makes of a frame, and the decoder that makes it.
 
+mod access;
 mod event;
+mod ipv6;
+mod proto;
 
+pub use access::Options;
 pub use event::{DecoderEvent, EventSet};
 
 use std::net::IpAddr;
@@ -176,19 +180,4 @@ pub struct Packet<'a> {
     pub invalid: bool,
     /// True when checksums are verified and one of the packet's is wrong.
     pub bad_checksum: bool,
-}
-
-impl<'a> Packet<'a> {
-    /// True where the packet has an IPv4 or IPv6 header.
-    pub fn is_ip(&self) -> bool {
-        matches!(self.net, Net::V4 { .. } | Net::V6 { .. })
-    }
-
-    /// The TCP header, if this is a whole TCP packet.
-    pub fn tcp(&self) -> Option<&'a [u8]> {
-        match self.transport {
-            Transport::Tcp { header } => Some(header),
-            _ => None,
-        }
-    }
 }

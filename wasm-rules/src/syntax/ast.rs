@@ -87,6 +87,59 @@ pub struct RuleText {
     pub dport: At<Expr<PortItem>>,
     /// Options, in order.
     pub options: Vec<RuleOption>,
+    /// Where the physical lines of a rule that is continued with backslashes begin; empty for a rule on one line.
+    pub wraps: Vec<Wrap>,
+}
+
+/// Where a physical line begins in the text of a rule that is continued over several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wrap {
+    /// Offset in the joined text.
+    pub offset: usize,
+    /// Place in the file.
+    pub place: Place,
+}
+
+impl Place {
+    /// The place `offset` bytes further on the same line.
+    pub fn plus(self, offset: usize) -> Self {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        Self {
+            line: self.line,
+            column: self.column.saturating_add(offset),
+        }
+    }
+}
+
+impl RuleText {
+    /// The place in the file of a place that was found by counting bytes in an option's value.
+    ///
+    /// Value parsers know where a value starts but not where its line was continued, so that they can name a column
+    /// past the end of a line; this moves such a place to the line that it is really on.
+    pub fn physical(&self, place: Place) -> Place {
+        physical(&self.wraps, place)
+    }
+}
+
+/// See [`RuleText::physical`].
+pub(super) fn physical(wraps: &[Wrap], place: Place) -> Place {
+    let line = wraps
+        .partition_point(|wrap| wrap.place.line <= place.line)
+        .checked_sub(1);
+    let Some(wrap) = line.and_then(|line| wraps.get(line)) else {
+        return place;
+    };
+    let ahead = place.column.saturating_sub(wrap.place.column) as usize;
+    at_offset(wraps, wrap.offset.saturating_add(ahead)).unwrap_or(place)
+}
+
+/// The place of an offset in joined text; `None` when there are no wraps.
+pub(super) fn at_offset(wraps: &[Wrap], offset: usize) -> Option<Place> {
+    let line = wraps
+        .partition_point(|wrap| wrap.offset <= offset)
+        .checked_sub(1)?;
+    let wrap = wraps.get(line)?;
+    Some(wrap.place.plus(offset - wrap.offset))
 }
 
 /// What is wrong with a rule.
@@ -109,4 +162,38 @@ pub struct Problem {
     pub subject: String,
     /// What is wrong and what was expected, in one line.
     pub message: String,
+}
+
+impl Problem {
+    /// A [`ProblemKind::Syntax`] problem whose subject is not known yet (see [`Problem::about`]).
+    pub fn syntax(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            kind: ProblemKind::Syntax,
+            place,
+            subject: String::new(),
+            message: message.into(),
+        }
+    }
+
+    /// A [`ProblemKind::Unsupported`] problem.
+    pub fn unsupported(
+        place: Place,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: ProblemKind::Unsupported,
+            place,
+            subject: subject.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Names the subject, unless it has been named already.
+    pub fn about(mut self, subject: &str) -> Self {
+        if self.subject.is_empty() {
+            self.subject = subject.to_owned();
+        }
+        self
+    }
 }

@@ -67,3 +67,25 @@ pub struct FlowFacts {
     /// Server (address, port).
     pub server: (IpAddr, u16),
 }
+
+#[cfg(test)]
+impl PacketFacts {
+    /// A UDP packet of no particular kind.
+    pub(crate) fn example() -> Self {
+        Self {
+            ts_ns: 0,
+            number: 1,
+            is_ip: true,
+            is_arp: false,
+            src: IpAddr::from([192, 0, 2, 1]),
+            dst: IpAddr::from([198, 51, 100, 1]),
+            proto: 17,
+            ports: Some((1000, 2000)),
+            icmp: None,
+            vlan: ([0; 3], 0),
+            macs: None,
+            origin: Origin::Wire,
+            flow: None,
+        }
+    }
+}

@@ -1,1 +1,141 @@
-//! The flow table.
+//! The flow table: who talks to whom, which way, how far the handshake is, and what earlier verdicts decided.
+//!
+//! A flow is found by addresses, ports, protocol, VLANs and depth of encapsulation, in either direction. The first
+//! packet's sender is the client. The table holds a fixed number of flows; when it is full the one that was idle the
+//! longest makes room, and that is counted.
+
+mod table;
+mod tcp;
+
+pub use table::{FlowConfig, FlowCounters, FlowTable};
+pub use tcp::TcpState;
+
+use std::net::IpAddr;
+
+use crate::packet::{Packet, Transport};
+
+/// What an earlier rule decided for the rest of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlowAction {
+    /// Nothing.
+    #[default]
+    None,
+    /// Let everything through, inspect nothing.
+    Pass,
+    /// Drop everything, inspect nothing.
+    Drop,
+}
+
+/// One end of a flow.
+pub type Endpoint = (IpAddr, u16);
+
+/// One flow.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Stable number (`flow_id`): made of the key and the first packet's time, so that a run repeats it.
+    pub id: u64,
+    /// Sender of the first packet.
+    pub client: Endpoint,
+    /// Receiver of the first packet.
+    pub server: Endpoint,
+    /// First packet, nanoseconds since the Unix epoch.
+    pub start_ns: u64,
+    /// Latest packet, nanoseconds since the Unix epoch.
+    pub last_ns: u64,
+    /// Packets to server and to client.
+    pub packets: [u64; 2],
+    /// Wire bytes to server and to client.
+    pub bytes: [u64; 2],
+    /// Handshake state; [`TcpState::None`] for other protocols and for TCP that was picked up in the middle.
+    pub tcp: TcpState,
+    /// For other protocols: packets were seen both ways.
+    pub both_ways: bool,
+    /// What a rule decided.
+    pub action: FlowAction,
+    /// Packets were seen to server, to client.
+    seen: [bool; 2],
+}
+
+/// What the flow table says about one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowView {
+    /// Slot of the flow in the table; valid until the next packet.
+    pub slot: u32,
+    /// The packet goes to the server.
+    pub to_server: bool,
+    /// The flow was established before this packet (Suricata's FLOW_PKT_ESTABLISHED).
+    pub established: bool,
+    /// First packet of its direction.
+    pub first: bool,
+}
+
+/// What identifies a flow, the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FlowKey {
+    low: Endpoint,
+    high: Endpoint,
+    proto: u8,
+    depth: u8,
+    vlan: [u16; 3],
+}
+
+/// ICMP types that come in pairs: a request and its answer belong to one flow.
+fn icmp_counterpart(kind: u8, v6: bool) -> Option<u8> {
+    Some(match (v6, kind) {
+        (false, 0) => 8,
+        (false, 8) => 0,
+        (false, 9) => 10,
+        (false, 10) => 9,
+        (false, 13) => 14,
+        (false, 14) => 13,
+        (false, 15) => 16,
+        (false, 16) => 15,
+        (false, 17) => 18,
+        (false, 18) => 17,
+        (true, 128) => 129,
+        (true, 129) => 128,
+        (true, 133) => 134,
+        (true, 134) => 133,
+        (true, 135) => 136,
+        (true, 136) => 135,
+        (true, 144) => 145,
+        (true, 145) => 144,
+        _ => return None,
+    })
+}
+
+/// ICMP messages about another packet: they belong to no flow of their own.
+fn icmp_is_error(kind: u8, v6: bool) -> bool {
+    if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
+}
+
+/// Sender and receiver as the flow table sees them; `None` for packets that have no flow.
+fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
+    if packet.fragment || packet.invalid || !packet.is_ip() {
+        return None;
+    }
+    let (sport, dport) = match packet.transport {
+        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => (packet.sport, packet.dport),
+        Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => {
+            let v6 = matches!(packet.transport, Transport::Icmp6 { .. });
+            let kind = packet.icmp_type()?;
+            if icmp_is_error(kind, v6) {
+                return None;
+            }
+            let answer = icmp_counterpart(kind, v6);
+            (kind.into(), answer.unwrap_or(kind).into())
+        }
+        Transport::Esp { .. } => (0, 0),
+        _ => return None,
+    };
+    Some(((packet.src, sport), (packet.dst, dport)))
+}
+
+impl FlowKey {
+    /// The key and whether the packet's sender is its lower end.
+    fn new(packet: &Packet<'_>) -> Option<(Self, Endpoint, Endpoint)> {
+        let (from, to) = endpoints(packet)?;
+        let (low, high) = if from <= to { (from, to) } else { (to, from) };
+        Some((Self { low, high, proto: packet.proto, depth: packet.depth, vlan: packet.vlan }, from, to))
+    }
+}

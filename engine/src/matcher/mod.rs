@@ -10,6 +10,10 @@
 
 
 
+mod plain;
+
+pub use plain::Plain;
+
 /// Longest probe in bytes.
 pub const MAX_PROBE: usize = 8;
 /// Most groups of a table.

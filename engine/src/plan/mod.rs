@@ -5,9 +5,11 @@
 //! buffers).
 
 mod address;
+mod kind;
 mod number;
 mod ops;
 
+pub use kind::RuleKind;
 pub use address::{AddrSet, PortSet};
 pub use number::{Num, NumOp};
 pub use ops::{
@@ -96,6 +98,8 @@ pub struct Header {
     pub dport: PortSet,
     /// `<>`: also with source and destination exchanged.
     pub bidirectional: bool,
+    /// An address of the header was written with `!`: such a rule is not an IP-only rule (see [`RuleKind`]).
+    pub negated_addresses: bool,
 }
 
 /// What `flow:` asks for.

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What Weir tells the outside: alerts as EVE JSON, and the figures of a run.
+//!
+//! * [`record`] turns an [`weir_engine::detect::Alert`] into one line of EVE JSON, laid out as Suricata 8 does.
+//! * [`sink`] takes such records to a file or to standard output, and never leaves half a record behind.
+//! * [`stats`] is the JSON object that `weir run --stats` writes.
+//! * [`usage`] measures CPU time and memory of this process.
+#![warn(missing_docs)]
+
+pub mod protocol;
+pub mod record;
+pub mod sink;
+pub mod stats;
+pub mod usage;
+
+pub use record::write_alert;
+pub use sink::{EveSink, FileSink, SinkError};
+pub use stats::Stats;

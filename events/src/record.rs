@@ -1,0 +1,311 @@
+//! EVE records: one JSON object a line, fields and order as Suricata 8 writes them.
+//!
+//! The layout follows Suricata's `etc/schema.json` and the user guide's chapter "Eve JSON Format".
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
+use weir_engine::packet::Origin;
+use weir_engine::plan::Rule;
+
+use crate::protocol::Protocol;
+
+/// Appends the alert's EVE record and a newline to `out`.
+///
+/// Nothing is allocated but what `out` needs to grow.
+pub fn write_alert(out: &mut Vec<u8>, alert: &Alert<'_>) {
+    // Neither a `Vec` nor the types below can fail to serialise; were that to change, a record must not be left half
+    // written.
+    let start = out.len();
+    match serde_json::to_writer(&mut *out, &Record::new(alert)) {
+        Ok(()) => out.push(b'\n'),
+        Err(_) => out.truncate(start),
+    }
+}
+
+/// A record of type `alert`.
+#[derive(Serialize)]
+struct Record<'a> {
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pcap_cnt: Option<u64>,
+    event_type: &'static str,
+    #[serde(skip_serializing_if = "<[u16]>::is_empty")]
+    vlan: &'a [u16],
+    #[serde(flatten)]
+    network: Option<Network>,
+    pkt_src: &'static str,
+    alert: AlertPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<FlowPart>,
+}
+
+/// What a packet with an IP header has.
+#[derive(Serialize)]
+struct Network {
+    src_ip: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
+    dest_ip: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    proto: Protocol,
+    ip_v: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_type: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_code: Option<u8>,
+}
+
+/// The `alert` object.
+#[derive(Serialize)]
+struct AlertPart<'a> {
+    action: &'static str,
+    gid: u32,
+    signature_id: u32,
+    rev: u32,
+    signature: &'a str,
+    category: &'a str,
+    severity: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    metadata: Metadata<'a>,
+}
+
+/// `source` and `target` of a rule that has a `target`.
+#[derive(Serialize)]
+struct Endpoint {
+    ip: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+}
+
+/// The `flow` object: addresses as the client and the server have them.
+#[derive(Serialize)]
+struct FlowPart {
+    pkts_toserver: u64,
+    pkts_toclient: u64,
+    bytes_toserver: u64,
+    bytes_toclient: u64,
+    start: Timestamp,
+    src_ip: Address,
+    dest_ip: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+}
+
+impl<'a> Record<'a> {
+    fn new(alert: &Alert<'a>) -> Self {
+        let packet = alert.packet;
+        let (tags, layers) = &packet.vlan;
+        Self {
+            timestamp: Timestamp(packet.ts_ns),
+            flow_id: packet.flow.map(|flow| flow.id),
+            pcap_cnt: (packet.number != 0).then_some(packet.number),
+            event_type: "alert",
+            vlan: tags.get(..usize::from(*layers)).unwrap_or(tags),
+            network: packet.is_ip.then(|| Network::new(packet)),
+            pkt_src: packet_source(packet),
+            alert: AlertPart::new(alert.rule, alert.blocked, packet),
+            direction: packet.flow.map(|flow| {
+                if flow.to_server {
+                    "to_server"
+                } else {
+                    "to_client"
+                }
+            }),
+            flow: packet
+                .flow
+                .map(|flow| FlowPart::new(&flow, packet.ports.is_some())),
+        }
+    }
+}
+
+impl Network {
+    fn new(packet: &PacketFacts) -> Self {
+        Self {
+            src_ip: Address(packet.src),
+            src_port: packet.ports.map(|(source, _)| source),
+            dest_ip: Address(packet.dst),
+            dest_port: packet.ports.map(|(_, destination)| destination),
+            proto: Protocol(packet.proto),
+            ip_v: if packet.src.is_ipv4() { 4 } else { 6 },
+            icmp_type: packet.icmp.map(|(kind, _)| kind),
+            icmp_code: packet.icmp.map(|(_, code)| code),
+        }
+    }
+}
+
+impl<'a> AlertPart<'a> {
+    fn new(rule: &'a Rule, blocked: bool, packet: &PacketFacts) -> Self {
+        let meta = &rule.meta;
+        let sender = || Endpoint {
+            ip: Address(packet.src),
+            port: packet.ports.map(|ports| ports.0),
+        };
+        let receiver = || Endpoint {
+            ip: Address(packet.dst),
+            port: packet.ports.map(|ports| ports.1),
+        };
+        let (source, target) = match meta.target_source.filter(|_| packet.is_ip) {
+            Some(true) => (Some(receiver()), Some(sender())),
+            Some(false) => (Some(sender()), Some(receiver())),
+            None => (None, None),
+        };
+        Self {
+            action: if blocked { "blocked" } else { "allowed" },
+            gid: meta.gid,
+            signature_id: meta.sid,
+            rev: meta.rev,
+            signature: &meta.msg,
+            category: &meta.category,
+            severity: meta.priority,
+            source,
+            target,
+            metadata: Metadata(&meta.metadata),
+        }
+    }
+}
+
+impl FlowPart {
+    fn new(flow: &FlowFacts, ports: bool) -> Self {
+        Self {
+            pkts_toserver: flow.packets[0],
+            pkts_toclient: flow.packets[1],
+            bytes_toserver: flow.bytes[0],
+            bytes_toclient: flow.bytes[1],
+            start: Timestamp(flow.start_ns),
+            src_ip: Address(flow.client.0),
+            dest_ip: Address(flow.server.0),
+            src_port: ports.then_some(flow.client.1),
+            dest_port: ports.then_some(flow.server.1),
+        }
+    }
+}
+
+/// `pkt_src`: how the packet came to be, in Suricata's words.
+fn packet_source(packet: &PacketFacts) -> &'static str {
+    if packet.number == 0 {
+        return "stream (flow timeout)";
+    }
+    match packet.origin {
+        Origin::Wire => "wire/pcap",
+        Origin::Tunnel => "tunnel",
+        Origin::Reassembled => "defrag",
+    }
+}
+
+/// Metadata pairs as an object of lists: values of one key together, keys in the order of their first value.
+struct Metadata<'a>(&'a [(String, String)]);
+
+impl Metadata<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (at, (key, _)) in self.0.iter().enumerate() {
+            // Rules have a handful of pairs: looking back is cheaper than a table, and allocates nothing.
+            if self.0.iter().take(at).all(|(earlier, _)| earlier != key) {
+                map.serialize_entry(key, &Values { pairs: self.0, key })?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct Values<'a> {
+    pairs: &'a [(String, String)],
+    key: &'a str,
+}
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for (_, value) in self.pairs.iter().filter(|(key, _)| key == self.key) {
+            list.serialize_element(value)?;
+        }
+        list.end()
+    }
+}
+
+/// An address as EVE spells it: IPv6 in eight groups of four lower-case digits, nothing left out.
+struct Address(IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, g, h, i] = address.segments();
+                write!(
+                    f,
+                    "{a:04x}:{b:04x}:{c:04x}:{d:04x}:{e:04x}:{g:04x}:{h:04x}:{i:04x}"
+                )
+            }
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Nanoseconds since the Unix epoch, shown as `2020-01-01T00:00:00.000000+0000`.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp(pub u64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000);
+        let (year, month, day) = date(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+0000"
+        )
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+///
+/// Counts from 1 March of the year 0, so that the leap day is a year's last: then months have a regular pattern of
+/// lengths (153 days every five months), and years repeat every 400 (146,097 days).
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}

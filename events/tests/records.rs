@@ -1,0 +1,210 @@
+//! EVE records, field by field.
+
+use std::net::IpAddr;
+
+use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
+use weir_engine::packet::Origin;
+use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
+use weir_events::record::Timestamp;
+use weir_events::write_alert;
+
+fn rule() -> Rule {
+    Rule {
+        meta: Meta {
+            sid: 2100366,
+            gid: 1,
+            rev: 8,
+            msg: "PING *NIX".to_owned(),
+            category: "Misc activity".to_owned(),
+            priority: 3,
+            ..Meta::default()
+        },
+        action: Action::Alert,
+        noalert: false,
+        header: Header {
+            proto: Proto::Ip,
+            src: AddrSet::any(),
+            sport: PortSet::any(),
+            dst: AddrSet::any(),
+            dport: PortSet::any(),
+            bidirectional: false,
+            negated_addresses: false,
+        },
+        flow: None,
+        tests: vec![],
+        buffers: vec![],
+        variables: 0,
+        threshold: None,
+        detection_filter: None,
+        probe: None,
+        prefilter: false,
+        needs_packet: true,
+        needs_stream: false,
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn packet(proto: u8, src: &str, dst: &str) -> PacketFacts {
+    PacketFacts {
+        ts_ns: 1_577_836_800_123_456_789,
+        number: 7,
+        is_ip: true,
+        is_arp: false,
+        src: ip(src),
+        dst: ip(dst),
+        proto,
+        ports: None,
+        icmp: None,
+        vlan: ([0; 3], 0),
+        macs: None,
+        origin: Origin::Wire,
+        flow: None,
+    }
+}
+
+fn line(rule: &Rule, blocked: bool, packet: &PacketFacts) -> String {
+    let mut out = Vec::new();
+    write_alert(
+        &mut out,
+        &Alert {
+            rule,
+            id: 0,
+            blocked,
+            packet,
+        },
+    );
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+#[test]
+fn an_icmp_alert_has_suricatas_fields_in_suricatas_order() {
+    let mut rule = rule();
+    rule.meta.metadata = [
+        ("confidence", "Medium"),
+        ("tag", "A"),
+        ("created_at", "2010_09_23"),
+        ("tag", "B"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .to_vec();
+    let mut facts = packet(1, "10.10.0.169", "10.20.0.55");
+    facts.icmp = Some((8, 0));
+    facts.vlan = ([440, 0, 0], 1);
+    facts.flow = Some(FlowFacts {
+        id: 1_084_736_286_633_171,
+        to_server: true,
+        start_ns: 1_577_836_800_000_000_000,
+        packets: [1, 0],
+        bytes: [102, 0],
+        client: (ip("10.10.0.169"), 0),
+        server: (ip("10.20.0.55"), 0),
+    });
+    assert_eq!(
+        line(&rule, false, &facts),
+        concat!(
+            r#"{"timestamp":"2020-01-01T00:00:00.123456+0000","flow_id":1084736286633171,"pcap_cnt":7,"#,
+            r#""event_type":"alert","vlan":[440],"src_ip":"10.10.0.169","dest_ip":"10.20.0.55","proto":"ICMP","#,
+            r#""ip_v":4,"icmp_type":8,"icmp_code":0,"pkt_src":"wire/pcap","alert":{"action":"allowed","gid":1,"#,
+            r#""signature_id":2100366,"rev":8,"signature":"PING *NIX","category":"Misc activity","severity":3,"#,
+            r#""metadata":{"confidence":["Medium"],"tag":["A","B"],"created_at":["2010_09_23"]}},"#,
+            r#""direction":"to_server","flow":{"pkts_toserver":1,"pkts_toclient":0,"bytes_toserver":102,"#,
+            r#""bytes_toclient":0,"start":"2020-01-01T00:00:00.000000+0000","src_ip":"10.10.0.169","#,
+            r#""dest_ip":"10.20.0.55"}}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn a_tcp_answer_has_ports_its_flows_direction_and_uncompressed_ipv6() {
+    let mut rule = rule();
+    rule.meta.target_source = Some(false);
+    let mut facts = packet(6, "2001:db8::2", "2001:db8::1");
+    facts.ports = Some((80, 40000));
+    facts.origin = Origin::Reassembled;
+    facts.flow = Some(FlowFacts {
+        id: 1,
+        to_server: false,
+        start_ns: 0,
+        packets: [2, 1],
+        bytes: [120, 60],
+        client: (ip("2001:db8::1"), 40000),
+        server: (ip("2001:db8::2"), 80),
+    });
+    let json: serde_json::Value = serde_json::from_str(&line(&rule, true, &facts)).expect("JSON");
+    assert_eq!(json["src_ip"], "2001:0db8:0000:0000:0000:0000:0000:0002");
+    assert_eq!(
+        (&json["src_port"], &json["dest_port"]),
+        (&80.into(), &40000.into())
+    );
+    assert_eq!((&json["proto"], &json["ip_v"]), (&"TCP".into(), &6.into()));
+    assert_eq!(json["pkt_src"], "defrag");
+    assert_eq!(json["alert"]["action"], "blocked");
+    assert_eq!(json["alert"]["target"]["port"], 40000);
+    assert_eq!(
+        json["alert"]["source"]["ip"],
+        "2001:0db8:0000:0000:0000:0000:0000:0002"
+    );
+    assert_eq!(json["direction"], "to_client");
+    assert_eq!(
+        (&json["flow"]["src_port"], &json["flow"]["dest_port"]),
+        (&40000.into(), &80.into())
+    );
+    assert_eq!(
+        json["flow"]["src_ip"],
+        "2001:0db8:0000:0000:0000:0000:0000:0001"
+    );
+}
+
+#[test]
+fn an_event_without_an_ip_header_has_no_address_fields() {
+    let mut facts = packet(0, "0.0.0.0", "0.0.0.0");
+    facts.is_ip = false;
+    let mut rule = rule();
+    rule.meta.target_source = Some(true);
+    let json: serde_json::Value = serde_json::from_str(&line(&rule, false, &facts)).expect("JSON");
+    let keys: Vec<&str> = json
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    for key in ["timestamp", "pcap_cnt", "event_type", "pkt_src", "alert"] {
+        assert!(keys.contains(&key), "{key}");
+    }
+    assert!(json["alert"]["source"].is_null());
+}
+
+#[test]
+fn end_of_flow_alerts_have_no_packet_number_and_text_is_escaped() {
+    let mut rule = rule();
+    rule.meta.msg = "quote \" backslash \\ newline \n nul \0 and \u{fffd}".to_owned();
+    let mut facts = packet(200, "10.0.0.1", "10.0.0.2");
+    facts.number = 0;
+    let text = line(&rule, false, &facts);
+    assert_eq!(text.matches('\n').count(), 1, "one line");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(json["pcap_cnt"].is_null());
+    assert_eq!(json["pkt_src"], "stream (flow timeout)");
+    assert_eq!(json["proto"], "200");
+    assert_eq!(json["alert"]["signature"], rule.meta.msg.as_str());
+}
+
+#[test]
+fn timestamps_follow_the_calendar() {
+    for (seconds, text) in [
+        (0, "1970-01-01T00:00:00.000000+0000"),
+        (951_782_399, "2000-02-28T23:59:59.000000+0000"),
+        (951_782_400, "2000-02-29T00:00:00.000000+0000"),
+        (951_868_800, "2000-03-01T00:00:00.000000+0000"),
+        (1_709_164_800, "2024-02-29T00:00:00.000000+0000"),
+        (4_107_542_400, "2100-03-01T00:00:00.000000+0000"),
+        (u64::MAX / 1_000_000_000, "2554-07-21T23:34:33.000000+0000"),
+    ] {
+        assert_eq!(Timestamp(seconds * 1_000_000_000).to_string(), text);
+    }
+}

@@ -1,2 +1,125 @@
-//! Tasks. 
-fn main() {}
+//! Chores of the repository, as `cargo xtask …`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `setup` | looks for the tools that builds and tests need, and installs what is missing where it may |
+//! | `demo` | `setup`, then `weir demo` in a release build |
+//! | `test` | everything that must hold before a change goes in; what CI runs |
+//! | `campaign fuzz` | fuzzing for as long as asked; exit 1 on a finding |
+//! | `campaign conformance` | holds a release build against recorded alerts, where those are at hand |
+//! | `seeds` | writes the fuzz targets' seeds again |
+//!
+//! Exit status: 0 done, 1 something failed, 2 the command line is wrong. With `WEIR_CI=1` a step that would be
+//! skipped for want of a tool fails instead.
+
+mod conformance;
+mod exec;
+mod fuzz;
+mod licences;
+mod repo;
+mod setup;
+mod steps;
+mod suite;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exec::{Cmd, Failure, Workspace};
+
+/// Chores of the Weir repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look for the tools that builds and tests need; install what is missing where that is allowed
+    Setup,
+    /// Run `weir demo` in a release build
+    Demo {
+        /// Passed on to `weir demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run every check, or only those named
+    #[command(after_help = "Example: cargo xtask test fmt clippy")]
+    Test {
+        /// Steps to run, in the order of `--list`; all of them by default
+        steps: Vec<String>,
+        /// Print the steps and what they are for
+        #[arg(long)]
+        list: bool,
+    },
+    /// Long runs that are not part of `test`
+    #[command(subcommand)]
+    Campaign(Campaign),
+    /// Write the fuzz targets' seeds (fuzz/seeds) again
+    Seeds,
+}
+
+#[derive(Subcommand)]
+enum Campaign {
+    /// Fuzz every target, or one of them
+    #[command(
+        after_help = "Examples:\n  cargo xtask campaign fuzz --seconds 600\n  \
+                            cargo xtask campaign fuzz --target rules --input fuzz/artifacts/rules/crash-1f0c"
+    )]
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Only this target (repeatable)
+        #[arg(long = "target", value_name = "TARGET")]
+        targets: Vec<String>,
+        /// Seed of the mutations; random by default
+        #[arg(long)]
+        seed: Option<u32>,
+        /// Run one target on this file alone and stop: what it does, or how it crashes
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+    },
+    /// Hold a release build against the alerts recorded in ../shared/conformance
+    Conformance,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let workspace = Workspace::locate();
+    let outcome = match cli.command {
+        Command::Setup => setup::run(&workspace),
+        Command::Demo { args } => demo(&workspace, &args),
+        Command::Test { list: true, .. } => {
+            suite::list();
+            Ok(())
+        }
+        Command::Test { steps, list: false } => return suite::run(&workspace, &steps),
+        Command::Campaign(Campaign::Fuzz {
+            seconds,
+            targets,
+            seed,
+            input,
+        }) => fuzz::campaign(&workspace, &targets, seconds, seed, input.as_deref()),
+        Command::Campaign(Campaign::Conformance) => conformance::campaign(&workspace),
+        Command::Seeds => fuzz::write_seeds(&workspace),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
+    setup::ensure(workspace, &[setup::COMPILER])?;
+    Cmd::cargo(workspace)
+        .args(["run", "--release", "--locked", "-p", "weir", "--", "demo"])
+        .args(args)
+        .run()
+}

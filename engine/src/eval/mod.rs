@@ -2,6 +2,21 @@
 //!
 //! The caller has already checked the rule's header (protocol, addresses, ports) and its `flow:` test; an evaluator
 //! decides the rest: packet tests and buffers.
+//!
+//! [`Plain`] is the evaluator there is. `program` prepares the operations of a buffer, `machine` runs them with a cursor
+//! and backtracking; `header` tests header fields, `buffer` finds the bytes.
+
+mod base64;
+mod buffer;
+mod entropy;
+mod header;
+mod machine;
+mod needle;
+mod number;
+mod plain;
+mod program;
+
+pub use plain::Plain;
 
 use crate::packet::Packet;
 use crate::plan::RuleId;

@@ -49,7 +49,8 @@ pub type VarId = u8;
 /// A number that is known, or that an earlier operation extracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Known when the rule was read.
+    /// Known when the rule was read. (A number above `i64::MAX`, which `byte_test` can compare with, as the same 64
+    /// bits.)
     Const(i64),
     /// From `byte_extract` or `byte_math`.
     Var(VarId),
@@ -79,7 +80,8 @@ pub enum Op {
     Base64Decode(Base64Decode),
     /// `entropy`
     Entropy(Entropy),
-    /// `absent`: true when the buffer is not there; with `or_else`, also when the operations after it match.
+    /// `absent`: true when the buffer is not there; with `or_else`, also when the operations after it match. It is the
+    /// first operation of its buffer.
     Absent {
         /// `absent: or_else`
         or_else: bool,
@@ -169,7 +171,7 @@ pub enum ByteTestOp {
     Gt,
     /// `&`: some bit of the value is set
     And,
-    /// `^`: no bit of the value is set... as Suricata: `(extracted ^ value) != 0`
+    /// `^`: the number differs from the value in some bit (`number ^ value != 0`, as Suricata has it)
     Xor,
 }
 
@@ -279,7 +281,7 @@ pub struct ByteMath {
     pub op: MathOp,
     /// Right side.
     pub rvalue: Value,
-    /// `bitmask`, applied first, then shifted right by its trailing zeros.
+    /// `bitmask`, applied to the result, which is then shifted right by its trailing zeros.
     pub bitmask: Option<u32>,
     /// Where the result goes.
     pub var: VarId,
@@ -305,7 +307,8 @@ pub struct Base64Decode {
     pub offset: u32,
     /// From the cursor.
     pub relative: bool,
-    /// Operations on the decoded bytes (empty: decoding is enough).
+    /// Operations on the decoded bytes. As in Suricata, the buffer matches when they do, whatever stands after
+    /// `base64_decode`, and never when there are none.
     pub data: Vec<Op>,
 }
 

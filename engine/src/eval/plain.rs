@@ -1,0 +1,114 @@
+//! The plain evaluator: plans, interpreted.
+
+use std::sync::Arc;
+
+use super::machine::Machine;
+use super::program::{Program, Step};
+use super::{EvalCounters, Evaluator, Subject, buffer, header};
+use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet};
+
+/// Evaluates plans as they stand. It is the reference for every faster evaluator.
+#[derive(Debug)]
+pub struct Plain {
+    rules: Arc<RuleSet>,
+    prepared: Box<[Prepared]>,
+    machine: Machine,
+    /// Where the parts of a buffer are put together.
+    joined: Vec<u8>,
+}
+
+/// What a rule's plan is turned into.
+#[derive(Debug)]
+struct Prepared {
+    buffers: Box<[(Buffer, Program)]>,
+    /// It asks for a decoder event, and so may match packets that are otherwise too broken.
+    decoder_event: bool,
+}
+
+impl Prepared {
+    fn new(rule: &Rule) -> Self {
+        let buffers = rule
+            .buffers
+            .iter()
+            .map(|plan| {
+                (
+                    plan.buffer,
+                    Program::new(&plan.ops, plan.buffer != Buffer::Payload),
+                )
+            })
+            .collect();
+        let decoder_event = rule
+            .tests
+            .iter()
+            .any(|test| matches!(test, PacketTest::DecodeEvent(_)));
+        Self {
+            buffers,
+            decoder_event,
+        }
+    }
+}
+
+impl Plain {
+    /// An evaluator for a rule set.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        let prepared = rules.rules().iter().map(Prepared::new).collect();
+        Self {
+            rules,
+            prepared,
+            machine: Machine::new(),
+            joined: Vec::with_capacity(256),
+        }
+    }
+
+    /// True when packet tests and buffers of the rule hold; false for a rule that is not in the set.
+    fn matches(&mut self, subject: &Subject<'_>, id: RuleId) -> bool {
+        let Self {
+            rules,
+            prepared,
+            machine,
+            joined,
+        } = self;
+        let (Some(rule), Some(prepared)) = (rules.get(id), prepared.get(id as usize)) else {
+            return false;
+        };
+        if subject.packet.invalid && !prepared.decoder_event {
+            return false;
+        }
+        if !rule
+            .tests
+            .iter()
+            .all(|test| header::test(test, subject.packet))
+        {
+            return false;
+        }
+        machine.start_rule(rule.variables);
+        prepared.buffers.iter().all(|(which, program)| {
+            match buffer::select(*which, subject, joined) {
+                Some(bytes) => machine.run(program, bytes),
+                // `absent` is the first keyword of its buffer.
+                None => matches!(program.steps.first(), Some(Step::Absent { .. })),
+            }
+        })
+    }
+}
+
+impl Evaluator for Plain {
+    fn evaluate(
+        &mut self,
+        subject: &Subject<'_>,
+        candidates: &[RuleId],
+        matches: &mut Vec<RuleId>,
+    ) {
+        for &id in candidates {
+            self.machine.counters.checks += 1;
+            if self.matches(subject, id) {
+                self.machine.counters.matches += 1;
+                matches.push(id);
+            }
+        }
+    }
+
+    fn counters(&self) -> EvalCounters {
+        self.machine.counters
+    }
+}

@@ -27,6 +27,11 @@ impl<'a> Options<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
+
+    /// What the walk has not come to: after the last item, nothing, or a malformed option and all behind it.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
 }
 
 impl<'a> Iterator for Options<'a> {

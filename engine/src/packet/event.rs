@@ -44,7 +44,7 @@ events! {
     Ipv4OptEolRequired = "ipv4.opt_eol_required",
     /// An option twice.
     Ipv4OptDuplicate = "ipv4.opt_duplicate",
-    /// An option without a validator; kept by Suricata for its own coding errors.
+    /// An option without a check; Suricata keeps it for coding errors of its own.
     Ipv4OptUnknown = "ipv4.opt_unknown",
     /// Version is not 4.
     Ipv4WrongIpVersion = "ipv4.wrong_ip_version",
@@ -62,6 +62,10 @@ events! {
     Icmpv4Ipv4UnknownVer = "icmpv4.ipv4_unknown_ver",
     /// Fewer bytes than an IGMP header.
     IgmpPktTooSmall = "igmp.pkt_too_small",
+    /// Group records that do not fit.
+    IgmpMalformed = "igmp.malformed",
+    /// Fewer bytes than an IGMPv3 message counts.
+    IgmpV3PktTooSmall = "igmp.v3_pkt_too_small",
     /// Unknown error type.
     Icmpv6UnknownType = "icmpv6.unknown_type",
     /// Unassigned code.
@@ -134,11 +138,11 @@ events! {
     TcpOptInvalidLen = "tcp.opt_invalid_len",
     /// An option twice.
     TcpOptDuplicate = "tcp.opt_duplicate",
-    /// Fewer bytes than a UDP header.
+    /// Length above the bytes there are.
     UdpPktTooSmall = "udp.pkt_too_small",
-    /// Length below 8 bytes; `udp.len_invalid` since Suricata 7.
+    /// Fewer bytes than a UDP header.
     UdpHlenTooSmall = "udp.hlen_too_small",
-    /// Length that does not fit; `udp.len_invalid` since Suricata 7.
+    /// Length that does not fit; raised by no current Suricata.
     UdpHlenInvalid = "udp.hlen_invalid",
     /// Length below 8 bytes.
     UdpLenInvalid = "udp.len_invalid",
@@ -200,7 +204,7 @@ events! {
     GreVersion1HdrTooBig = "gre.version1_hdr_too_big",
     /// Fewer bytes than a VLAN tag.
     VlanHeaderTooSmall = "vlan.header_too_small",
-    /// EtherType behind a tag; `ethernet.unknown_ethertype` since Suricata 6.
+    /// Unknown EtherType behind a tag.
     VlanUnknownType = "vlan.unknown_type",
     /// More than three tags.
     VlanTooManyLayers = "vlan.too_many_layers",
@@ -254,7 +258,7 @@ events! {
     MplsBadLabelReserved = "mpls.bad_label_reserved",
     /// Payload that is neither IP nor Ethernet.
     MplsUnknownPayloadType = "mpls.unknown_payload_type",
-    /// VXLAN carries Ethernet; whatever it holds is judged there.
+    /// VXLAN always carries Ethernet, which judges its payload itself.
     VxlanUnknownPayloadType = "vxlan.unknown_payload_type",
     /// Payload that is not decoded.
     GeneveUnknownPayloadType = "geneve.unknown_payload_type",
@@ -314,10 +318,8 @@ impl DecoderEvent {
             self,
             Self::Ipv4OptUnknown
                 | Self::Ipv6ExthdrDuplEh
-                | Self::UdpHlenTooSmall
                 | Self::UdpHlenInvalid
                 | Self::GreVersion1MalformedSreHdr
-                | Self::VlanUnknownType
                 | Self::VxlanUnknownPayloadType
                 | Self::AfpacketTruncPkt
         )

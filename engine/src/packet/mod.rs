@@ -1,14 +1,28 @@
 //! Packets: what decoding makes of a frame, and the decoder that makes it.
+//!
+//! A [`Decoder`] turns one [`Frame`] into one or more [`Packet`]s, as Suricata 8 does: the same layers, the same lengths,
+//! the same [`DecoderEvent`]s. It never fails. What a frame holds that cannot be decoded is a packet with events.
 
 mod access;
+mod checksum;
+mod decoder;
+mod defrag;
 mod event;
+mod icmp;
+mod ipv4;
 mod ipv6;
+mod link;
+mod ppp;
 mod proto;
+mod transport;
+mod tunnel;
 
 pub use access::Options;
+pub use decoder::{Decoder, DecoderConfig, DecoderCounters, MAX_LAYERS};
+pub use defrag::{DefragConfig, DefragCounters, OverlapPolicy};
 pub use event::{DecoderEvent, EventSet};
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Link-layer type of a capture or interface (values of <https://www.tcpdump.org/linktypes.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +84,8 @@ pub enum Net<'a> {
     V6 {
         /// The fixed header, 40 bytes.
         header: &'a [u8],
-        /// The extension headers that were walked, in order, as they stood in the packet (may be empty).
+        /// The extension headers that were walked, in order, as they stood in the packet (may be empty). Those of a
+        /// fragment end with its fragment header.
         extensions: &'a [u8],
     },
     /// ARP; the slice is the ARP packet.
@@ -109,7 +124,7 @@ pub enum Transport<'a> {
     },
     /// IGMP.
     Igmp {
-        /// The whole IGMP message.
+        /// 8 bytes; of version 3 all sources and group records as well. Suricata's `igmp.hdr`.
         header: &'a [u8],
     },
     /// GRE (the packet that carries a tunnel).
@@ -172,12 +187,45 @@ pub struct Packet<'a> {
     pub sport: u16,
     /// Destination port; 0 where the transport has none.
     pub dport: u16,
-    /// What follows the last decoded header.
+    /// What follows the last decoded header: the data of TCP, UDP, SCTP and ESP, of ICMP what Suricata takes for it, of a
+    /// fragment all that follows its headers. Empty for any other IP protocol, into which Suricata does not look either.
     pub payload: &'a [u8],
+    /// True when rules must not look into `payload`: a fragment, or a tunnel whose inner packet is inspected by itself.
+    pub no_payload_inspection: bool,
     /// What the decoder found wrong.
     pub events: EventSet,
-    /// True when the packet is too broken to be matched against anything but decoder events.
+    /// True when the packet is too broken to be matched against anything but decoder events: a layer failed, and there is
+    /// no network layer. (A broken transport leaves a good IP packet.)
     pub invalid: bool,
     /// True when checksums are verified and one of the packet's is wrong.
     pub bad_checksum: bool,
+}
+
+impl Packet<'_> {
+    /// A packet of which nothing is known yet.
+    pub fn new(ts_ns: u64, number: u64, wire_len: u32) -> Self {
+        Self {
+            ts_ns,
+            number,
+            wire_len,
+            origin: Origin::Wire,
+            depth: 0,
+            ether: None,
+            vlan: [0; 3],
+            vlan_layers: 0,
+            net: Net::None,
+            src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            proto: 0,
+            fragment: false,
+            transport: Transport::None,
+            sport: 0,
+            dport: 0,
+            payload: &[],
+            no_payload_inspection: false,
+            events: EventSet::default(),
+            invalid: false,
+            bad_checksum: false,
+        }
+    }
 }

@@ -288,7 +288,7 @@ impl Defrag {
         };
         if span.end > limit {
             return Kept {
-                events: Some(too_large),
+                event: Some(too_large),
                 complete: None,
             };
         }
@@ -300,7 +300,7 @@ impl Defrag {
         if !self.make_room(&key, cost) {
             self.counters.ignored += 1;
             return Kept {
-                events: Some(ignored),
+                event: Some(ignored),
                 complete: None,
             };
         }
@@ -333,7 +333,7 @@ impl Defrag {
         if tracker.chunks.len() >= MAX_FRAGMENTS || tracker.bytes + cost > MAX_TRACKER_BYTES {
             self.counters.ignored += 1;
             return Kept {
-                events: Some(ignored),
+                event: Some(ignored),
                 complete: None,
             };
         }
@@ -358,7 +358,7 @@ impl Defrag {
         }
         if !tracker.complete() {
             return Kept {
-                events,
+                event,
                 complete: None,
             };
         }
@@ -369,7 +369,7 @@ impl Defrag {
         if !built {
             self.spare = packet;
             return Kept {
-                events: Some(too_large),
+                event: Some(too_large),
                 complete: None,
             };
         }
@@ -379,7 +379,7 @@ impl Defrag {
             self.counters.ipv4_reassembled += 1;
         }
         Kept {
-            events,
+            event,
             complete: Some(packet),
         }
     }

@@ -34,7 +34,9 @@ impl Alerts {
     pub fn commit(&mut self, found: &Found, sink: &mut dyn FnMut(&Alert<'_>)) {
         let mut written = 0;
         for matched in &found.matches {
-            let Some(rule) = self.rules.get(matched.rule) else { continue };
+            let Some(rule) = self.rules.get(matched.rule) else {
+                continue;
+            };
             // Rules that decide about packets were counted by the worker, before it acted.
             let due = match rule.action {
                 Action::Alert => self.thresholds.count(matched.rule, rule, &found.packet),
@@ -48,7 +50,12 @@ impl Alerts {
             } else {
                 written += 1;
                 let blocked = settle_blocked(rule.action, self.inline);
-                sink(&Alert { rule, id: matched.rule, blocked, packet: &found.packet });
+                sink(&Alert {
+                    rule,
+                    id: matched.rule,
+                    blocked,
+                    packet: &found.packet,
+                });
             }
         }
     }

@@ -26,7 +26,12 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { decoder: DecoderConfig::default(), flow: FlowConfig::default(), alert_max: 15, inline: false }
+        Self {
+            decoder: DecoderConfig::default(),
+            flow: FlowConfig::default(),
+            alert_max: 15,
+            inline: false,
+        }
     }
 }
 
@@ -116,7 +121,10 @@ impl Engine {
             matches: Vec::new(),
             counters: Counters::default(),
         };
-        Ok(Self { decoder: Decoder::new(config.decoder), inspector })
+        Ok(Self {
+            decoder: Decoder::new(config.decoder),
+            inspector,
+        })
     }
 
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
@@ -170,7 +178,11 @@ impl Inspector {
             }
         }
         self.candidates.clear();
-        self.index.collect(packet, flow.is_none_or(|view| view.first), &mut self.candidates);
+        self.index.collect(
+            packet,
+            flow.is_none_or(|view| view.first),
+            &mut self.candidates,
+        );
         let payload = inspected_payload(packet);
         if !payload.is_empty() && !packet.invalid {
             self.look_for_probes(packet, flow, payload);
@@ -181,14 +193,21 @@ impl Inspector {
         self.candidates.sort_unstable();
         self.candidates.dedup();
         let rules = &self.rules;
-        self.candidates
-            .retain(|&id| rules.get(id).is_some_and(|rule| header::concerns(rule, packet, flow)));
+        self.candidates.retain(|&id| {
+            rules
+                .get(id)
+                .is_some_and(|rule| header::concerns(rule, packet, flow))
+        });
         if self.candidates.is_empty() {
             return;
         }
         self.counters.candidates += self.candidates.len() as u64;
         self.matches.clear();
-        self.evaluator.evaluate(&Subject { packet, payload }, &self.candidates, &mut self.matches);
+        self.evaluator.evaluate(
+            &Subject { packet, payload },
+            &self.candidates,
+            &mut self.matches,
+        );
         if !self.matches.is_empty() {
             out.push(self.settle(packet, flow));
         }
@@ -196,9 +215,21 @@ impl Inspector {
 
     /// Makes the rules of every probe in the payload candidates.
     fn look_for_probes(&mut self, packet: &Packet<'_>, flow: Option<FlowView>, payload: &[u8]) {
-        let Self { matcher, fallback, index, candidates, counters, .. } = self;
+        let Self {
+            matcher,
+            fallback,
+            index,
+            candidates,
+            counters,
+            ..
+        } = self;
         let group = index::group(packet, flow.map(|view| view.to_server));
-        let request = Request { tag: 0, group, carry: 0, data: payload };
+        let request = Request {
+            tag: 0,
+            group,
+            carry: 0,
+            data: payload,
+        };
         counters.buffers += 1;
         counters.buffer_bytes += payload.len() as u64;
         let mut finished = false;
@@ -233,16 +264,23 @@ impl Inspector {
     /// Goes through the matches in order: a pass ends it, a drop holds, both may hold for the flow.
     fn settle(&mut self, packet: &Packet<'_>, flow: Option<FlowView>) -> Found {
         let facts = facts(packet, flow.map(|view| self.flow_facts(view)));
-        let mut found = Found { packet: facts, matches: Vec::with_capacity(self.matches.len()), dropped: false };
+        let mut found = Found {
+            packet: facts,
+            matches: Vec::with_capacity(self.matches.len()),
+            dropped: false,
+        };
         for &id in &self.matches {
-            let Some(rule) = self.rules.get(id) else { continue };
+            let Some(rule) = self.rules.get(id) else {
+                continue;
+            };
             let due = match rule.action {
                 Action::Alert => Due::Alert,
                 _ => self.thresholds.count(id, rule, &found.packet),
             };
             let kind = self.index.kind(id);
             let for_flow = matches!(kind, RuleKind::IpOnly | RuleKind::LikeIpOnly)
-                || kind == RuleKind::Stream && flow.is_some_and(|view| self.flows.get(view).tcp.established());
+                || kind == RuleKind::Stream
+                    && flow.is_some_and(|view| self.flows.get(view).tcp.established());
             let flow_action = match rule.action {
                 _ if due == Due::Nothing => FlowAction::None,
                 Action::Drop | Action::Reject(_) => {
@@ -260,7 +298,10 @@ impl Inspector {
                 self.flows.decide(view, flow_action);
             }
             if due != Due::Nothing {
-                found.matches.push(Matched { rule: id, silent: due == Due::Silent });
+                found.matches.push(Matched {
+                    rule: id,
+                    silent: due == Due::Silent,
+                });
             }
             if rule.action == Action::Pass && due != Due::Nothing {
                 break;
@@ -300,10 +341,16 @@ fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {
 
 fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts {
     let ports = match packet.transport {
-        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => Some((packet.sport, packet.dport)),
+        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => {
+            Some((packet.sport, packet.dport))
+        }
         _ => None,
     };
-    let mac = |at: usize| packet.ether.and_then(|header| header.get(at..at + 6)?.try_into().ok());
+    let mac = |at: usize| {
+        packet
+            .ether
+            .and_then(|header| header.get(at..at + 6)?.try_into().ok())
+    };
     PacketFacts {
         ts_ns: packet.ts_ns,
         number: packet.number,

@@ -15,7 +15,8 @@ const SCTP: u8 = 132;
 
 /// True when the rule concerns the packet: everything that stands before the rule's options, and `flow:`.
 pub(super) fn concerns(rule: &Rule, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
-    rule.flow.is_none_or(|test| flow_holds(test, packet, flow)) && header_holds(&rule.header, packet)
+    rule.flow.is_none_or(|test| flow_holds(test, packet, flow))
+        && header_holds(&rule.header, packet)
 }
 
 fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
@@ -23,7 +24,11 @@ fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bo
     if test.no_frag && rebuilt || test.only_frag && !rebuilt {
         return false;
     }
-    let asks_for_a_flow = test.to_server || test.to_client || test.established || test.not_established || test.only_stream;
+    let asks_for_a_flow = test.to_server
+        || test.to_client
+        || test.established
+        || test.not_established
+        || test.only_stream;
     match flow {
         Some(flow) => {
             (!test.to_server || flow.to_server)
@@ -41,7 +46,10 @@ fn header_holds(header: &Header, packet: &Packet<'_>) -> bool {
     }
     if !packet.is_ip() {
         // There is nothing to compare addresses and ports with; only rules that ask for none can concern it.
-        return header.src.is_any() && header.dst.is_any() && header.sport.is_any() && header.dport.is_any();
+        return header.src.is_any()
+            && header.dst.is_any()
+            && header.sport.is_any()
+            && header.dport.is_any();
     }
     let (src, dst) = ((packet.src, packet.sport), (packet.dst, packet.dport));
     let ports = matches!(packet.proto, TCP | UDP | SCTP) && !packet.fragment;

@@ -61,11 +61,25 @@ struct ByPort {
 impl ByPort {
     fn add(&mut self, id: RuleId, rule: &Rule) {
         let header = &rule.header;
-        let sides = if header.bidirectional { None } else { few(&header.dport).map(|ports| (ports, true)) };
-        let sides = sides.or_else(|| if header.bidirectional { None } else { few(&header.sport).map(|ports| (ports, false)) });
+        let sides = if header.bidirectional {
+            None
+        } else {
+            few(&header.dport).map(|ports| (ports, true))
+        };
+        let sides = sides.or_else(|| {
+            if header.bidirectional {
+                None
+            } else {
+                few(&header.sport).map(|ports| (ports, false))
+            }
+        });
         match sides {
             Some((ports, destination)) => {
-                let map = if destination { &mut self.dport } else { &mut self.sport };
+                let map = if destination {
+                    &mut self.dport
+                } else {
+                    &mut self.sport
+                };
                 for port in ports {
                     map.entry(port).or_default().push(id);
                 }
@@ -86,8 +100,18 @@ impl ByPort {
 
 /// The ports of a small set; `None` for a large one and for `any`.
 fn few(ports: &PortSet) -> Option<Vec<u16>> {
-    let count: usize = ports.ranges().iter().map(|&(low, high)| usize::from(high - low) + 1).sum();
-    (count <= MANY_PORTS).then(|| ports.ranges().iter().flat_map(|&(low, high)| low..=high).collect())
+    let count: usize = ports
+        .ranges()
+        .iter()
+        .map(|&(low, high)| usize::from(high - low) + 1)
+        .sum();
+    (count <= MANY_PORTS).then(|| {
+        ports
+            .ranges()
+            .iter()
+            .flat_map(|&(low, high)| low..=high)
+            .collect()
+    })
 }
 
 /// Rules by what makes them candidates.
@@ -116,7 +140,9 @@ impl Index {
         for (id, rule) in (0..).zip(rules.rules()) {
             match index.kinds[id as usize] {
                 RuleKind::DecoderEvent => index.on_events.push(id),
-                RuleKind::IpOnly => classes(rule).iter().for_each(|&class| index.ip_only[class as usize].push(id)),
+                RuleKind::IpOnly => classes(rule)
+                    .iter()
+                    .for_each(|&class| index.ip_only[class as usize].push(id)),
                 _ => match probe_of(rule) {
                     Some((bytes, folded, probe)) => {
                         let number = *numbers.entry((bytes, folded)).or_insert_with(|| {
@@ -127,7 +153,9 @@ impl Index {
                         index.probes[number].groups |= groups(rule);
                         index.of_probe[number].push(id);
                     }
-                    None => classes(rule).iter().for_each(|&class| index.plain[class as usize].add(id, rule)),
+                    None => classes(rule)
+                        .iter()
+                        .for_each(|&class| index.plain[class as usize].add(id, rule)),
                 },
             }
         }
@@ -136,7 +164,9 @@ impl Index {
 
     /// Rules that a hit of this probe makes candidates.
     pub(super) fn of_probe(&self, number: u32) -> &[RuleId] {
-        self.of_probe.get(number as usize).map_or(&[], Vec::as_slice)
+        self.of_probe
+            .get(number as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Adds the rules that are candidates without a probe. `ip_only`: those of kind IP-only are due.
@@ -160,7 +190,10 @@ impl Index {
 }
 
 fn probe_of(rule: &Rule) -> Option<(Vec<u8>, bool, Probe)> {
-    let choice = rule.probe.as_ref().filter(|choice| choice.buffer == Buffer::Payload)?;
+    let choice = rule
+        .probe
+        .as_ref()
+        .filter(|choice| choice.buffer == Buffer::Payload)?;
     let probe = Probe::new(&choice.bytes, choice.folded, 0)?;
     Some((probe.bytes().to_vec(), choice.folded, probe))
 }
@@ -172,5 +205,7 @@ fn groups(rule: &Rule) -> u64 {
         Some(flow) if flow.to_client => 0b010,
         _ => 0b111,
     };
-    classes(rule).iter().fold(0, |groups, &class| groups | directions << (class as u8 * 3))
+    classes(rule)
+        .iter()
+        .fold(0, |groups, &class| groups | directions << (class as u8 * 3))
 }

@@ -1,6 +1,17 @@
 //! Detection: from a packet to its alerts and verdict.
+//!
+//! An [`Engine`] is one worker: it decodes a frame, finds the flow, asks the matcher which probes occur, checks the
+//! header of the rules that this makes candidates, has them evaluated, and settles the verdict. What matched leaves it
+//! as [`Found`]. [`Alerts`] takes these in packet order, from however many workers, applies what counts across flows
+//! (thresholds) and hands out [`Alert`]s.
 
 mod alert;
+mod commit;
+mod engine;
+mod header;
+mod index;
 mod threshold;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
+pub use commit::Alerts;
+pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched};

@@ -79,7 +79,11 @@ impl Thresholds {
             self.prune(facts.ts_ns);
         }
         let period = u64::from(limit.seconds).saturating_mul(SECOND);
-        let fresh = Counter { since_ns: facts.ts_ns, count: 0, next: limit.count };
+        let fresh = Counter {
+            since_ns: facts.ts_ns,
+            count: 0,
+            next: limit.count,
+        };
         let counter = self.counters.entry((id, filter, tracked)).or_insert(fresh);
         let lapsed = !matches!(limit.kind, ThresholdKind::Backoff { .. })
             && facts.ts_ns > counter.since_ns.saturating_add(period);
@@ -94,9 +98,14 @@ impl Thresholds {
     fn prune(&mut self, now_ns: u64) {
         // An hour is longer than any period in the rule sets seen; what is older is over.
         let before = self.counters.len();
-        self.counters.retain(|_, counter| counter.since_ns.saturating_add(3600 * SECOND) > now_ns);
+        self.counters
+            .retain(|_, counter| counter.since_ns.saturating_add(3600 * SECOND) > now_ns);
         if self.counters.len() > MOST / 2 {
-            let mut starts: Vec<u64> = self.counters.values().map(|counter| counter.since_ns).collect();
+            let mut starts: Vec<u64> = self
+                .counters
+                .values()
+                .map(|counter| counter.since_ns)
+                .collect();
             let middle = starts.len() / 2;
             let (_, &mut median, _) = starts.select_nth_unstable(middle);
             self.counters.retain(|_, counter| counter.since_ns > median);
@@ -123,7 +132,9 @@ fn due(limit: Threshold, counter: &mut Counter) -> Due {
         }
         ThresholdKind::Backoff { .. } => Due::Silent,
         ThresholdKind::DetectionFilter if count > limit.count => Due::Alert,
-        ThresholdKind::Threshold | ThresholdKind::Both | ThresholdKind::DetectionFilter => Due::Nothing,
+        ThresholdKind::Threshold | ThresholdKind::Both | ThresholdKind::DetectionFilter => {
+            Due::Nothing
+        }
     }
 }
 
@@ -132,7 +143,12 @@ mod tests {
     use super::*;
 
     fn run(kind: ThresholdKind, count: u32, seconds: u32, times: &[u64]) -> Vec<Due> {
-        let limit = Threshold { kind, track: Track::BySrc, count, seconds };
+        let limit = Threshold {
+            kind,
+            track: Track::BySrc,
+            count,
+            seconds,
+        };
         let mut thresholds = Thresholds::default();
         let mut facts = PacketFacts::example();
         times
@@ -148,29 +164,64 @@ mod tests {
     fn each_kind_counts_as_documented() {
         use Due::{Alert, Nothing, Silent};
         let every_second = [0, 1, 2, 3, 4, 5];
-        assert_eq!(run(ThresholdKind::Limit, 2, 60, &every_second), [Alert, Alert, Silent, Silent, Silent, Silent]);
-        assert_eq!(run(ThresholdKind::Threshold, 2, 60, &every_second), [Nothing, Alert, Nothing, Alert, Nothing, Alert]);
-        assert_eq!(run(ThresholdKind::Both, 3, 60, &every_second), [Nothing, Nothing, Alert, Silent, Silent, Silent]);
-        assert_eq!(run(ThresholdKind::DetectionFilter, 4, 60, &every_second), [Nothing, Nothing, Nothing, Nothing, Alert, Alert]);
+        assert_eq!(
+            run(ThresholdKind::Limit, 2, 60, &every_second),
+            [Alert, Alert, Silent, Silent, Silent, Silent]
+        );
+        assert_eq!(
+            run(ThresholdKind::Threshold, 2, 60, &every_second),
+            [Nothing, Alert, Nothing, Alert, Nothing, Alert]
+        );
+        assert_eq!(
+            run(ThresholdKind::Both, 3, 60, &every_second),
+            [Nothing, Nothing, Alert, Silent, Silent, Silent]
+        );
+        assert_eq!(
+            run(ThresholdKind::DetectionFilter, 4, 60, &every_second),
+            [Nothing, Nothing, Nothing, Nothing, Alert, Alert]
+        );
         let backoff = ThresholdKind::Backoff { multiplier: 2 };
-        assert_eq!(run(backoff, 1, 0, &every_second), [Alert, Alert, Silent, Alert, Silent, Silent]);
+        assert_eq!(
+            run(backoff, 1, 0, &every_second),
+            [Alert, Alert, Silent, Alert, Silent, Silent]
+        );
     }
 
     #[test]
     fn a_period_ends_after_its_seconds() {
         use Due::{Alert, Silent};
-        assert_eq!(run(ThresholdKind::Limit, 1, 10, &[0, 10, 11, 12]), [Alert, Silent, Alert, Silent]);
+        assert_eq!(
+            run(ThresholdKind::Limit, 1, 10, &[0, 10, 11, 12]),
+            [Alert, Silent, Alert, Silent]
+        );
     }
 
     #[test]
     fn pairs_are_counted_both_ways_and_sources_apart() {
         let mut thresholds = Thresholds::default();
         let mut facts = PacketFacts::example();
-        let limit = |track| Threshold { kind: ThresholdKind::Limit, track, count: 1, seconds: 60 };
-        assert_eq!(thresholds.one(0, false, limit(Track::ByBoth), &facts), Due::Alert);
-        assert_eq!(thresholds.one(1, false, limit(Track::BySrc), &facts), Due::Alert);
+        let limit = |track| Threshold {
+            kind: ThresholdKind::Limit,
+            track,
+            count: 1,
+            seconds: 60,
+        };
+        assert_eq!(
+            thresholds.one(0, false, limit(Track::ByBoth), &facts),
+            Due::Alert
+        );
+        assert_eq!(
+            thresholds.one(1, false, limit(Track::BySrc), &facts),
+            Due::Alert
+        );
         std::mem::swap(&mut facts.src, &mut facts.dst);
-        assert_eq!(thresholds.one(0, false, limit(Track::ByBoth), &facts), Due::Silent);
-        assert_eq!(thresholds.one(1, false, limit(Track::BySrc), &facts), Due::Alert);
+        assert_eq!(
+            thresholds.one(0, false, limit(Track::ByBoth), &facts),
+            Due::Silent
+        );
+        assert_eq!(
+            thresholds.one(1, false, limit(Track::BySrc), &facts),
+            Due::Alert
+        );
     }
 }

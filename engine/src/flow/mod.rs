@@ -4,9 +4,11 @@
 //! packet's sender is the client. The table holds a fixed number of flows; when it is full the one that was idle the
 //! longest makes room, and that is counted.
 
+mod shard;
 mod table;
 mod tcp;
 
+pub use shard::shard;
 pub use table::{FlowConfig, FlowCounters, FlowTable};
 pub use tcp::TcpState;
 
@@ -106,7 +108,11 @@ fn icmp_counterpart(kind: u8, v6: bool) -> Option<u8> {
 
 /// ICMP messages about another packet: they belong to no flow of their own.
 fn icmp_is_error(kind: u8, v6: bool) -> bool {
-    if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
+    if v6 {
+        kind < 128
+    } else {
+        matches!(kind, 3 | 4 | 5 | 11 | 12)
+    }
 }
 
 /// Sender and receiver as the flow table sees them; `None` for packets that have no flow.
@@ -115,7 +121,9 @@ fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
         return None;
     }
     let (sport, dport) = match packet.transport {
-        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => (packet.sport, packet.dport),
+        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => {
+            (packet.sport, packet.dport)
+        }
         Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => {
             let v6 = matches!(packet.transport, Transport::Icmp6 { .. });
             let kind = packet.icmp_type()?;
@@ -136,6 +144,16 @@ impl FlowKey {
     fn new(packet: &Packet<'_>) -> Option<(Self, Endpoint, Endpoint)> {
         let (from, to) = endpoints(packet)?;
         let (low, high) = if from <= to { (from, to) } else { (to, from) };
-        Some((Self { low, high, proto: packet.proto, depth: packet.depth, vlan: packet.vlan }, from, to))
+        Some((
+            Self {
+                low,
+                high,
+                proto: packet.proto,
+                depth: packet.depth,
+                vlan: packet.vlan,
+            },
+            from,
+            to,
+        ))
     }
 }

@@ -21,7 +21,10 @@ pub struct FlowConfig {
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        Self { max_flows: 262_144, midstream: false }
+        Self {
+            max_flows: 262_144,
+            midstream: false,
+        }
     }
 }
 
@@ -60,7 +63,10 @@ impl FlowTable {
     /// An empty table.
     pub fn new(config: FlowConfig) -> Self {
         Self {
-            config: FlowConfig { max_flows: config.max_flows.clamp(1, NONE as usize - 1), ..config },
+            config: FlowConfig {
+                max_flows: config.max_flows.clamp(1, NONE as usize - 1),
+                ..config
+            },
             index: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -100,7 +106,12 @@ impl FlowTable {
             flow.both_ways |= flow.seen == [true; 2];
             flow.both_ways
         };
-        Some(FlowView { slot, to_server, established, first })
+        Some(FlowView {
+            slot,
+            to_server,
+            established,
+            first,
+        })
     }
 
     /// The flow of a view that [`FlowTable::track`] just returned.
@@ -140,7 +151,13 @@ impl FlowTable {
         timed_out || (flow.tcp.reusable() && tcp::is_syn(packet))
     }
 
-    fn insert(&mut self, key: FlowKey, client: super::Endpoint, server: super::Endpoint, packet: &Packet<'_>) -> u32 {
+    fn insert(
+        &mut self,
+        key: FlowKey,
+        client: super::Endpoint,
+        server: super::Endpoint,
+        packet: &Packet<'_>,
+    ) -> u32 {
         if self.index.len() >= self.config.max_flows {
             self.counters.evicted += 1;
             self.remove(self.oldest);
@@ -158,7 +175,12 @@ impl FlowTable {
             action: FlowAction::None,
             seen: [false; 2],
         };
-        let entry = Slot { key, flow, older: NONE, newer: NONE };
+        let entry = Slot {
+            key,
+            flow,
+            older: NONE,
+            newer: NONE,
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = entry;

@@ -38,31 +38,58 @@ impl TcpState {
 
     /// The state after a packet. `midstream`: take up connections whose start was not seen.
     pub(super) fn next(self, packet: &Packet<'_>, to_server: bool, midstream: bool) -> Self {
-        let (Some(flags), Some(seq), Some(ack)) = (packet.tcp_flags(), packet.tcp_seq(), packet.tcp_ack()) else {
+        let (Some(flags), Some(seq), Some(ack)) =
+            (packet.tcp_flags(), packet.tcp_seq(), packet.tcp_ack())
+        else {
             return self;
         };
         let has = |bits: u8| flags & bits == bits;
         match self {
             Self::None if has(SYN) && !has(ACK) && !has(RST) && to_server => Self::SynSent(seq),
             Self::None if midstream && !has(RST) && !has(SYN) => Self::Established,
-            Self::SynSent(client) if has(SYN | ACK) && !to_server && ack == client.wrapping_add(1) => {
+            Self::SynSent(client)
+                if has(SYN | ACK) && !to_server && ack == client.wrapping_add(1) =>
+            {
                 Self::SynReceived(client, seq)
             }
             // With TCP Fast Open (RFC 7413) the SYN's data may be acknowledged as well.
-            Self::SynSent(client) if has(SYN | ACK) && !to_server && ack.wrapping_sub(client) < 0x8000_0000 && ack != client => {
+            Self::SynSent(client)
+                if has(SYN | ACK)
+                    && !to_server
+                    && ack.wrapping_sub(client) < 0x8000_0000
+                    && ack != client =>
+            {
                 Self::SynReceived(ack.wrapping_sub(1), seq)
             }
             Self::SynSent(_) | Self::SynReceived(..) if has(RST) => Self::Closed,
             // A SYN again, perhaps with another number.
             Self::SynSent(_) if has(SYN) && !has(ACK) && to_server => Self::SynSent(seq),
-            Self::SynReceived(_, server) if has(ACK) && !has(SYN) && to_server && ack.wrapping_sub(server) < 0x8000_0000 && ack != server => {
-                if has(FIN) { Self::Closing([true, false]) } else { Self::Established }
+            Self::SynReceived(_, server)
+                if has(ACK)
+                    && !has(SYN)
+                    && to_server
+                    && ack.wrapping_sub(server) < 0x8000_0000
+                    && ack != server =>
+            {
+                if has(FIN) {
+                    Self::Closing([true, false])
+                } else {
+                    Self::Established
+                }
             }
             Self::Established | Self::Closing(_) if has(RST) => Self::Closed,
             Self::Established | Self::Closing(_) if has(FIN) => {
-                let mut closed = if let Self::Closing(closed) = self { closed } else { [false; 2] };
+                let mut closed = if let Self::Closing(closed) = self {
+                    closed
+                } else {
+                    [false; 2]
+                };
                 closed[usize::from(!to_server)] = true;
-                if closed == [true; 2] { Self::Closed } else { Self::Closing(closed) }
+                if closed == [true; 2] {
+                    Self::Closed
+                } else {
+                    Self::Closing(closed)
+                }
             }
             same => same,
         }
@@ -71,5 +98,7 @@ impl TcpState {
 
 /// True for a SYN without ACK.
 pub(super) fn is_syn(packet: &Packet<'_>) -> bool {
-    packet.tcp_flags().is_some_and(|flags| flags & (SYN | ACK | RST | FIN) == SYN)
+    packet
+        .tcp_flags()
+        .is_some_and(|flags| flags & (SYN | ACK | RST | FIN) == SYN)
 }

@@ -12,7 +12,10 @@ pub struct AddrSet {
 impl AddrSet {
     /// Every address (`any`).
     pub fn any() -> Self {
-        Self { v4: vec![(0, u32::MAX)], v6: vec![(0, u128::MAX)] }
+        Self {
+            v4: vec![(0, u32::MAX)],
+            v6: vec![(0, u128::MAX)],
+        }
     }
 
     /// No address.
@@ -24,8 +27,14 @@ impl AddrSet {
     /// wrong order.
     pub fn range(first: IpAddr, last: IpAddr) -> Option<Self> {
         match (first, last) {
-            (IpAddr::V4(a), IpAddr::V4(b)) if a <= b => Some(Self { v4: vec![(a.into(), b.into())], v6: vec![] }),
-            (IpAddr::V6(a), IpAddr::V6(b)) if a <= b => Some(Self { v4: vec![], v6: vec![(a.into(), b.into())] }),
+            (IpAddr::V4(a), IpAddr::V4(b)) if a <= b => Some(Self {
+                v4: vec![(a.into(), b.into())],
+                v6: vec![],
+            }),
+            (IpAddr::V6(a), IpAddr::V6(b)) if a <= b => Some(Self {
+                v4: vec![],
+                v6: vec![(a.into(), b.into())],
+            }),
             _ => None,
         }
     }
@@ -36,12 +45,18 @@ impl AddrSet {
             IpAddr::V4(a) if length <= 32 => {
                 let mask = u32::MAX.checked_shr(length.into()).unwrap_or(0);
                 let low = u32::from(a) & !mask;
-                Some(Self { v4: vec![(low, low | mask)], v6: vec![] })
+                Some(Self {
+                    v4: vec![(low, low | mask)],
+                    v6: vec![],
+                })
             }
             IpAddr::V6(a) if length <= 128 => {
                 let mask = u128::MAX.checked_shr(length.into()).unwrap_or(0);
                 let low = u128::from(a) & !mask;
-                Some(Self { v4: vec![], v6: vec![(low, low | mask)] })
+                Some(Self {
+                    v4: vec![],
+                    v6: vec![(low, low | mask)],
+                })
             }
             _ => None,
         }
@@ -50,9 +65,13 @@ impl AddrSet {
     /// Adds all addresses of `other`.
     pub fn union(&mut self, other: &Self) {
         self.v4.extend_from_slice(&other.v4);
-        merge(&mut self.v4, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+        merge(&mut self.v4, |end, start| {
+            end.checked_add(1).is_none_or(|next| start <= next)
+        });
         self.v6.extend_from_slice(&other.v6);
-        merge(&mut self.v6, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+        merge(&mut self.v6, |end, start| {
+            end.checked_add(1).is_none_or(|next| start <= next)
+        });
     }
 
     /// Takes all addresses of `other` away.
@@ -103,7 +122,9 @@ impl PortSet {
     /// Adds all ports of `other`.
     pub fn union(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
-        merge(&mut self.0, |end, start| end.checked_add(1).is_none_or(|next| start <= next));
+        merge(&mut self.0, |end, start| {
+            end.checked_add(1).is_none_or(|next| start <= next)
+        });
     }
 
     /// Takes all ports of `other` away.
@@ -135,7 +156,9 @@ impl PortSet {
 fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
     // Most sets are one or a few ranges; a linear look beats a binary search there.
     if ranges.len() <= 4 {
-        return ranges.iter().any(|&(low, high)| low <= value && value <= high);
+        return ranges
+            .iter()
+            .any(|&(low, high)| low <= value && value <= high);
     }
     let after = ranges.partition_point(|&(low, _)| low <= value);
     after.checked_sub(1).is_some_and(|at| value <= ranges[at].1)
@@ -155,7 +178,12 @@ fn merge<T: Ord + Copy>(ranges: &mut Vec<(T, T)>, touches: impl Fn(T, T) -> bool
 }
 
 /// `from` minus `take`, both sorted and disjoint. `before` and `after` are only called where a neighbour exists.
-fn subtract<T: Ord + Copy>(from: &[(T, T)], take: &[(T, T)], before: impl Fn(T) -> T, after: impl Fn(T) -> T) -> Vec<(T, T)> {
+fn subtract<T: Ord + Copy>(
+    from: &[(T, T)],
+    take: &[(T, T)],
+    before: impl Fn(T) -> T,
+    after: impl Fn(T) -> T,
+) -> Vec<(T, T)> {
     let mut out = Vec::with_capacity(from.len());
     for &(low, high) in from {
         let mut start = Some(low);
@@ -215,6 +243,9 @@ mod tests {
         let net = AddrSet::prefix("10.1.2.3".parse().expect("address"), 8).expect("prefix");
         assert!(net.contains("10.255.255.255".parse().expect("address")));
         assert!(!net.contains("11.0.0.0".parse().expect("address")));
-        assert_eq!(AddrSet::prefix("::".parse().expect("address"), 0).map(|s| s.v6), Some(vec![(0, u128::MAX)]));
+        assert_eq!(
+            AddrSet::prefix("::".parse().expect("address"), 0).map(|s| s.v6),
+            Some(vec![(0, u128::MAX)])
+        );
     }
 }

@@ -21,19 +21,38 @@ pub enum RuleKind {
 impl Rule {
     /// The rule's kind.
     pub fn kind(&self) -> RuleKind {
-        if self.tests.iter().any(|test| matches!(test, PacketTest::DecodeEvent(_))) {
+        if self
+            .tests
+            .iter()
+            .any(|test| matches!(test, PacketTest::DecodeEvent(_)))
+        {
             return RuleKind::DecoderEvent;
         }
         let only_addresses = self.buffers.is_empty()
             && self.flow.is_none()
-            && self.tests.iter().all(|test| matches!(test, PacketTest::L3 { .. }))
+            && self
+                .tests
+                .iter()
+                .all(|test| matches!(test, PacketTest::L3 { .. }))
             && self.header.sport.is_any()
             && self.header.dport.is_any()
-            && !matches!(self.header.proto, Proto::PktHdr | Proto::Ether | Proto::Arp | Proto::TcpPkt | Proto::TcpStream);
+            && !matches!(
+                self.header.proto,
+                Proto::PktHdr | Proto::Ether | Proto::Arp | Proto::TcpPkt | Proto::TcpStream
+            );
         if only_addresses {
-            return if self.header.negated_addresses { RuleKind::LikeIpOnly } else { RuleKind::IpOnly };
+            return if self.header.negated_addresses {
+                RuleKind::LikeIpOnly
+            } else {
+                RuleKind::IpOnly
+            };
         }
-        if self.needs_stream && self.buffers.iter().any(|plan| plan.buffer == Buffer::Payload) {
+        if self.needs_stream
+            && self
+                .buffers
+                .iter()
+                .any(|plan| plan.buffer == Buffer::Payload)
+        {
             return RuleKind::Stream;
         }
         RuleKind::Packet

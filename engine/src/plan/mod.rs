@@ -9,12 +9,12 @@ mod kind;
 mod number;
 mod ops;
 
-pub use kind::RuleKind;
 pub use address::{AddrSet, PortSet};
+pub use kind::RuleKind;
 pub use number::{Num, NumOp};
 pub use ops::{
-    Base64Decode, Buffer, BufferPlan, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp, Content, Endian, Entropy,
-    IsDataAt, JumpFrom, MathOp, NumberBase, Op, Pcre, Value, VarId,
+    Base64Decode, Buffer, BufferPlan, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp,
+    Content, Endian, Entropy, IsDataAt, JumpFrom, MathOp, NumberBase, Op, Pcre, Value, VarId,
 };
 
 use crate::packet::DecoderEvent;
@@ -134,7 +134,7 @@ pub enum BitsMode {
     All,
     /// Any of these (`*`).
     Any,
-    /// None of these (`!`, `-`).
+    /// Not all of these (`!`, `-`): as Suricata, some of them may be set.
     Not,
 }
 
@@ -386,6 +386,20 @@ impl RuleSet {
     /// All rules, in evaluation order; a [`RuleId`] indexes this.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// True when a verdict depends on counts that several flows share, so that one worker has to see all flows: a rule
+    /// that decides about packets has a threshold that does not count by flow.
+    pub fn verdicts_cross_flows(&self) -> bool {
+        let shared = |limit: &Threshold| limit.track != Track::ByFlow;
+        self.rules.iter().any(|rule| {
+            rule.action != Action::Alert
+                && rule
+                    .threshold
+                    .iter()
+                    .chain(&rule.detection_filter)
+                    .any(shared)
+        })
     }
 
     /// One rule.

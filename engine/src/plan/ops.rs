@@ -326,5 +326,3 @@ pub struct Entropy {
     /// Second number, for ranges.
     pub b: f64,
 }
-
-

@@ -1,0 +1,153 @@
+//! Which worker a frame belongs to.
+//!
+//! All packets of a flow, all fragments of a packet and both directions must meet in one worker, so the choice is made
+//! by the outermost pair of IP addresses alone: ports are not there in fragments, and what a tunnel carries stays with
+//! the tunnel.
+
+use crate::packet::{Frame, LinkType};
+
+/// A number that is the same for all frames that must meet in one worker; frames without an IP header give 0.
+pub fn shard(frame: &Frame<'_>) -> u64 {
+    addresses(frame).map_or(0, |(a, b)| {
+        // Addition makes both directions equal; the multiplication (SplitMix64's last step) spreads neighbours.
+        let sum = fold(a).wrapping_add(fold(b));
+        (sum ^ (sum >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 33
+    })
+}
+
+fn fold(address: &[u8]) -> u64 {
+    address.iter().fold(0, |sum: u64, &byte| {
+        sum.rotate_left(8).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(byte)
+    })
+}
+
+/// Source and destination of the outermost IP header.
+fn addresses<'a>(frame: &Frame<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let data = frame.data;
+    let ip = match frame.link {
+        LinkType::ETHERNET => after_ethertype(data, 12)?,
+        LinkType::LINUX_SLL => after_ethertype(data, 14)?,
+        LinkType::LINUX_SLL2 => data.get(20..)?,
+        LinkType::NULL | LinkType::LOOP => data.get(4..)?,
+        LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
+            data
+        }
+        LinkType::PPP => after_ppp(data)?,
+        LinkType::CHDLC => data.get(4..)?,
+        _ => return None,
+    };
+    match ip.first()? >> 4 {
+        4 => Some((ip.get(12..16)?, ip.get(16..20)?)),
+        6 => Some((ip.get(8..24)?, ip.get(24..40)?)),
+        _ => None,
+    }
+}
+
+/// What follows the ethertype at `at`, behind any VLAN tags, MPLS labels and PPPoE header.
+fn after_ethertype(data: &[u8], mut at: usize) -> Option<&[u8]> {
+    // As many tags as any decoder takes; a frame with more is not IP.
+    for _ in 0..8 {
+        let kind = u16::from_be_bytes(data.get(at..at + 2)?.try_into().ok()?);
+        at += 2;
+        match kind {
+            0x8100 | 0x88a8 | 0x9100 => at += 2,
+            // 802.1ah: a service tag, then the addresses and type of the customer's frame.
+            0x88e7 => at += 16,
+            0x8847 | 0x8848 => {
+                while data.get(at + 2)? & 1 == 0 {
+                    at += 4;
+                }
+                return data.get(at + 4..);
+            }
+            0x8864 => return after_ppp(data.get(at + 6..)?),
+            _ => return data.get(at..),
+        }
+    }
+    None
+}
+
+/// What follows PPP's protocol field, which is one or two bytes, with or without HDLC-like framing.
+fn after_ppp(data: &[u8]) -> Option<&[u8]> {
+    let data = data.strip_prefix(&[0xff, 0x03]).unwrap_or(data);
+    let length = if data.first()? & 1 == 1 { 1 } else { 2 };
+    data.get(length..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(link: LinkType, data: &[u8]) -> Frame<'_> {
+        Frame {
+            ts_ns: 0,
+            number: 1,
+            link,
+            data,
+            wire_len: data.len() as u32,
+        }
+    }
+
+    fn ipv4(src: [u8; 4], dst: [u8; 4]) -> Vec<u8> {
+        let mut packet = vec![0x45; 12];
+        packet.extend(src);
+        packet.extend(dst);
+        packet
+    }
+
+    #[test]
+    fn both_directions_and_every_encapsulation_meet() {
+        let (there, back) = (
+            ipv4([10, 0, 0, 1], [10, 0, 0, 2]),
+            ipv4([10, 0, 0, 2], [10, 0, 0, 1]),
+        );
+        let want = shard(&frame(LinkType::RAW, &there));
+        assert_ne!(want, 0);
+        assert_eq!(shard(&frame(LinkType::RAW, &back)), want);
+        let behind = |head: &[u8]| [head, &back].concat();
+        let macs = [2u8; 12];
+        for head in [
+            &b"\x08\x00"[..],
+            b"\x81\x00\x00\x05\x08\x00",
+            b"\x88\xa8\x00\x05\x81\x00\x00\x06\x08\x00",
+            b"\x88\x47\x00\x01\x00\x40\x00\x02\x01\x40",
+            b"\x88\x64\x11\x00\x00\x01\x00\x20\x00\x21",
+        ] {
+            assert_eq!(
+                shard(&frame(LinkType::ETHERNET, &behind(&[&macs, head].concat()))),
+                want,
+                "{head:02x?}"
+            );
+        }
+        assert_eq!(shard(&frame(LinkType::NULL, &behind(&[2, 0, 0, 0]))), want);
+        assert_eq!(
+            shard(&frame(LinkType::PPP, &behind(&[0xff, 3, 0, 0x21]))),
+            want
+        );
+    }
+
+    #[test]
+    fn pairs_spread_over_workers() {
+        let odd = (0..=255u8).filter(|&host| {
+            shard(&frame(
+                LinkType::RAW,
+                &ipv4([10, 0, 0, host], [10, 1, 0, 1]),
+            )) % 2
+                == 1
+        });
+        let count = odd.count();
+        assert!(
+            (64..192).contains(&count),
+            "{count} of 256 pairs went to the second of two workers"
+        );
+    }
+
+    #[test]
+    fn short_frames_have_a_place_too() {
+        for length in 0..40 {
+            let data = vec![0x81; length];
+            for link in [0, 1, 9, 12, 101, 104, 113, 276, 999] {
+                assert_eq!(shard(&frame(LinkType(link), &data)), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Worker threads for captures: frames out in blocks, matches back in packet order.
+//!
+//! A reader thread deals the frames of a block out to the workers ([`shard`]): both directions of a flow and all
+//! fragments of a packet go to the same one. Every worker answers every block, and the block is committed when all have,
+//! so what is committed is in packet order and the same however many workers there are.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use weir_engine::detect::{Engine, Found};
+use weir_engine::flow::shard;
+use weir_engine::packet::{Frame, LinkType};
+
+/// A block is closed when it holds this many frames or bytes: enough to hide the hand-over, few enough to stay in cache.
+const BLOCK_FRAMES: usize = 1024;
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Blocks under way per worker.
+const DEPTH: usize = 4;
+
+/// Where frames come from.
+pub trait Source {
+    /// The next frame, numbered; `None` at the end, and after an error that the source has kept.
+    fn next_frame(&mut self) -> Option<Frame<'_>>;
+}
+
+/// Runs all frames of `source` through the workers. `commit` sees what matched, in packet order, and may stop the run.
+pub fn run<S: Source + Send>(
+    engines: &mut [Engine],
+    source: &mut S,
+    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+) {
+    match engines {
+        [] => {}
+        [engine] => serial(engine, source, commit),
+        several => parallel(several, source, commit),
+    }
+}
+
+fn serial(
+    engine: &mut Engine,
+    source: &mut impl Source,
+    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+) {
+    let mut found = Vec::new();
+    while let Some(frame) = source.next_frame() {
+        engine.process(frame, &mut found);
+        for found in found.drain(..) {
+            if commit(&found).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// Frames on their way to a worker, copied once into one allocation.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    frames: Vec<(u64, u64, LinkType, u32, usize)>,
+}
+
+impl Block {
+    fn push(&mut self, frame: &Frame<'_>) {
+        self.bytes.extend_from_slice(frame.data);
+        self.frames.push((
+            frame.ts_ns,
+            frame.number,
+            frame.link,
+            frame.wire_len,
+            self.bytes.len(),
+        ));
+    }
+
+    fn process(&self, engine: &mut Engine, out: &mut Vec<Found>) {
+        let mut start = 0;
+        for &(ts_ns, number, link, wire_len, end) in &self.frames {
+            engine.process(
+                Frame {
+                    ts_ns,
+                    number,
+                    link,
+                    data: &self.bytes[start..end],
+                    wire_len,
+                },
+                out,
+            );
+            start = end;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.frames.clear();
+    }
+}
+
+fn parallel<S: Source + Send>(
+    engines: &mut [Engine],
+    source: &mut S,
+    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+) {
+    std::thread::scope(|scope| {
+        let mut to_workers = Vec::with_capacity(engines.len());
+        let mut from_workers = Vec::with_capacity(engines.len());
+        for engine in engines {
+            let (blocks, inbox) = sync_channel::<Block>(DEPTH);
+            let (outbox, results) = sync_channel::<(Block, Vec<Found>)>(DEPTH);
+            scope.spawn(move || work(engine, &inbox, &outbox));
+            to_workers.push(blocks);
+            from_workers.push(results);
+        }
+        let (give_back, spare) = sync_channel::<Block>(from_workers.len() * (2 * DEPTH + 2));
+        scope.spawn(move || deal(source, &to_workers, &spare));
+        collect(&from_workers, &give_back, commit);
+        // Receivers go first, so that a reader or worker that waits to send ends when the run was stopped early.
+        drop((from_workers, give_back));
+    });
+}
+
+fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block, Vec<Found>)>) {
+    while let Ok(mut block) = inbox.recv() {
+        let mut found = Vec::new();
+        block.process(engine, &mut found);
+        block.clear();
+        if outbox.send((block, found)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty.
+fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Receiver<Block>) {
+    let count = to_workers.len() as u64;
+    let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
+    loop {
+        let (mut frames, mut bytes) = (0, 0);
+        let mut more = true;
+        while frames < BLOCK_FRAMES && bytes < BLOCK_BYTES {
+            let Some(frame) = source.next_frame() else {
+                more = false;
+                break;
+            };
+            frames += 1;
+            bytes += frame.data.len();
+            parts[(shard(&frame) % count) as usize].push(&frame);
+        }
+        for (part, worker) in parts.iter_mut().zip(to_workers) {
+            let next = spare.try_recv().unwrap_or_default();
+            if worker.send(std::mem::replace(part, next)).is_err() {
+                return;
+            }
+        }
+        if !more {
+            return;
+        }
+    }
+}
+
+fn collect(
+    from_workers: &[Receiver<(Block, Vec<Found>)>],
+    give_back: &SyncSender<Block>,
+    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+) {
+    let mut all = Vec::new();
+    loop {
+        for worker in from_workers {
+            // The reader is done when it hangs up, and then so do the workers, all after the same block.
+            let Ok((block, mut found)) = worker.recv() else {
+                return;
+            };
+            // No room means there are spare blocks enough.
+            let _ = give_back.try_send(block);
+            all.append(&mut found);
+        }
+        // Stable: the packets of one frame keep their order.
+        all.sort_by_key(|found: &Found| found.packet.number);
+        for found in all.drain(..) {
+            if commit(&found).is_break() {
+                return;
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The decoder: configuration, counters, and how packets come out of a frame.
 
 use super::defrag::{Defrag, DefragConfig, DefragCounters};
-use super::{DecoderEvent, Frame, LinkType, Net, Origin, Packet, Transport};
+use super::{DecoderEvent, Frame, LinkType, Net, Origin, Packet};
 
 /// Most layers that are followed in one frame, tunnels and reassembly included; one more raises
 /// [`DecoderEvent::TooManyLayers`]. It also bounds the packets that one frame gives, and the depth of recursion.
@@ -191,8 +191,10 @@ impl<'a> Work<'a> {
 
     /// Forgets the network layer, which turned out to be unusable.
     pub fn clear_net(&mut self) {
-        self.packet.net = Net::None;
-        self.packet.transport = Transport::None;
+        let blank = Packet::new(0, 0, 0);
+        self.packet.net = blank.net;
+        self.packet.src = blank.src;
+        self.packet.dst = blank.dst;
         self.packet.proto = 0;
     }
 }

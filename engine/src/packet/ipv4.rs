@@ -137,6 +137,9 @@ mod option {
     pub const ROUTER_ALERT: u8 = 148;
 }
 
+/// Checks the value of an option.
+type Check = fn(&[u8]) -> Result<(), Event>;
+
 /// Checks the options. A malformed one spoils the packet; an odd one is only noted.
 fn options(work: &mut Work<'_>, all: &[u8]) -> Step {
     if !all.len().is_multiple_of(8) {
@@ -144,28 +147,25 @@ fn options(work: &mut Work<'_>, all: &[u8]) -> Step {
     }
     let mut seen = 0u16;
     let mut walk = Options::new(all);
-    while let Some((kind, value)) = walk.next() {
+    for (kind, value) in walk.by_ref() {
         use option::*;
-        let check: fn(&[u8]) -> Result<(), Event> = match kind {
+        let (bit, check): (u16, Check) = match kind {
             0 | 1 => continue,
-            TIMESTAMP => timestamp,
-            RECORD_ROUTE | LOOSE_ROUTE | STRICT_ROUTE => route,
-            QUICK_START => |value| length(value.len() >= 6),
-            SECURITY => |value| length(value.len() == 9),
-            EXTENDED_SECURITY => |value| length(!value.is_empty()),
-            COMMERCIAL_SECURITY => commercial_security,
-            STREAM_ID | ROUTER_ALERT => |value| length(value.len() == 2),
+            TIMESTAMP => (1, timestamp),
+            RECORD_ROUTE => (1 << 1, route),
+            LOOSE_ROUTE => (1 << 2, route),
+            STRICT_ROUTE => (1 << 3, route),
+            QUICK_START => (1 << 4, |value| length(value.len() >= 6)),
+            SECURITY => (1 << 5, |value| length(value.len() == 9)),
+            EXTENDED_SECURITY => (1 << 6, |value| length(!value.is_empty())),
+            COMMERCIAL_SECURITY => (1 << 7, commercial_security),
+            STREAM_ID => (1 << 8, |value| length(value.len() == 2)),
+            ROUTER_ALERT => (1 << 9, |value| length(value.len() == 2)),
             _ => {
                 work.note(Event::Ipv4OptInvalid);
                 continue;
             }
         };
-        // The low four bits tell these ten types apart.
-        let bit = 1
-            << match kind {
-                STREAM_ID => 15,
-                _ => kind & 0xf,
-            };
         if seen & bit != 0 {
             work.note(Event::Ipv4OptDuplicate);
             continue;

@@ -186,22 +186,23 @@ fn gre_v0(
     if length > data.len() {
         return Err(Event::GreVersion0HdrTooBig);
     }
-    while routing {
-        let Some(&[family_high, family_low, _, entry]) =
-            data.get(length..).and_then(|rest| rest.first_chunk::<4>())
-        else {
+    if !routing {
+        return Ok(length);
+    }
+    loop {
+        let entry = data.get(length..).and_then(|rest| rest.first_chunk::<4>());
+        let Some(&[family_high, family_low, _, size]) = entry else {
             return Err(Event::GreVersion0MalformedSreHdr);
         };
         length += 4;
-        if [family_high, family_low, entry] == [0, 0, 0] {
-            break;
+        if [family_high, family_low, size] == [0, 0, 0] {
+            return Ok(length);
         }
-        length += usize::from(entry);
+        length += usize::from(size);
         if length > data.len() {
             return Err(Event::GreVersion0MalformedSreHdr);
         }
     }
-    Ok(length)
 }
 
 /// Checks a version 1 header of `length` bytes.

@@ -1,7 +1,7 @@
 //! Tests on header fields.
 
 use crate::packet::{Packet, Transport};
-use crate::plan::{BitsMode, Num, PacketTest, VlanLayer};
+use crate::plan::{BitsMode, Num, NumOp, PacketTest, VlanLayer};
 
 /// True when the packet passes. A packet without the field fails, also where the test is negated.
 pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
@@ -36,7 +36,7 @@ pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
             .is_some_and(|window| (window == *value) != *negated),
         PacketTest::TcpMss(num) => passes(num, packet.tcp_mss()),
         PacketTest::TcpWscale(num) => passes(num, packet.tcp_wscale()),
-        PacketTest::Dsize(num) => num.test(packet.payload.len() as u64),
+        PacketTest::Dsize(num) => dsize(num, packet),
         PacketTest::VlanId { id, layer } => vlan_id(id, *layer, packet),
         PacketTest::VlanLayers(num) => num.test(packet.vlan_layers.into()),
         PacketTest::DecodeEvent(event) => packet.events.contains(*event),
@@ -59,6 +59,25 @@ fn compare_bits(mode: BitsMode, found: u8, wanted: u8) -> bool {
         BitsMode::Any => found & wanted != 0,
         BitsMode::Not => found & wanted != wanted,
     }
+}
+
+/// Except with `<`, `<=` and 0, the payload has to be one that rules may look into, and not be empty: `dsize:!5` does
+/// not match a packet without payload.
+fn dsize(num: &Num, packet: &Packet<'_>) -> bool {
+    let inspected = !packet.no_payload_inspection && !packet.payload.is_empty();
+    let eligible = match num {
+        Num {
+            op: NumOp::Lt | NumOp::Le,
+            ..
+        } => true,
+        Num {
+            op: NumOp::Eq,
+            a: 0,
+            ..
+        } => !inspected,
+        _ => inspected,
+    };
+    eligible && num.test(packet.payload.len() as u64)
 }
 
 fn vlan_id(id: &Num, layer: VlanLayer, packet: &Packet<'_>) -> bool {

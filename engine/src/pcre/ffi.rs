@@ -179,17 +179,14 @@ impl Matching {
         Self { data, context }
     }
 
-    /// Where the last match began and ended. `\K` in a look-around can put the beginning after the end: then the match
-    /// is taken to be empty.
+    /// Where the last match began and ended. (A `\K` in a look-around, which this version of PCRE2 refuses, could put
+    /// the beginning after the end: such a match would be taken to be empty.)
     fn span(&self) -> (usize, usize) {
-        // SAFETY: the data has one pair of offsets, and they are initialised: this is called after a match.
-        let [start, end] = unsafe { self.data_ovector().cast::<[usize; 2]>().read() };
-        (start.min(end), end)
-    }
-
-    fn data_ovector(&self) -> *mut usize {
         // SAFETY: the match data is alive.
-        unsafe { pcre2_get_ovector_pointer_8(self.data.as_ptr()) }
+        let offsets = unsafe { pcre2_get_ovector_pointer_8(self.data.as_ptr()) };
+        // SAFETY: the data has one pair of offsets, and they are set: this is called after a match.
+        let [start, end] = unsafe { offsets.cast::<[usize; 2]>().read() };
+        (start.min(end), end)
     }
 }
 

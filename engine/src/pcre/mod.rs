@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn options_mean_what_the_letters_say() {
         let plain = Flags::default();
-        let cases: &[(&str, Flags, &[u8], Option<(usize, usize)>)] = &[
+        type Case = (&'static str, Flags, &'static [u8], Option<(usize, usize)>);
+        let cases: &[Case] = &[
             ("ab", plain, b"xxabAB", Some((2, 4))),
             (
                 "AB",
@@ -255,13 +256,28 @@ mod tests {
 
     #[test]
     fn catastrophic_expressions_are_given_up() {
-        let regex = Regex::new(b"(x+x+)+y", Flags::default()).expect("compiles");
+        let regex = Regex::new(b"(x+x+)+[yz]", Flags::default()).expect("compiles");
         let mut scratch = Scratch::new();
-        let subject = vec![b'x'; 20_000];
-        // Which limit stops it is PCRE2's matter; that something does is ours.
-        assert_ne!(regex.find(&subject, 0, &mut scratch), Ok(Some((0, 0))));
+        assert_eq!(
+            regex.find(&[b'x'; 20_000], 0, &mut scratch),
+            Err(MatchLimit)
+        );
         // The scratch is as good as new afterwards.
         assert_eq!(regex.find(b"xxy", 0, &mut scratch), Ok(Some((0, 3))));
+    }
+
+    /// Recursion this deep does not fit the stack that machine code is given; the interpreter has a heap.
+    #[test]
+    fn falls_back_to_the_interpreter() {
+        let mut scratch = Scratch::new();
+        let nested = Regex::new(b"^((?:a(?1)?b)|c(?1))$", Flags::default()).expect("compiles");
+        let subject: Vec<u8> = [[b'a'; 650], [b'b'; 650]].concat();
+        assert_eq!(nested.find(&subject, 0, &mut scratch), Ok(Some((0, 1300))));
+        let not_compiled = Regex::new(b"(*NO_JIT)a+b", Flags::default()).expect("compiles");
+        assert_eq!(
+            not_compiled.find(b"xaab", 0, &mut scratch),
+            Ok(Some((1, 4)))
+        );
     }
 
     #[test]

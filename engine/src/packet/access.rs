@@ -50,14 +50,10 @@ impl<'a> Iterator for Options<'a> {
                 Some((kind, &[]))
             }
             _ => {
-                let length = usize::from(*rest.first()?);
-                let value = self.0.get(2..length);
-                self.0 = if value.is_some() {
-                    self.0.get(length..).unwrap_or(&[])
-                } else {
-                    &[]
-                };
-                value.map(|value| (kind, value))
+                let (option, behind) = self.0.split_at_checked(usize::from(*rest.first()?))?;
+                let value = option.get(2..)?;
+                self.0 = behind;
+                Some((kind, value))
             }
         }
     }

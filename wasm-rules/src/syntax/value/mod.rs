@@ -5,7 +5,8 @@
 
 mod number;
 
-pub use number::{parse_number, parse_number_inclusive, parse_plain_u64};
+pub(crate) use number::{number_at, plain_at};
+pub use number::{parse_number, parse_number_inclusive, parse_plain_u64, parse_urilen};
 
 use super::ast::{At, Place, Problem};
 use super::cursor::Cursor;

@@ -19,7 +19,11 @@ enum Ends {
 /// most `max`. As in Suricata, a comparison that holds for no number or for every one is refused, and so is a range
 /// with nothing between its ends.
 pub fn parse_number(value: &At<Vec<u8>>, max: u64) -> Result<Num, Problem> {
-    let mut cursor = Cursor::of(value);
+    number_at(Cursor::of(value), max)
+}
+
+/// [`parse_number`] of what a cursor has before it.
+pub(crate) fn number_at(mut cursor: Cursor<'_>, max: u64) -> Result<Num, Problem> {
     let num = comparison(&mut cursor, max, Ends::Excluded)?;
     cursor.finish()?;
     Ok(num)
@@ -34,9 +38,50 @@ pub fn parse_number_inclusive(value: &At<Vec<u8>>, max: u64) -> Result<Num, Prob
     Ok(num)
 }
 
+/// Parses the value of `urilen`: a comparison, then perhaps `,norm` or `,raw` (the latter gives `true`).
+///
+/// A range with nothing between its ends, such as `7<>8`, compares with its first number only: Suricata's parser gives
+/// up on the range, takes the number that it starts with, and does not look at what follows. Rules rely on it.
+pub fn parse_urilen(value: &At<Vec<u8>>) -> Result<(Num, bool), Problem> {
+    let max = u16::MAX.into();
+    let mut cursor = Cursor::of(value);
+    let mut ahead = cursor.clone();
+    let num = match comparison(&mut ahead, max, Ends::Excluded) {
+        Ok(num) => {
+            cursor = ahead;
+            num
+        }
+        Err(problem) => {
+            cursor.skip_blanks();
+            let a = plain(&mut cursor, max).map_err(|_| problem.clone())?;
+            if !matches!(cursor.peek(), Some(b'-' | b'<')) {
+                return Err(problem);
+            }
+            return Ok((Num::one(NumOp::Eq, a), false));
+        }
+    };
+    cursor.skip_blanks();
+    let raw = if cursor.eat(b",") {
+        cursor.skip_blanks();
+        let raw = cursor.eat(b"raw");
+        if !raw && !cursor.eat(b"norm") {
+            return Err(cursor.expected("`norm` or `raw`"));
+        }
+        raw
+    } else {
+        false
+    };
+    cursor.finish()?;
+    Ok((num, raw))
+}
+
 /// Parses a plain number, decimal or `0x…`, of at most `max`.
 pub fn parse_plain_u64(value: &At<Vec<u8>>, max: u64) -> Result<u64, Problem> {
-    let mut cursor = Cursor::of(value);
+    plain_at(Cursor::of(value), max)
+}
+
+/// [`parse_plain_u64`] of what a cursor has before it.
+pub(crate) fn plain_at(mut cursor: Cursor<'_>, max: u64) -> Result<u64, Problem> {
     cursor.skip_blanks();
     let number = plain(&mut cursor, max)?;
     cursor.finish()?;

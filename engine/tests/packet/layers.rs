@@ -165,11 +165,14 @@ fn vlan_tags_are_kept_outermost_first_and_three_at_most() {
     assert_eq!(packet.events, ["vlan.too_many_layers"]);
 }
 
+/// A frame and what it starts with.
+type Broken = (LinkType, Vec<u8>);
+
 #[test]
 fn broken_layers_say_what_is_wrong() {
     let ip = inner();
     let eth = |kind: u16, inner: &[u8]| (LinkType::ETHERNET, ethernet(kind, inner));
-    let cases: &[((LinkType, Vec<u8>), &[&str], bool)] = &[
+    let cases: &[(Broken, &[&str], bool)] = &[
         (
             (LinkType::ETHERNET, vec![0; 13]),
             &["ethernet.pkt_too_small"],

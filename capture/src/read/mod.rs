@@ -77,8 +77,8 @@ pub struct CaptureReader {
     name: String,
     source: Source,
     decoder: Decoder,
-    /// Bytes of the last record, whose frame the caller may still have been looking at.
-    held: usize,
+    /// The record whose frame is given.
+    current: Option<Record>,
     frames: u64,
     done: bool,
     consumed: Arc<AtomicU64>,
@@ -181,7 +181,7 @@ impl CaptureReader {
                 name,
                 source,
                 decoder,
-                held: 0,
+                current: None,
                 frames: 0,
                 done: false,
                 consumed,
@@ -213,36 +213,47 @@ impl CaptureReader {
     /// Once: what ended the capture early ([`CaptureError::is_truncated`] tells a cut from corruption). After that the reader
     /// is at the end.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        if self.done {
-            return Ok(None);
+        Ok(if self.advance()? { self.frame() } else { None })
+    }
+
+    /// The frame that [`CaptureReader::advance`] went to; `None` before the first and after the last.
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        let record = self.current.as_ref()?;
+        let bytes = self.source.at_hand().get(record.skip..)?;
+        Some(Frame {
+            ts_ns: record.ts_ns,
+            number: self.frames,
+            link: record.link,
+            data: bytes.get(..record.len)?,
+            wire_len: record.wire_len,
+        })
+    }
+
+    /// Goes to the next frame; false at the end of the capture.
+    ///
+    /// # Errors
+    /// As [`CaptureReader::next_frame`].
+    pub fn advance(&mut self) -> Result<bool, CaptureError> {
+        if let Some(record) = self.current.take() {
+            self.source.consume(record.total);
         }
-        self.source.consume(std::mem::take(&mut self.held));
+        if self.done {
+            return Ok(false);
+        }
         let record = match &mut self.decoder {
             Decoder::Classic(classic) => classic.next(&mut self.source),
             Decoder::Ng(ng) => ng.next(&mut self.source),
         };
         match record {
             Ok(Some(record)) => {
-                self.held = record.total;
+                self.current = Some(record);
                 self.frames += 1;
-                let data = self
-                    .source
-                    .at_hand()
-                    .get(record.skip..)
-                    .and_then(|bytes| bytes.get(..record.len))
-                    .unwrap_or_default();
-                Ok(Some(Frame {
-                    ts_ns: record.ts_ns,
-                    number: self.frames,
-                    link: record.link,
-                    data,
-                    wire_len: record.wire_len,
-                }))
+                Ok(true)
             }
             Ok(None) => {
                 self.done = true;
                 match self.source.take_failure() {
-                    None => Ok(None),
+                    None => Ok(false),
                     Some(failure) => Err(self.stream_ended("the gzip stream", 1, 0, failure)),
                 }
             }

@@ -330,6 +330,9 @@ impl DecoderEvent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventSet([u64; 4]);
 
+// Every event has its bit.
+const _: () = assert!(DecoderEvent::ALL.len() <= 4 * 64);
+
 impl EventSet {
     /// True when nothing was raised.
     pub fn is_empty(&self) -> bool {

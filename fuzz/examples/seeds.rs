@@ -1,14 +1,16 @@
 //! Writes the seeds of the fuzz targets into `fuzz/seeds`: `cargo xtask seeds`.
 //!
-//! Frames are built here layer by layer, so that each seed takes a decoder down one path; a sample of generated
-//! traffic adds what applications say.
+//! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
+//! generator plants add what applications say.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use weir_capture::generate::Scenario;
 use weir_capture::{PcapNgWriter, PcapWriter, Precision};
 use weir_engine::packet::{Frame, LinkType};
 use weir_fuzz::{CUT, LATE, LINKS, MAX_FRAME};
@@ -19,6 +21,7 @@ fn main() -> io::Result<()> {
         root: root.join("seeds"),
     };
     traffic(&seeds)?;
+    attacks(&seeds)?;
     captures(&seeds)?;
     rules(&seeds, root)
 }
@@ -475,6 +478,37 @@ fn traffic(seeds: &Seeds) -> io::Result<()> {
     seeds.write("evaluate", "mixed", &input(LinkType::ETHERNET, 2, &mixed))
 }
 
+/// Seeds for `evaluate`: the beginning of every planted attack.
+fn attacks(seeds: &Seeds) -> io::Result<()> {
+    const FRAMES: usize = 12;
+    const BYTES: usize = 3000;
+    let traffic = Scenario::new(1).packets(2000).generate();
+    for planted in traffic.planted() {
+        let addresses = [planted.src, planted.dst].map(|address| match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        });
+        let holds =
+            |frame: &Frame<'_>, part: &[u8]| frame.data.windows(part.len()).any(|at| at == part);
+        let mut room = BYTES;
+        let frames: Vec<_> = traffic
+            .frames()
+            .skip_while(|frame| frame.ts_ns < planted.ts_ns.saturating_sub(1_000_000_000))
+            .filter(|frame| addresses.iter().all(|address| holds(frame, address)))
+            .take(FRAMES)
+            .take_while(|frame| {
+                let fits = frame.data.len() <= room;
+                room = room.saturating_sub(frame.data.len());
+                fits
+            })
+            .map(|frame| (0, frame.data.to_vec()))
+            .collect();
+        let name = format!("attack-{}", planted.sid);
+        seeds.write("evaluate", &name, &input(LinkType::ETHERNET, 0, &frames))?;
+    }
+    Ok(())
+}
+
 /// Seeds for `capture`: the same few frames in every format.
 fn captures(seeds: &Seeds) -> io::Result<()> {
     let frames: Vec<Vec<u8>> = vec![
@@ -490,7 +524,7 @@ fn captures(seeds: &Seeds) -> io::Result<()> {
         wire_len: frames[index].len() as u32 + 4,
     };
     let mut all: Vec<(&str, Vec<u8>)> = Vec::new();
-    for (name, precision) in [("micro", Precision::Micros), ("nano", Precision::Nanos)] {
+    for (name, precision) in [("micro", Precision::Micro), ("nano", Precision::Nano)] {
         let mut writer = PcapWriter::with_precision(Vec::new(), LinkType::ETHERNET, precision)?;
         for index in 0..frames.len() {
             writer.write(&frame(index))?;

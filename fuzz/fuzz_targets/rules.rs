@@ -8,8 +8,8 @@ use weir_engine::eval::{Evaluator, Plain, Subject};
 use weir_engine::packet::{Decoder, DecoderConfig};
 use weir_engine::plan::RuleId;
 use weir_fuzz::{Traffic, compiler};
+use weir_rules::compile::{Compiler, load};
 use weir_rules::syntax::SourceFile;
-use weir_rules::{Compiler, load};
 
 static COMPILER: LazyLock<Compiler> = LazyLock::new(compiler);
 
@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
         name: "input".into(),
         bytes: input.to_vec(),
     };
-    let loaded = load(vec![file], &COMPILER);
+    let loaded = load(&[file], &COMPILER);
     for refused in &loaded.refused {
         // Every problem points into the file and says something.
         assert!(

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use weir_engine::packet::{Frame, LinkType, Packet};
 use weir_engine::plan::RuleSet;
+use weir_rules::classification::Classification;
+use weir_rules::compile::{Compiler, Variables, load};
 use weir_rules::syntax::SourceFile;
-use weir_rules::{Classification, Compiler, Variables};
 
 /// Link types to choose from, and one that nobody knows.
 pub const LINKS: [LinkType; 13] = [
@@ -136,11 +137,11 @@ pub fn rules() -> Arc<RuleSet> {
         name: name.into(),
         bytes: text.as_bytes().to_vec(),
     };
-    let sources = vec![
+    let sources = [
         source("evaluate.rules", include_str!("../rules/evaluate.rules")),
         source("demo.rules", weir_capture::generate::demo_rules()),
     ];
-    let loaded = weir_rules::load(sources, &compiler());
+    let loaded = load(&sources, &compiler());
     assert!(
         loaded.refused.is_empty(),
         "a rule for fuzzing does not compile: {:?}",

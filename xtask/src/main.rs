@@ -24,6 +24,7 @@ mod suite;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use exec::{Cmd, Failure, Workspace};
@@ -74,13 +75,13 @@ enum Campaign {
         #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
         seconds: u32,
         /// Only this target (repeatable)
-        #[arg(long = "target", value_name = "TARGET")]
+        #[arg(long = "target", value_name = "TARGET", value_parser = PossibleValuesParser::new(fuzz::names()))]
         targets: Vec<String>,
         /// Seed of the mutations; random by default
         #[arg(long)]
         seed: Option<u32>,
         /// Run one target on this file alone and stop: what it does, or how it crashes
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", requires = "targets")]
         input: Option<PathBuf>,
     },
     /// Hold a release build against the alerts recorded in ../shared/conformance

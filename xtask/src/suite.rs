@@ -131,15 +131,7 @@ fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {
     if let Err(failure) = setup::ensure(workspace, &[setup::LIBPCAP]) {
         return Ok(Done::Skipped(failure.to_string()));
     }
-    let packages = [
-        "-p",
-        "weir-capture",
-        "-p",
-        "weir",
-        "--features",
-        "weir/libpcap",
-        "--locked",
-    ];
+    let packages = ["-p", "weir-capture", "--features", "libpcap", "--locked"];
     Cmd::cargo(workspace)
         .arg("clippy")
         .args(packages)

@@ -69,7 +69,11 @@ pub(super) fn byte_test(cursor: Cursor<'_>) -> Checked {
         return Err(operator.expected(&listed(&["<", "<=", "=", ">=", ">", "&", "^"])));
     }
     int_or_variable(next(&mut parts, &cursor, "a value")?, -U32, i64::MAX)?;
-    int_or_variable(next(&mut parts, &cursor, "an offset")?, -OFFSET, OFFSET)?;
+    int_or_variable(
+        next(&mut parts, &cursor, "an offset")?,
+        i32::MIN.into(),
+        i32::MAX.into(),
+    )?;
     parts.try_for_each(|part| match key_value(part.clone()) {
         (b"bitmask", mask) => bitmask(mask),
         (b"string", kind) if !kind.at_end() => one_of(kind, &["hex", "dec", "oct"]),
@@ -82,7 +86,11 @@ pub(super) fn byte_test(cursor: Cursor<'_>) -> Checked {
 pub(super) fn byte_jump(cursor: Cursor<'_>) -> Checked {
     let mut parts = parts(cursor.clone());
     int_or_variable(next(&mut parts, &cursor, "a number of bytes")?, 0, 23)?;
-    int_or_variable(next(&mut parts, &cursor, "an offset")?, -OFFSET, OFFSET)?;
+    int_or_variable(
+        next(&mut parts, &cursor, "an offset")?,
+        i32::MIN.into(),
+        i32::MAX.into(),
+    )?;
     parts.try_for_each(|part| match key_value(part.clone()) {
         (b"multiplier", number) => int(number, 1, OFFSET),
         (b"post_offset", number) => int_or_variable(number, -OFFSET, OFFSET),

@@ -232,3 +232,5 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
+#[cfg(test)]
+mod tests;

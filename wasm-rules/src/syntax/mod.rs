@@ -10,3 +10,6 @@ pub mod value;
 pub use file::{LoadError, RuleFile, SourceFile, load_paths};
 pub use header::{ACTIONS, parse_addresses, parse_ports};
 pub use rule::parse_rule;
+
+#[cfg(test)]
+mod tests;

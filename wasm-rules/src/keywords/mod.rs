@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 pub use grammar::{Form, Grammar};
-pub use protocol::{check_protocol, is_protocol};
+pub use protocol::check_protocol;
 
 use crate::syntax::ast::{Problem, RuleOption};
 

@@ -22,7 +22,9 @@ const PACKET: [&str; 15] = [
     "ether",
 ];
 /// Pseudo-protocol of header tests, and protocols that are rarely asked for.
-const OTHER_PACKET: [&str; 4] = ["pkthdr", "igmp", "esp", "gre"];
+const OTHER_PACKET: [&str; 10] = [
+    "pkthdr", "igmp", "esp", "gre", "tcp4", "tcp6", "udp4", "udp6", "icmp4", "icmp6",
+];
 /// Application layers.
 const APPLICATION: [&str; 39] = [
     "http",
@@ -66,11 +68,6 @@ const APPLICATION: [&str; 39] = [
     "template",
 ];
 
-/// True when Suricata 8 knows a protocol of this name (in lower case, without a hook).
-pub fn is_protocol(name: &str) -> bool {
-    all().any(|known| known == name)
-}
-
 fn all() -> impl Iterator<Item = &'static str> {
     PACKET.into_iter().chain(OTHER_PACKET).chain(APPLICATION)
 }
@@ -83,7 +80,7 @@ fn all() -> impl Iterator<Item = &'static str> {
 /// a rule for another version of Suricata may name a protocol that this one does not have.
 pub fn check_protocol(proto: &At<String>) -> Result<(), Problem> {
     let name = proto.value.split(':').next().unwrap_or_default();
-    if is_protocol(name) {
+    if all().any(|known| known == name) {
         return Ok(());
     }
     let message = match nearest(name, all()) {

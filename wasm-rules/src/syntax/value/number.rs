@@ -17,7 +17,7 @@ enum Ends {
 ///
 /// A number is decimal or `0x…`, and a decimal one can have a unit (`kb`, `mb`, `gb`, `kib`, `mib`, `gib`). It is at
 /// most `max`. As in Suricata, a comparison that holds for no number or for every one is refused, and so is a range
-/// with nothing between its ends.
+/// with nothing between its ends. The masks without a second number (some bit is set, none is) are Weir's own.
 pub fn parse_number(value: &At<Vec<u8>>, max: u64) -> Result<Num, Problem> {
     number_at(Cursor::of(value), max)
 }

@@ -1,0 +1,509 @@
+//! `content`, its modifiers, and `pcre`.
+
+use weir_engine::pcre::Flags;
+use weir_engine::plan::{Content, IsDataAt, Op, Pcre, Value};
+
+use super::args::{self, Text};
+use super::draft::{Draft, Target};
+use crate::syntax::ast::{Place, Problem, RuleOption};
+use crate::syntax::value::{parse_content, parse_pcre};
+
+/// Largest `distance` and `within`, either way (Suricata's `DETECT_CONTENT_VALUE_MAX`).
+const MAX_RELATIVE: i64 = 1 << 20;
+/// Largest `offset` and `depth`.
+const MAX_ABSOLUTE: i64 = u16::MAX as i64;
+
+const MIXED: &str = "`distance` and `within` count from the match before, `offset`, `depth` and `startswith` from the \
+    start of the buffer: one content cannot have both";
+
+/// Letters of `pcre` that select an HTTP buffer, and the keyword for each.
+const HTTP_LETTERS: [(u8, &str); 13] = [
+    (b'U', "http.uri"),
+    (b'I', "http.uri.raw"),
+    (b'P', "http.request_body"),
+    (b'Q', "http.response_body"),
+    (b'H', "http.header"),
+    (b'D', "http.header.raw"),
+    (b'M', "http.method"),
+    (b'C', "http.cookie"),
+    (b'S', "http.stat_code"),
+    (b'Y', "http.stat_msg"),
+    (b'V', "http.user_agent"),
+    (b'W', "http.host"),
+    (b'Z', "http.host.raw"),
+];
+
+pub(super) fn content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let parsed = parse_content(args::value(option)?)?;
+    draft.push(
+        Op::Content(Content {
+            bytes: parsed.bytes,
+            negated: parsed.negated,
+            ..Content::default()
+        }),
+        option.name.place,
+    );
+    Ok(())
+}
+
+/// The content that `option` modifies, with a check that is common to all modifiers: `twice` says whether it has this
+/// one already.
+fn modify(
+    draft: &mut Draft<'_>,
+    option: &RuleOption,
+    twice: impl Fn(&Content, &super::draft::Extras) -> bool,
+    apply: impl FnOnce(&mut Content, &mut super::draft::Extras) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let name = &option.name;
+    let at = draft.last_content(&name.value, name.place)?;
+    let Some((content, extras)) = draft.content_mut(at) else {
+        return Ok(());
+    };
+    if twice(content, extras) {
+        return Err(Problem::syntax(
+            name.place,
+            format!("a second `{}` for the same content", name.value),
+        ));
+    }
+    apply(content, extras)
+}
+
+/// Checks that concern every modifier of position.
+fn placed(content: &Content, only: bool, place: Place) -> Result<(), Problem> {
+    if content.negated && content.fast_pattern {
+        return Err(Problem::syntax(
+            place,
+            "a negated content with `fast_pattern` cannot have a position",
+        ));
+    }
+    if only {
+        return Err(Problem::syntax(
+            place,
+            "a content with `fast_pattern:only` cannot have a position",
+        ));
+    }
+    Ok(())
+}
+
+fn absolute(content: &Content, place: Place) -> Result<(), Problem> {
+    if content.relative() {
+        Err(Problem::syntax(place, MIXED))
+    } else {
+        Ok(())
+    }
+}
+
+fn relative(content: &Content, place: Place) -> Result<(), Problem> {
+    let anchored = content.offset.is_some() || content.depth.is_some() || content.startswith;
+    if anchored {
+        Err(Problem::syntax(place, MIXED))
+    } else {
+        Ok(())
+    }
+}
+
+/// A problem when a window is shorter than what it must hold.
+fn holds(value: Value, content: &Content, text: &Text, what: &str) -> Result<(), Problem> {
+    let length = content.bytes.len();
+    match value {
+        Value::Const(number) if number < length as i64 => Err(Problem::syntax(
+            text.place,
+            format!("{what} {number} is too small for the content, which has {length} bytes"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn offset(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let text = args::bare(args::value(option)?);
+    let value = draft.operand(&text, 0, MAX_ABSOLUTE)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.offset.is_some(),
+        |content, extras| {
+            absolute(content, option.name.place)?;
+            placed(content, extras.only, option.name.place)?;
+            if content.startswith {
+                return Err(Problem::syntax(
+                    option.name.place,
+                    "a content with `startswith` cannot have an `offset`",
+                ));
+            }
+            content.offset = Some(value);
+            by_variable(content, option)
+        },
+    )
+}
+
+pub(super) fn depth(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let text = args::bare(args::value(option)?);
+    let value = draft.operand(&text, 0, MAX_ABSOLUTE)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.depth.is_some(),
+        |content, extras| {
+            absolute(content, option.name.place)?;
+            placed(content, extras.only, option.name.place)?;
+            if content.startswith {
+                return Err(Problem::syntax(
+                    option.name.place,
+                    "a content with `startswith` cannot have a `depth`",
+                ));
+            }
+            holds(value, content, &text, "a depth of")?;
+            content.depth = Some(value);
+            by_variable(content, option)
+        },
+    )
+}
+
+/// Suricata adds a constant `offset` to a constant `depth`, but leaves a `depth` alone when either is a variable.
+fn by_variable(content: &Content, option: &RuleOption) -> Result<(), Problem> {
+    match (content.offset, content.depth) {
+        (Some(offset), Some(depth))
+            if matches!(offset, Value::Var(_)) || matches!(depth, Value::Var(_)) =>
+        {
+            let message = "`offset` and `depth` of one content, where one of them is a variable";
+            Err(Problem::unsupported(option.name.place, "", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn distance(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let value = draft.operand(
+        &args::bare(args::value(option)?),
+        -MAX_RELATIVE,
+        MAX_RELATIVE,
+    )?;
+    follows_only(draft, option)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.distance.is_some(),
+        |content, extras| {
+            relative(content, option.name.place)?;
+            placed(content, extras.only, option.name.place)?;
+            content.distance = Some(value);
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn within(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let text = args::bare(args::value(option)?);
+    let value = draft.operand(&text, -MAX_RELATIVE, MAX_RELATIVE)?;
+    follows_only(draft, option)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.within.is_some(),
+        |content, extras| {
+            relative(content, option.name.place)?;
+            placed(content, extras.only, option.name.place)?;
+            holds(value, content, &text, "`within`")?;
+            content.within = Some(value);
+            Ok(())
+        },
+    )
+}
+
+/// A problem when the content before the one that `option` modifies has `fast_pattern:only`: it has no position that
+/// another could be relative to.
+fn follows_only(draft: &Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let (list, entry) = draft.last_content(&option.name.value, option.name.place)?;
+    let before = entry
+        .checked_sub(1)
+        .and_then(|entry| draft.lists.get(list)?.entries.get(entry));
+    match before {
+        Some(before) if before.extras.only => {
+            let message =
+                "the content before it has `fast_pattern:only`, and so no position to count from";
+            Err(Problem::syntax(option.name.place, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn nocase(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    args::no_value(option)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.nocase,
+        |content, _| {
+            content.nocase = true;
+            content.bytes.make_ascii_lowercase();
+            Ok(())
+        },
+    )
+}
+
+/// `rawbytes` means nothing more: Suricata and Weir never match a packet's payload in any other form.
+pub(super) fn rawbytes(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    args::no_value(option)?;
+    modify(
+        draft,
+        option,
+        |_, extras| extras.rawbytes,
+        |_, extras| {
+            extras.rawbytes = true;
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn startswith(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    args::no_value(option)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.startswith,
+        |content, extras| {
+            if content.offset.is_some() || content.depth.is_some() || content.relative() {
+                let message = "a content with `startswith` cannot have `offset`, `depth`, `distance` or `within`";
+                return Err(Problem::syntax(option.name.place, message));
+            }
+            placed(content, extras.only, option.name.place)?;
+            content.startswith = true;
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn endswith(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    args::no_value(option)?;
+    modify(
+        draft,
+        option,
+        |content, _| content.endswith,
+        |content, _| {
+            content.endswith = true;
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn fast_pattern(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let place = option.name.place;
+    let at = draft.last_content(&option.name.value, place)?;
+    if draft
+        .lists
+        .get(at.0)
+        .is_some_and(|list| list.target == Target::Base64)
+    {
+        return Err(Problem::syntax(
+            place,
+            "decoded data is not searched ahead: `fast_pattern` cannot be used there",
+        ));
+    }
+    let is_fast = |op: &Op| matches!(op, Op::Content(content) if content.fast_pattern);
+    if draft
+        .lists
+        .iter()
+        .flat_map(|list| &list.entries)
+        .any(|entry| is_fast(&entry.op))
+    {
+        return Err(Problem::syntax(
+            place,
+            "a second `fast_pattern`: only one content of a rule can have it",
+        ));
+    }
+    let Some((content, extras)) = draft.content_mut(at) else {
+        return Ok(());
+    };
+    let positioned = content.relative()
+        || content.offset.is_some()
+        || content.depth.is_some()
+        || content.startswith;
+    if content.negated && positioned {
+        return Err(Problem::syntax(
+            place,
+            "a negated content with a position cannot have `fast_pattern`",
+        ));
+    }
+    if let Some(value) = &option.value {
+        if value.value == b"only" {
+            if content.negated {
+                return Err(Problem::syntax(
+                    value.place,
+                    "a negated content cannot have `fast_pattern:only`",
+                ));
+            }
+            if positioned {
+                return Err(Problem::syntax(
+                    value.place,
+                    "a content with a position cannot have `fast_pattern:only`",
+                ));
+            }
+            extras.only = true;
+        } else {
+            let parts = crate::syntax::value::split_list(value);
+            let [from, length] = parts.as_slice() else {
+                return Err(args::expected(value, "`only` or `OFFSET,LENGTH`"));
+            };
+            if content.negated {
+                return Err(Problem::syntax(
+                    value.place,
+                    "a negated content cannot be cut by `fast_pattern`",
+                ));
+            }
+            let from = args::integer(from, 0, MAX_ABSOLUTE)? as usize;
+            let count = args::integer(length, 1, MAX_ABSOLUTE)? as usize;
+            if from + count > content.bytes.len() {
+                let length = content.bytes.len();
+                let message = format!(
+                    "bytes {from} to {} of a content that has {length}",
+                    from + count
+                );
+                return Err(Problem::syntax(value.place, message));
+            }
+            extras.chop = Some((from, count));
+        }
+    }
+    content.fast_pattern = true;
+    Ok(())
+}
+
+pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let text = args::value(option)?;
+    let parsed = parse_pcre(text)?;
+    let place = option.name.place;
+    let (mut flags, mut from_cursor) = (Flags::default(), false);
+    let mut foreign = None;
+    for &letter in &parsed.flags {
+        match letter {
+            b'i' => flags.caseless = true,
+            b's' => flags.dotall = true,
+            b'm' => flags.multiline = true,
+            b'x' => flags.extended = true,
+            b'A' => flags.anchored = true,
+            b'E' => flags.dollar_endonly = true,
+            b'G' => flags.ungreedy = true,
+            b'R' => from_cursor = true,
+            // The payload is never matched in any other form than raw, and the match limit is not the author's to set.
+            b'B' | b'O' => {}
+            _ => match HTTP_LETTERS.iter().find(|(known, _)| *known == letter) {
+                Some((_, buffer)) => foreign = Some((letter, *buffer)),
+                None => return Err(args::expected(text, "only flags that Suricata has")),
+            },
+        }
+    }
+    let regex = draft
+        .compiler
+        .regex(&parsed.pattern, flags)
+        .map_err(|error| {
+            Problem::syntax(text.place, format!("the expression is not valid: {error}"))
+        })?;
+    draft.keep_position(from_cursor);
+    draft.push(
+        Op::Pcre(Pcre {
+            regex,
+            relative: from_cursor,
+            negated: parsed.negated,
+        }),
+        place,
+    );
+    if let Some((letter, buffer)) = foreign {
+        let message = format!(
+            "the flag `{}` selects `{buffer}`, which needs HTTP",
+            char::from(letter)
+        );
+        move_last(draft, buffer, place);
+        return Err(Problem::unsupported(
+            place,
+            format!("pcre /{}", char::from(letter)),
+            message,
+        ));
+    }
+    if let Some(capture) = parsed.captures.first() {
+        let message = format!("storing what a group matched (`{capture}`) needs flow variables");
+        return Err(Problem::unsupported(place, "pcre capture", message));
+    }
+    Ok(())
+}
+
+/// Moves the latest operation of the payload to the buffer of a keyword that is not evaluated.
+fn move_last(draft: &mut Draft<'_>, buffer: &str, place: Place) {
+    let Some(super::draft::Latest::Entry(list, _)) = draft.latest else {
+        return;
+    };
+    if let Some(entry) = draft
+        .lists
+        .get_mut(list)
+        .and_then(|list| list.entries.pop())
+    {
+        let target = draft.list(Target::Foreign(buffer.to_owned()), place);
+        if let Some(list) = draft.lists.get_mut(target) {
+            list.entries.push(entry);
+        }
+    }
+}
+
+/// An old-style modifier (`http_uri`) that moves the content before it to a buffer that is not evaluated.
+pub(super) fn move_content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let name = &option.name;
+    let (list, entry) = draft.last_content(&name.value, name.place)?;
+    let Some(from) = draft
+        .lists
+        .get_mut(list)
+        .filter(|list| entry < list.entries.len())
+    else {
+        return Ok(());
+    };
+    let moved = from.entries.remove(entry);
+    let target = draft.list(Target::Foreign(name.value.clone()), name.place);
+    if let Some(to) = draft.lists.get_mut(target) {
+        to.entries.push(moved);
+    }
+    Ok(())
+}
+
+pub(super) fn isdataat(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    let text = args::bare(args::value(option)?);
+    let mut parts = crate::syntax::value::split_list(&text).into_iter();
+    let Some(mut first) = parts.next() else {
+        return Err(args::expected(&text, "a number"));
+    };
+    let negated = first.value.first() == Some(&b'!');
+    if negated {
+        first.value.remove(0);
+        first = Text {
+            value: first.value.trim_ascii().to_vec(),
+            place: first.place.plus(1),
+        };
+    }
+    let at = draft.operand(&first, 0, MAX_ABSOLUTE)?;
+    let mut from_cursor = false;
+    for part in parts {
+        match part.value.as_slice() {
+            b"relative" => from_cursor = true,
+            b"rawbytes" => {}
+            _ => return Err(args::expected(&part, "`relative` or `rawbytes`")),
+        }
+    }
+    draft.keep_position(from_cursor);
+    // As in Suricata, "no byte follows" straight after a content is that content's `endswith`.
+    let after_content = draft
+        .entries()
+        .last()
+        .is_some_and(|entry| matches!(entry.op, Op::Content(_)));
+    if negated && from_cursor && at == Value::Const(1) && after_content {
+        let found = draft.last_content(&option.name.value, option.name.place)?;
+        if let Some((content, _)) = draft.content_mut(found) {
+            content.endswith = true;
+        }
+        return Ok(());
+    }
+    draft.push(
+        Op::IsDataAt(IsDataAt {
+            at,
+            relative: from_cursor,
+            negated,
+        }),
+        option.name.place,
+    );
+    Ok(())
+}

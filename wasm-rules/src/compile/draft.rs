@@ -1,0 +1,286 @@
+//! A rule that is being put together.
+
+use std::sync::Arc;
+
+use weir_engine::plan::{
+    Buffer, Content, FlowTest, Header, Meta, Num, Op, PacketTest, Threshold, Value, VarId,
+};
+
+use super::args::{self, Text};
+use super::{Compiler, Warning};
+use crate::syntax::ast::{Place, Problem};
+
+/// What a list of operations looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A buffer that Weir has.
+    Buffer(Buffer),
+    /// What `base64_decode` made.
+    Base64,
+    /// The buffer of a keyword that is not evaluated. The rule is refused, but what follows is still checked.
+    Foreign(String),
+}
+
+/// Operations on one buffer.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) target: Target,
+    pub(super) entries: Vec<Entry>,
+    /// The keyword that opened it.
+    pub(super) place: Place,
+}
+
+/// An operation, and what is only of interest until the plan is made.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) op: Op,
+    /// The option that it came from.
+    pub(super) place: Place,
+    pub(super) extras: Extras,
+}
+
+/// What a content has besides what the plan says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    /// `fast_pattern:only`.
+    pub(super) only: bool,
+    /// `fast_pattern:offset,length`.
+    pub(super) chop: Option<(usize, usize)>,
+    /// `rawbytes`.
+    pub(super) rawbytes: bool,
+}
+
+/// What the latest option was that makes the rule match or not, for `prefilter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Latest {
+    /// An entry of a list.
+    Entry(usize, usize),
+    /// A packet test.
+    Test,
+}
+
+/// The state of the compilation of one rule.
+#[derive(Debug)]
+pub(super) struct Draft<'c> {
+    pub(super) compiler: &'c Compiler,
+    pub(super) header: Header,
+    pub(super) meta: Meta,
+    pub(super) explicit_priority: bool,
+    pub(super) noalert: bool,
+    pub(super) alert: bool,
+    pub(super) prefilter: bool,
+    pub(super) flow: Option<FlowTest>,
+    pub(super) threshold: Option<Threshold>,
+    pub(super) detection_filter: Option<Threshold>,
+    pub(super) tests: Vec<PacketTest>,
+    pub(super) dsize: Option<(Num, Place)>,
+    pub(super) lists: Vec<List>,
+    /// Index of the list that a sticky buffer selected; `None` is the payload.
+    pub(super) sticky: Option<usize>,
+    pub(super) latest: Option<Latest>,
+    /// Names of the byte variables; the index is the [`VarId`].
+    variables: Vec<String>,
+    /// Suricata's `SIG_FLAG_REQUIRE_PACKET`.
+    pub(super) require_packet: bool,
+    /// Suricata's `SIG_FLAG_REQUIRE_STREAM`, as far as keywords set it.
+    pub(super) require_stream: bool,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl<'c> Draft<'c> {
+    pub(super) fn new(compiler: &'c Compiler, header: Header, origin: (Arc<str>, u32)) -> Self {
+        Self {
+            compiler,
+            header,
+            meta: Meta {
+                gid: 1,
+                priority: super::meta::DEFAULT_PRIORITY,
+                origin,
+                ..Meta::default()
+            },
+            explicit_priority: false,
+            noalert: false,
+            alert: false,
+            prefilter: false,
+            flow: None,
+            threshold: None,
+            detection_filter: None,
+            tests: Vec::new(),
+            dsize: None,
+            lists: Vec::new(),
+            sticky: None,
+            latest: None,
+            variables: Vec::new(),
+            require_packet: false,
+            require_stream: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Index of the list for `target`, which is made when it is not there: a buffer that is named twice is one list.
+    pub(super) fn list(&mut self, target: Target, place: Place) -> usize {
+        match self.lists.iter().position(|list| list.target == target) {
+            Some(at) => at,
+            None => {
+                self.lists.push(List {
+                    target,
+                    entries: Vec::new(),
+                    place,
+                });
+                self.lists.len() - 1
+            }
+        }
+    }
+
+    /// Makes a sticky buffer the current one.
+    pub(super) fn select(&mut self, target: Target, place: Place) -> Result<(), Problem> {
+        let in_base64 = self
+            .sticky
+            .and_then(|at| self.lists.get(at))
+            .is_some_and(|list| list.target == Target::Base64);
+        if in_base64 && target != Target::Base64 {
+            return Err(Problem::syntax(
+                place,
+                "no other buffer can follow `base64_data`",
+            ));
+        }
+        self.sticky = Some(self.list(target, place));
+        Ok(())
+    }
+
+    /// Appends an operation to the current list.
+    pub(super) fn push(&mut self, op: Op, place: Place) {
+        let at = match self.sticky {
+            Some(at) => at,
+            None => self.list(Target::Buffer(Buffer::Payload), place),
+        };
+        if let Some(list) = self.lists.get_mut(at) {
+            list.entries.push(Entry {
+                op,
+                place,
+                extras: Extras::default(),
+            });
+            self.latest = Some(Latest::Entry(at, list.entries.len() - 1));
+        }
+    }
+
+    /// Appends a test that needs packets rather than a stream.
+    pub(super) fn test(&mut self, test: PacketTest) {
+        self.require_packet = true;
+        self.test_anywhere(test);
+    }
+
+    /// Appends a test.
+    pub(super) fn test_anywhere(&mut self, test: PacketTest) {
+        self.tests.push(test);
+        self.latest = Some(Latest::Test);
+    }
+
+    /// Operations of the current list so far.
+    pub(super) fn entries(&self) -> &[Entry] {
+        let payload = |list: &List| list.target == Target::Buffer(Buffer::Payload);
+        let at = self.sticky.or_else(|| self.lists.iter().position(payload));
+        at.and_then(|at| self.lists.get(at))
+            .map(|list| list.entries.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Before an operation that starts at the cursor: the operation before it is not a mere `fast_pattern:only` then.
+    pub(super) fn keep_position(&mut self, relative: bool) {
+        let payload = |list: &List| list.target == Target::Buffer(Buffer::Payload);
+        let at = self.sticky.or_else(|| self.lists.iter().position(payload));
+        if relative
+            && let Some(entry) = at.and_then(|at| self.lists.get_mut(at)?.entries.last_mut())
+        {
+            entry.extras.only = false;
+        }
+    }
+
+    /// True when there is a `base64_decode`.
+    pub(super) fn decodes(&self) -> bool {
+        self.lists
+            .iter()
+            .flat_map(|list| &list.entries)
+            .any(|entry| matches!(entry.op, Op::Base64Decode(_)))
+    }
+
+    /// Where the content is that a modifier belongs to: the latest one of the sticky buffer, or the latest of all.
+    pub(super) fn last_content(
+        &self,
+        modifier: &str,
+        place: Place,
+    ) -> Result<(usize, usize), Problem> {
+        let of_list = |at: usize| {
+            let list = self.lists.get(at)?;
+            let entry = list
+                .entries
+                .iter()
+                .rposition(|entry| matches!(entry.op, Op::Content(_)))?;
+            Some((list.entries.get(entry)?.place, (at, entry)))
+        };
+        let found = match self.sticky {
+            Some(at) => of_list(at),
+            None => (0..self.lists.len())
+                .filter_map(of_list)
+                .max_by_key(|&(place, _)| place),
+        };
+        found.map(|(_, at)| at).ok_or_else(|| {
+            Problem::syntax(
+                place,
+                format!("`{modifier}` belongs to a content, and there is none before it"),
+            )
+        })
+    }
+
+    /// The content that a modifier belongs to, for changing.
+    pub(super) fn content_mut(
+        &mut self,
+        (list, entry): (usize, usize),
+    ) -> Option<(&mut Content, &mut Extras)> {
+        let entry = self.lists.get_mut(list)?.entries.get_mut(entry)?;
+        match &mut entry.op {
+            Op::Content(content) => Some((content, &mut entry.extras)),
+            _ => None,
+        }
+    }
+
+    /// A new byte variable.
+    pub(super) fn define(&mut self, name: &Text) -> Result<VarId, Problem> {
+        let text = args::string(name);
+        let valid = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        if !valid || !text.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+            return Err(args::expected(
+                name,
+                "a variable name that begins with a letter",
+            ));
+        }
+        let full =
+            || Problem::unsupported(name.place, "", "a rule with more than 255 byte variables");
+        let id = VarId::try_from(self.variables.len())
+            .ok()
+            .filter(|&id| id < VarId::MAX)
+            .ok_or_else(full)?;
+        self.variables.push(text);
+        Ok(id)
+    }
+
+    /// A number, or a variable that an earlier option defines. Of two with one name the first counts, as in Suricata.
+    pub(super) fn operand(&self, text: &Text, least: i64, most: i64) -> Result<Value, Problem> {
+        if args::is_number(text) {
+            return args::integer(text, least, most).map(Value::Const);
+        }
+        let name = args::string(text);
+        let found = self.variables.iter().position(|known| *known == name);
+        found.and_then(|at| VarId::try_from(at).ok()).map(Value::Var).ok_or_else(|| {
+            let what = format!("a number from {least} to {most} or a variable that a byte_extract or byte_math before it sets");
+            args::expected(text, &what)
+        })
+    }
+
+    /// How many byte variables there are.
+    pub(super) fn variables(&self) -> u8 {
+        VarId::try_from(self.variables.len()).unwrap_or(VarId::MAX)
+    }
+}

@@ -1,0 +1,244 @@
+//! From the options of a rule to its plan: checks that concern the whole rule, and what follows from it.
+
+use weir_engine::plan::{
+    Action, Buffer, BufferPlan, Content, Num, NumOp, Op, PacketTest, ProbeChoice, Proto, Rule,
+    Value,
+};
+
+use super::draft::{Draft, Entry, List, Target};
+use crate::probe::{self, Candidate, StaticFrequency};
+use crate::syntax::ast::{Place, Problem};
+
+/// Checks what only the whole rule, which starts at `place`, shows.
+pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>) {
+    if draft.require_packet && draft.require_stream {
+        let message =
+            "keywords that need packets cannot go with `tcp-stream` or `flow:only_stream`";
+        problems.push(Problem::syntax(place, message).about("flow"));
+    }
+    for list in &draft.lists {
+        // The payload may be empty because modifiers moved its contents elsewhere.
+        let sticky = matches!(list.target, Target::Buffer(buffer) if buffer != Buffer::Payload);
+        if list.entries.is_empty() && sticky {
+            problems.push(
+                Problem::syntax(list.place, "nothing is asked of this buffer").about("buffer"),
+            );
+        }
+        check_sizes(list, problems);
+        check_decode(draft, list, problems);
+    }
+    check_dsize(draft, problems);
+}
+
+/// The largest number that passes, if there is one.
+fn largest(num: &Num) -> Option<u64> {
+    match num.op {
+        NumOp::Eq | NumOp::Le => Some(num.a),
+        NumOp::Lt => Some(num.a.saturating_sub(1)),
+        NumOp::Between => Some(num.b.saturating_sub(1)),
+        NumOp::Within => Some(num.b),
+        _ => None,
+    }
+}
+
+/// How many bytes the positive contents need at least.
+fn needed(entries: &[Entry]) -> u64 {
+    let of = |entry: &Entry| match &entry.op {
+        Op::Content(content) if !content.negated => {
+            let offset = match content.offset {
+                Some(Value::Const(offset)) => u64::try_from(offset).unwrap_or(0),
+                _ => 0,
+            };
+            offset.saturating_add(content.bytes.len() as u64)
+        }
+        _ => 0,
+    };
+    entries.iter().map(of).max().unwrap_or(0)
+}
+
+/// A `bsize` that leaves no room for a content.
+fn check_sizes(list: &List, problems: &mut Vec<Problem>) {
+    let needed = needed(&list.entries);
+    for entry in &list.entries {
+        let Op::BSize(num) = &entry.op else { continue };
+        if let Some(most) = largest(num).filter(|&most| most < needed) {
+            let message =
+                format!("the contents need {needed} bytes, but the buffer may have {most} at most");
+            problems.push(Problem::syntax(entry.place, message).about("bsize"));
+        }
+    }
+}
+
+/// A `dsize` that leaves no room for a content.
+fn check_dsize(draft: &Draft<'_>, problems: &mut Vec<Problem>) {
+    let payload = draft
+        .lists
+        .iter()
+        .find(|list| list.target == Target::Buffer(Buffer::Payload));
+    let needed = payload.map_or(0, |list| self::needed(&list.entries));
+    if let Some((num, place)) = &draft.dsize
+        && let Some(most) = largest(num).filter(|&most| most < needed)
+    {
+        let message =
+            format!("the contents need {needed} bytes, but the payload may have {most} at most");
+        problems.push(Problem::syntax(*place, message).about("dsize"));
+    }
+}
+
+/// `base64_decode` ends its buffer in Suricata: decoded data that matches decides, and without `base64_data` it never
+/// matches. Rules that count on anything else are refused rather than matched differently.
+fn check_decode(draft: &Draft<'_>, list: &List, problems: &mut Vec<Problem>) {
+    let Some(at) = list
+        .entries
+        .iter()
+        .position(|entry| matches!(entry.op, Op::Base64Decode(_)))
+    else {
+        return;
+    };
+    let data = draft
+        .lists
+        .iter()
+        .find(|list| list.target == Target::Base64);
+    let message = match (data, list.entries.get(at + 1), list.entries.get(at)) {
+        (None, _, Some(decode)) => (
+            decode.place,
+            "`base64_decode` without `base64_data`, which never matches in Suricata",
+        ),
+        (Some(_), Some(after), _) => (
+            after.place,
+            "an operation after `base64_decode` in the same buffer, which Suricata ignores",
+        ),
+        _ => return,
+    };
+    problems.push(Problem::unsupported(message.0, "base64_decode", message.1));
+}
+
+/// True when the rule's protocol can be TCP.
+fn may_be_tcp(draft: &Draft<'_>) -> bool {
+    const TCP: u64 = 6;
+    let by_header = matches!(
+        draft.header.proto,
+        Proto::Tcp
+            | Proto::TcpPkt
+            | Proto::TcpStream
+            | Proto::Ip
+            | Proto::Ip4
+            | Proto::Ip6
+            | Proto::PktHdr
+            | Proto::Number(6)
+    );
+    let by_test = |test: &PacketTest| !matches!(test, PacketTest::IpProto(num) if !num.test(TCP));
+    by_header && draft.tests.iter().all(by_test)
+}
+
+/// The plan.
+pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
+    let (needs_packet, needs_stream) = needs(&draft);
+    let variables = draft.variables();
+    let probe = probe(&draft.lists);
+    let mut decoded = take_decoded(&mut draft.lists);
+    let mut buffers = Vec::with_capacity(draft.lists.len());
+    for list in draft.lists {
+        let Target::Buffer(buffer) = list.target else {
+            continue;
+        };
+        let ops = list.entries.into_iter().map(|entry| match entry.op {
+            Op::Base64Decode(mut decode) => {
+                decode.data = std::mem::take(&mut decoded);
+                Op::Base64Decode(decode)
+            }
+            op => op,
+        });
+        buffers.push(BufferPlan {
+            buffer,
+            ops: ops.collect(),
+        });
+    }
+    Rule {
+        noalert: draft.noalert || (action == Action::Pass && !draft.alert),
+        meta: draft.meta,
+        action,
+        header: draft.header,
+        flow: draft.flow,
+        tests: draft.tests,
+        buffers,
+        variables,
+        threshold: draft.threshold,
+        detection_filter: draft.detection_filter,
+        probe,
+        prefilter: draft.prefilter,
+        needs_packet,
+        needs_stream,
+    }
+}
+
+/// Takes the operations on decoded data out of the lists.
+fn take_decoded(lists: &mut [List]) -> Vec<Op> {
+    let of_data = lists.iter_mut().find(|list| list.target == Target::Base64);
+    of_data
+        .map(|list| list.entries.drain(..).map(|entry| entry.op).collect())
+        .unwrap_or_default()
+}
+
+/// Suricata's SIG_FLAG_REQUIRE_PACKET and SIG_FLAG_REQUIRE_STREAM: a TCP rule matches the stream, unless a keyword or
+/// its protocol binds it to packets; contents with a place in the buffer are looked for in both.
+fn needs(draft: &Draft<'_>) -> (bool, bool) {
+    if !may_be_tcp(draft) {
+        return (true, false);
+    }
+    if draft.require_packet || draft.require_stream {
+        return (draft.require_packet, draft.require_stream);
+    }
+    let placed = |entry: &Entry| match &entry.op {
+        Op::Content(content) => {
+            content.offset.is_some() || content.depth.is_some() || content.startswith
+        }
+        _ => false,
+    };
+    let payload = draft
+        .lists
+        .iter()
+        .find(|list| list.target == Target::Buffer(Buffer::Payload));
+    (
+        payload.is_some_and(|list| list.entries.iter().any(placed)),
+        true,
+    )
+}
+
+/// The rule's probe, from the positive contents that must be in its payload.
+fn probe(lists: &[List]) -> Option<ProbeChoice> {
+    let payload = lists
+        .iter()
+        .find(|list| list.target == Target::Buffer(Buffer::Payload))?;
+    let mut candidates = Vec::with_capacity(payload.entries.len());
+    for Entry { op, extras, .. } in &payload.entries {
+        let Op::Content(Content {
+            bytes,
+            nocase,
+            fast_pattern,
+            negated: false,
+            ..
+        }) = op
+        else {
+            continue;
+        };
+        let whole = Candidate {
+            bytes,
+            nocase: *nocase,
+            preferred: *fast_pattern && extras.chop.is_none(),
+        };
+        candidates.push(whole);
+        // The part of a content that the author picked.
+        if let Some(part) = extras
+            .chop
+            .and_then(|(from, length)| bytes.get(from..from.checked_add(length)?))
+        {
+            candidates.push(Candidate {
+                bytes: part,
+                preferred: true,
+                ..whole
+            });
+        }
+    }
+    probe::choose(&candidates, &StaticFrequency)
+}

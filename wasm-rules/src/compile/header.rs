@@ -1,0 +1,129 @@
+//! Rule headers: action, protocol, addresses, ports, direction.
+
+use weir_engine::plan::{Action, Header, PacketTest, Proto, RejectTo};
+
+use super::Compiler;
+use crate::keywords;
+use crate::syntax::ast::{Direction, Problem, RuleText};
+
+/// The rule's action.
+pub(super) fn action(rule: &RuleText) -> Result<Action, Problem> {
+    let name = &rule.action;
+    Ok(match name.value.as_str() {
+        "alert" => Action::Alert,
+        "pass" => Action::Pass,
+        "drop" => Action::Drop,
+        "reject" | "rejectsrc" => Action::Reject(RejectTo::Source),
+        "rejectdst" => Action::Reject(RejectTo::Destination),
+        "rejectboth" => Action::Reject(RejectTo::Both),
+        other => {
+            let message = format!("the action `{other}` is not supported");
+            return Err(Problem::unsupported(
+                name.place,
+                format!("action {other}"),
+                message,
+            ));
+        }
+    })
+}
+
+/// The rule's protocol, and a packet test that goes with its name.
+fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>), Problem> {
+    let name = &rule.proto;
+    let on = |proto, v4| Ok((proto, Some(PacketTest::L3 { v4 })));
+    let proto = match name.value.as_str() {
+        "ip" | "any" => Proto::Ip,
+        "ip4" | "ipv4" => Proto::Ip4,
+        "ip6" | "ipv6" => Proto::Ip6,
+        "tcp" => Proto::Tcp,
+        "tcp4" => return on(Proto::Tcp, true),
+        "tcp6" => return on(Proto::Tcp, false),
+        "tcp-pkt" => Proto::TcpPkt,
+        "tcp-stream" => Proto::TcpStream,
+        "udp" => Proto::Udp,
+        "udp4" => return on(Proto::Udp, true),
+        "udp6" => return on(Proto::Udp, false),
+        "icmp" => Proto::Icmp,
+        "icmpv4" | "icmp4" => Proto::Icmp4,
+        "icmpv6" | "icmp6" => Proto::Icmp6,
+        "sctp" => Proto::Sctp,
+        "igmp" => Proto::Igmp,
+        "pkthdr" => Proto::PktHdr,
+        "ether" => Proto::Ether,
+        "arp" => Proto::Arp,
+        "gre" => Proto::Number(47),
+        "esp" => Proto::Number(50),
+        other => match other.parse::<u8>() {
+            Ok(number) => Proto::Number(number),
+            Err(_) => {
+                keywords::check_protocol(name).map_err(|problem| problem.about("protocol"))?;
+                let message = format!(
+                    "the protocol `{other}` is not supported yet: it needs an application layer"
+                );
+                return Err(Problem::unsupported(
+                    name.place,
+                    format!("protocol {other}"),
+                    message,
+                ));
+            }
+        },
+    };
+    Ok((proto, None))
+}
+
+/// The rule's header, and a packet test that goes with it. Problems are added to `problems`; what is wrong is `any`.
+pub(super) fn header(
+    compiler: &Compiler,
+    rule: &RuleText,
+    problems: &mut Vec<Problem>,
+) -> (Header, Option<PacketTest>) {
+    let mut or_any = |problem: Problem| problems.push(problem);
+    let (proto, test) = proto(rule).unwrap_or_else(|problem| {
+        or_any(problem);
+        (Proto::Ip, None)
+    });
+    if rule.direction.value == Direction::Transaction {
+        let message = "a transactional rule (`=>`) needs application-layer transactions";
+        or_any(Problem::unsupported(
+            rule.direction.place,
+            "direction =>",
+            message,
+        ));
+    }
+    let variables = compiler.variables();
+    let any = || weir_engine::plan::AddrSet::any();
+    let any_port = || weir_engine::plan::PortSet::any();
+    let mut negated_addresses = false;
+    let mut addresses = |expr| match variables.addresses(expr) {
+        Ok(resolved) => {
+            negated_addresses |= resolved.negated;
+            resolved.set
+        }
+        Err(problem) => {
+            or_any(problem);
+            any()
+        }
+    };
+    let (src, dst) = (addresses(&rule.src), addresses(&rule.dst));
+    let mut ports = |expr| match variables.ports(expr) {
+        Ok(resolved) => resolved.set,
+        Err(problem) => {
+            or_any(problem);
+            any_port()
+        }
+    };
+    let (sport, dport) = (ports(&rule.sport), ports(&rule.dport));
+    let bidirectional = rule.direction.value == Direction::Both;
+    (
+        Header {
+            proto,
+            src,
+            sport,
+            dst,
+            dport,
+            bidirectional,
+            negated_addresses,
+        },
+        test,
+    )
+}

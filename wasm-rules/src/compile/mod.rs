@@ -1,0 +1,331 @@
+//! From a rule's syntax tree to its plan.
+//!
+//! Every option of a rule is either honoured in full, or the rule is refused: a plan never matches what the rule would
+//! not. Options that Suricata refuses are [`ProblemKind::Syntax`](crate::syntax::ast::ProblemKind) problems, options that Weir does not evaluate are
+//! [`ProblemKind::Unsupported`](crate::syntax::ast::ProblemKind).
+
+mod args;
+mod bytes;
+mod content;
+mod draft;
+mod finish;
+mod flow;
+mod header;
+mod load;
+mod meta;
+mod packet;
+mod requires;
+mod summary;
+mod variables;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weir_engine::pcre::{Flags, PcreError, Regex};
+use weir_engine::plan::{Buffer, Op, PacketTest, Proto, Rule};
+
+use crate::classification::Classification;
+use crate::keywords::{self, Category, Keyword, Tier};
+use crate::syntax::ast::{Place, Problem, RuleOption, RuleText};
+use draft::{Draft, Latest, Target};
+
+pub use load::{Counts, Loaded, Refused, Skipped, load};
+pub use requires::SURICATA_VERSION;
+pub use summary::{Refusals, Summary};
+pub use variables::Variables;
+
+/// Something about a rule that its author should know, although the rule is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub message: String,
+}
+
+/// What became of a rule.
+#[derive(Clone, Debug)]
+pub enum Compiled {
+    /// It can be evaluated.
+    Rule {
+        /// Its plan.
+        rule: Box<Rule>,
+        /// What its author should know.
+        warnings: Vec<Warning>,
+    },
+    /// It says itself (`requires`) that it is not for this engine.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Compiled expressions by what they were compiled from.
+type Regexes = HashMap<(Vec<u8>, Flags), Arc<Regex>>;
+
+/// Makes plans. One compiler serves any number of rules, from any number of threads.
+#[derive(Debug)]
+pub struct Compiler {
+    variables: Variables,
+    classification: Classification,
+    /// Expressions that some rule had already: many rules have the same ones.
+    regexes: Mutex<Regexes>,
+}
+
+impl Compiler {
+    /// A compiler for rules with these variables and classtypes.
+    pub fn new(variables: Variables, classification: Classification) -> Self {
+        Self {
+            variables,
+            classification,
+            regexes: Mutex::default(),
+        }
+    }
+
+    /// The variables that rules can use.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// The classtypes that rules can use.
+    pub fn classification(&self) -> &Classification {
+        &self.classification
+    }
+
+    /// The compiled expression.
+    fn regex(&self, pattern: &[u8], flags: Flags) -> Result<Arc<Regex>, PcreError> {
+        let key = (pattern.to_vec(), flags);
+        // The map is whole whatever a panicking thread was doing, so a poisoned lock is of no concern.
+        if let Some(known) = self
+            .regexes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let regex = Arc::new(Regex::new(pattern, flags)?);
+        let mut regexes = self.regexes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(regexes.entry(key).or_insert(regex)))
+    }
+
+    /// Compiles a rule that stands in the file `origin`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the rule, in the order of its text.
+    pub fn compile(&self, rule: &RuleText, origin: &Arc<str>) -> Result<Compiled, Vec<Problem>> {
+        let place = |problems: Vec<Problem>| {
+            let physical = |problem: Problem| Problem {
+                place: rule.physical(problem.place),
+                ..problem
+            };
+            let mut problems: Vec<_> = problems.into_iter().map(physical).collect();
+            problems.sort_by_key(|problem| problem.place);
+            problems
+        };
+        match unmet(rule) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Ok(Compiled::Skipped { reason }),
+            Err(problem) => return Err(place(vec![problem])),
+        }
+        let mut problems = Vec::new();
+        let (header, test) = header::header(self, rule, &mut problems);
+        let action = header::action(rule).map_err(|problem| problems.push(problem));
+        let mut draft = Draft::new(self, header, (Arc::clone(origin), rule.place.line));
+        match draft.header.proto {
+            Proto::TcpPkt => draft.require_packet = true,
+            Proto::TcpStream => draft.require_stream = true,
+            _ => {}
+        }
+        draft.tests.extend(test);
+        for option in &rule.options {
+            if let Err(problem) = apply(&mut draft, option) {
+                problems.push(problem.about(&option.name.value));
+            }
+        }
+        finish::check(&draft, rule.place, &mut problems);
+        match action {
+            Ok(action) if problems.is_empty() => {
+                let mut warnings = std::mem::take(&mut draft.warnings);
+                warnings
+                    .iter_mut()
+                    .for_each(|warning| warning.place = rule.physical(warning.place));
+                Ok(Compiled::Rule {
+                    rule: Box::new(finish::plan(draft, action)),
+                    warnings,
+                })
+            }
+            _ => Err(place(problems)),
+        }
+    }
+}
+
+/// Whether the rule says that it is not for this engine, and why.
+fn unmet(rule: &RuleText) -> Result<Option<String>, Problem> {
+    for option in rule
+        .options
+        .iter()
+        .filter(|option| option.name.value == "requires")
+    {
+        if let Some(reason) =
+            requires::unmet(option).map_err(|problem| problem.about("requires"))?
+        {
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
+}
+
+/// The sticky buffers that Weir has, and whether Suricata binds rules that use them to packets.
+fn sticky_buffer(name: &str) -> Option<(Buffer, bool)> {
+    Some(match name {
+        "ether.hdr" => (Buffer::EtherHdr, true),
+        "arp.hdr" => (Buffer::ArpHdr, true),
+        "ipv4.hdr" => (Buffer::Ipv4Hdr, true),
+        "ipv6.hdr" => (Buffer::Ipv6Hdr, true),
+        "tcp.hdr" => (Buffer::TcpHdr, true),
+        "udp.hdr" => (Buffer::UdpHdr, true),
+        "icmpv4.hdr" => (Buffer::Icmp4Hdr, true),
+        "icmpv6.hdr" => (Buffer::Icmp6Hdr, true),
+        "igmp.hdr" => (Buffer::IgmpHdr, true),
+        "ip.src" => (Buffer::IpSrc, false),
+        "ip.dst" => (Buffer::IpDst, false),
+        _ => return None,
+    })
+}
+
+/// Puts one option into the draft.
+fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    keywords::check(option)?;
+    // `check` has refused what is not known.
+    let Some(keyword) = keywords::lookup(&option.name.value) else {
+        return Ok(());
+    };
+    if let Some(done) = packet::compared(draft, option, keyword.name) {
+        return done;
+    }
+    if let Some((buffer, packets)) = sticky_buffer(keyword.name) {
+        args::no_value(option)?;
+        draft.require_packet |= packets;
+        return draft.select(Target::Buffer(buffer), option.name.place);
+    }
+    match keyword.name {
+        "msg" => meta::msg(draft, option),
+        "sid" => meta::sid(draft, option),
+        "gid" => meta::gid(draft, option),
+        "rev" => meta::rev(draft, option),
+        "classtype" => meta::classtype(draft, option),
+        "priority" => meta::priority(draft, option),
+        "reference" => meta::reference(draft, option),
+        "metadata" => meta::metadata(draft, option),
+        "target" => meta::target(draft, option),
+        "noalert" => meta::noalert(draft, option),
+        "alert" => meta::alert(draft, option),
+        // Met, or the rule would have been skipped.
+        "requires" => Ok(()),
+        "content" => content::content(draft, option),
+        "offset" => content::offset(draft, option),
+        "depth" => content::depth(draft, option),
+        "distance" => content::distance(draft, option),
+        "within" => content::within(draft, option),
+        "nocase" => content::nocase(draft, option),
+        "rawbytes" => content::rawbytes(draft, option),
+        "startswith" => content::startswith(draft, option),
+        "endswith" => content::endswith(draft, option),
+        "fast_pattern" => content::fast_pattern(draft, option),
+        "pcre" => content::pcre(draft, option),
+        "isdataat" => content::isdataat(draft, option),
+        "byte_test" => bytes::byte_test(draft, option),
+        "byte_jump" => bytes::byte_jump(draft, option),
+        "byte_extract" => bytes::byte_extract(draft, option),
+        "byte_math" => bytes::byte_math(draft, option),
+        "bsize" => bytes::bsize(draft, option),
+        "base64_decode" => bytes::base64_decode(draft, option),
+        "base64_data" => bytes::base64_data(draft, option),
+        "entropy" => bytes::entropy(draft, option),
+        "absent" => bytes::absent(draft, option),
+        "pkt_data" => {
+            args::no_value(option)?;
+            draft.sticky = None;
+            Ok(())
+        }
+        "tcp.flags" => packet::tcp_flags(draft, option),
+        "fragbits" => packet::fragbits(draft, option),
+        "id" => packet::id(draft, option),
+        "icmp_id" => packet::equal(draft, option, PacketTest::IcmpId),
+        "icmp_seq" => packet::equal(draft, option, PacketTest::IcmpSeq),
+        "ipopts" => packet::ipopts(draft, option),
+        "ip_proto" => packet::ip_proto(draft, option),
+        "l3_proto" => packet::l3_proto(draft, option),
+        "sameip" => packet::sameip(draft, option),
+        "tos" => packet::tos(draft, option),
+        "tcp.window" => packet::window(draft, option),
+        "dsize" => packet::dsize(draft, option),
+        "vlan.id" => packet::vlan_id(draft, option),
+        "decode-event" => packet::decode_event(draft, option),
+        "rpc" => packet::rpc(draft, option),
+        "flow" => flow::flow(draft, option),
+        "threshold" => flow::threshold(draft, option),
+        "detection_filter" => flow::detection_filter(draft, option),
+        "prefilter" => prefilter(draft, option),
+        _ => foreign(draft, option, keyword),
+    }
+}
+
+/// `prefilter` belongs to the option before it; for a content it is the same as `fast_pattern`.
+fn prefilter(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    args::no_value(option)?;
+    let place = option.name.place;
+    if std::mem::replace(&mut draft.prefilter, true) {
+        return Err(Problem::syntax(
+            place,
+            "a second `prefilter`: a rule has only one",
+        ));
+    }
+    let entry = match draft.latest {
+        None => {
+            return Err(Problem::syntax(
+                place,
+                "`prefilter` belongs to an option that matches, and there is none before it",
+            ));
+        }
+        Some(Latest::Test) => return Ok(()),
+        Some(Latest::Entry(list, entry)) => (list, entry),
+    };
+    let of = draft
+        .lists
+        .get(entry.0)
+        .and_then(|list| list.entries.get(entry.1));
+    match of.map(|entry| &entry.op) {
+        Some(Op::Content(_)) => content::fast_pattern(draft, option),
+        _ => Err(Problem::syntax(
+            place,
+            "`prefilter` cannot be used with the option before it",
+        )),
+    }
+}
+
+/// A keyword that is not evaluated. What it does to the options around it is still done, so that these are judged as
+/// their author meant them.
+fn foreign(draft: &mut Draft<'_>, option: &RuleOption, keyword: &Keyword) -> Result<(), Problem> {
+    let place = option.name.place;
+    match keyword.category {
+        Category::StickyBuffer => draft.select(Target::Foreign(keyword.name.to_owned()), place)?,
+        Category::Modifier => content::move_content(draft, option)?,
+        Category::Payload if keyword.name == "uricontent" => {
+            content::content(draft, option)?;
+            content::move_content(draft, option)?;
+        }
+        _ => {}
+    }
+    let needs = match keyword.tier {
+        Tier::One => "",
+        Tier::Two => ": it needs flow state, reassembled streams or transforms",
+        Tier::ThreeA => ": it needs HTTP",
+        Tier::ThreeB => ": it needs HTTP and files",
+        Tier::Four => ": it needs an application layer",
+    };
+    let message = format!("`{}` is not supported yet{needs}", option.name.value);
+    Err(Problem::unsupported(place, keyword.name, message))
+}

@@ -1,0 +1,444 @@
+//! Address and port expressions, and the variables in them.
+//!
+//! As in Suricata, an expression is flattened before it is evaluated: whatever is under an odd number of `!` is taken
+//! away, the rest is added, and brackets only group. Where nothing is added, everything is (for addresses: everything
+//! of the families that something is taken away from).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use weir_engine::plan::{AddrSet, PortSet};
+
+use crate::syntax::ast::{AddressItem, At, Expr, Place, PortItem, Problem};
+
+/// Deepest nesting of brackets and variables in an expression.
+const MAX_DEPTH: usize = 64;
+
+/// Address groups of the `suricata.yaml` that Suricata installs.
+const STOCK_ADDRESSES: [(&str, &str); 15] = [
+    ("HOME_NET", "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]"),
+    ("EXTERNAL_NET", "!$HOME_NET"),
+    ("HTTP_SERVERS", "$HOME_NET"),
+    ("SMTP_SERVERS", "$HOME_NET"),
+    ("SQL_SERVERS", "$HOME_NET"),
+    ("DNS_SERVERS", "$HOME_NET"),
+    ("TELNET_SERVERS", "$HOME_NET"),
+    ("AIM_SERVERS", "$EXTERNAL_NET"),
+    ("DC_SERVERS", "$HOME_NET"),
+    ("DNP3_SERVER", "$HOME_NET"),
+    ("DNP3_CLIENT", "$HOME_NET"),
+    ("MODBUS_CLIENT", "$HOME_NET"),
+    ("MODBUS_SERVER", "$HOME_NET"),
+    ("ENIP_CLIENT", "$HOME_NET"),
+    ("ENIP_SERVER", "$HOME_NET"),
+];
+
+/// Port groups of the `suricata.yaml` that Suricata installs.
+const STOCK_PORTS: [(&str, &str); 12] = [
+    ("HTTP_PORTS", "80"),
+    ("SHELLCODE_PORTS", "!80"),
+    ("ORACLE_PORTS", "1521"),
+    ("SSH_PORTS", "22"),
+    ("DNP3_PORTS", "20000"),
+    ("MODBUS_PORTS", "502"),
+    ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
+    ("FTP_PORTS", "21"),
+    ("GENEVE_PORTS", "6081"),
+    ("VXLAN_PORTS", "4789"),
+    ("TEREDO_PORTS", "3544"),
+    ("SIP_PORTS", "[5060,5061]"),
+];
+
+/// The variables of rule headers, resolved.
+///
+/// A variable that cannot be resolved (undefined, defined by itself, not an expression, empty) is no error until a
+/// rule uses it.
+#[derive(Clone, Debug)]
+pub struct Variables {
+    addresses: BTreeMap<String, Group<AddrSet>>,
+    ports: BTreeMap<String, Group<PortSet>>,
+}
+
+/// What an expression says.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved<S> {
+    /// The addresses or ports.
+    pub(super) set: S,
+    /// Something is negated, in the expression or in a variable that it uses.
+    pub(super) negated: bool,
+}
+
+/// A variable: its terms, for expressions that use it among others, and its set, for the many that use it alone.
+#[derive(Clone, Debug)]
+struct Group<S> {
+    terms: Result<Terms<S>, String>,
+    plain: Result<Resolved<S>, String>,
+    negated: Result<Resolved<S>, String>,
+}
+
+/// A flattened expression.
+#[derive(Clone, Debug)]
+struct Terms<S> {
+    plus: S,
+    minus: S,
+}
+
+impl<S> Terms<S> {
+    fn swapped(self) -> Self {
+        Self {
+            plus: self.minus,
+            minus: self.plus,
+        }
+    }
+}
+
+/// What addresses and ports have in common.
+trait Space: Clone {
+    type Item;
+    fn none() -> Self;
+    fn any() -> Self;
+    fn item(item: &Self::Item) -> Option<Self>;
+    fn add(&mut self, other: &Self);
+    /// `plus` without `minus`, after Suricata's rules for what an absent `plus` means.
+    fn settle(terms: &Terms<Self>) -> Result<Self, &'static str>;
+    fn is_none(&self) -> bool;
+    fn parse(text: &[u8], place: Place) -> Result<At<Expr<Self::Item>>, Problem>;
+}
+
+impl Space for AddrSet {
+    type Item = AddressItem;
+
+    fn none() -> Self {
+        AddrSet::none()
+    }
+
+    fn any() -> Self {
+        AddrSet::any()
+    }
+
+    fn item(item: &AddressItem) -> Option<Self> {
+        match *item {
+            AddressItem::Prefix(address, length) => AddrSet::prefix(address, length),
+            AddressItem::Range(first, last) => AddrSet::range(first, last),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.union(other);
+    }
+
+    fn settle(terms: &Terms<Self>) -> Result<Self, &'static str> {
+        let mut set = Self::none();
+        for family in [
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ] {
+            let whole = Self::prefix(family, 0).unwrap_or_default();
+            let of_family = |set: &Self| {
+                let mut outside = set.clone();
+                outside.subtract(&whole);
+                let mut inside = set.clone();
+                inside.subtract(&outside);
+                inside
+            };
+            let (mut plus, minus) = (of_family(&terms.plus), of_family(&terms.minus));
+            if family.is_ipv4() && minus == whole {
+                return Err("every IPv4 address is negated");
+            }
+            if plus.is_empty() && !minus.is_empty() {
+                plus = whole;
+            }
+            plus.subtract(&minus);
+            set.union(&plus);
+        }
+        if set.is_empty() {
+            Err("no address is left once the negated ones are taken away")
+        } else {
+            Ok(set)
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn parse(text: &[u8], place: Place) -> Result<At<Expr<AddressItem>>, Problem> {
+        crate::syntax::parse_addresses(text, place)
+    }
+}
+
+impl Space for PortSet {
+    type Item = PortItem;
+
+    fn none() -> Self {
+        PortSet::none()
+    }
+
+    fn any() -> Self {
+        PortSet::any()
+    }
+
+    fn item(item: &PortItem) -> Option<Self> {
+        PortSet::range(item.0, item.1)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.union(other);
+    }
+
+    fn settle(terms: &Terms<Self>) -> Result<Self, &'static str> {
+        if terms.minus.is_any() {
+            return Err("every port is negated");
+        }
+        let mut set = if terms.plus.is_empty() {
+            Self::any()
+        } else {
+            terms.plus.clone()
+        };
+        set.subtract(&terms.minus);
+        if set.is_empty() {
+            Err("no port is left once the negated ones are taken away")
+        } else {
+            Ok(set)
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn parse(text: &[u8], place: Place) -> Result<At<Expr<PortItem>>, Problem> {
+        crate::syntax::parse_ports(text, place)
+    }
+}
+
+/// Why an expression has no value: where, and what is wrong there.
+type Trouble = (Place, String);
+
+/// Flattens `expr` into `terms`; `lookup` gives the terms of a variable.
+fn flatten<S: Space>(
+    expr: &At<Expr<S::Item>>,
+    negated: bool,
+    depth: usize,
+    terms: &mut Terms<S>,
+    lookup: &mut dyn FnMut(&str) -> Result<Terms<S>, String>,
+) -> Result<(), Trouble> {
+    if depth == 0 {
+        return Err((
+            expr.place,
+            format!("brackets are nested more than {MAX_DEPTH} deep"),
+        ));
+    }
+    let into = |terms: &mut Terms<S>, set: &S| {
+        if negated {
+            terms.minus.add(set)
+        } else {
+            terms.plus.add(set)
+        }
+    };
+    match &expr.value {
+        Expr::Any => into(terms, &S::any()),
+        Expr::Item(item) => match S::item(item) {
+            Some(set) => into(terms, &set),
+            None => return Err((expr.place, "the range is empty".to_owned())),
+        },
+        Expr::Variable(name) => {
+            let found = lookup(name).map_err(|message| (expr.place, message))?;
+            let found = if negated { found.swapped() } else { found };
+            terms.plus.add(&found.plus);
+            terms.minus.add(&found.minus);
+        }
+        Expr::List(list) => {
+            for part in list {
+                flatten(part, negated, depth - 1, terms, lookup)?;
+            }
+        }
+        Expr::Not(inner) => flatten(inner, !negated, depth - 1, terms, lookup)?,
+    }
+    Ok(())
+}
+
+fn settle<S: Space>(terms: &Terms<S>) -> Result<Resolved<S>, &'static str> {
+    Ok(Resolved {
+        set: S::settle(terms)?,
+        negated: !terms.minus.is_none(),
+    })
+}
+
+/// Resolves a set of variables that may use each other.
+struct Resolver<'a, S> {
+    texts: &'a BTreeMap<String, String>,
+    known: BTreeMap<String, Result<Terms<S>, String>>,
+    /// Variables that are being resolved, outermost first.
+    open: Vec<String>,
+}
+
+impl<S: Space> Resolver<'_, S> {
+    fn resolve(&mut self, name: &str) -> Result<Terms<S>, String> {
+        if let Some(known) = self.known.get(name) {
+            return known.clone();
+        }
+        let Some(text) = self.texts.get(name) else {
+            return Err(format!("the variable ${name} is not defined"));
+        };
+        if self.open.iter().any(|open| open == name) {
+            return Err(format!("the variable ${name} is defined by itself"));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(format!(
+                "the variable ${name} is nested more than {MAX_DEPTH} deep"
+            ));
+        }
+        self.open.push(name.to_owned());
+        let mut terms = Terms {
+            plus: S::none(),
+            minus: S::none(),
+        };
+        let outcome = S::parse(text.as_bytes(), Place { line: 1, column: 1 })
+            .map_err(|problem| (problem.place, problem.message))
+            .and_then(|expr| {
+                flatten(&expr, false, MAX_DEPTH, &mut terms, &mut |name| {
+                    self.resolve(name)
+                })
+            })
+            .map(|()| terms)
+            .map_err(|(_, message)| format!("in the value of ${name}: {message}"));
+        self.open.pop();
+        // A member of a cycle is only known to be bad where the cycle was entered.
+        if self.open.is_empty() || outcome.is_ok() {
+            self.known.insert(name.to_owned(), outcome.clone());
+        }
+        outcome
+    }
+}
+
+fn resolve_all<S: Space>(texts: &BTreeMap<String, String>) -> BTreeMap<String, Group<S>> {
+    let mut resolver = Resolver {
+        texts,
+        known: BTreeMap::new(),
+        open: Vec::new(),
+    };
+    let group = |name: &String| {
+        let terms = resolver.resolve(name);
+        let settled = |terms: Result<Terms<S>, String>| {
+            terms.and_then(|terms| settle(&terms).map_err(|message| format!("${name}: {message}")))
+        };
+        let plain = settled(terms.clone());
+        let negated = settled(terms.clone().map(Terms::swapped));
+        (
+            name.clone(),
+            Group {
+                terms,
+                plain,
+                negated,
+            },
+        )
+    };
+    texts.keys().map(group).collect()
+}
+
+fn evaluate<S: Space>(
+    expr: &At<Expr<S::Item>>,
+    groups: &BTreeMap<String, Group<S>>,
+    subject: &str,
+) -> Result<Resolved<S>, Problem> {
+    let problem = |(place, message): Trouble| Problem::syntax(place, message).about(subject);
+    let group = |name: &str| {
+        groups
+            .get(name)
+            .ok_or_else(|| format!("the variable ${name} is not defined"))
+    };
+    let whole = |at: &At<Expr<S::Item>>,
+                 name: &str,
+                 pick: fn(&Group<S>) -> &Result<Resolved<S>, String>| {
+        let found = group(name).and_then(|group| pick(group).clone());
+        found.map_err(|message| problem((at.place, message)))
+    };
+    match &expr.value {
+        Expr::Any => {
+            return Ok(Resolved {
+                set: S::any(),
+                negated: false,
+            });
+        }
+        Expr::Variable(name) => return whole(expr, name, |group| &group.plain),
+        Expr::Not(inner) => {
+            if let Expr::Variable(name) = &inner.value {
+                return whole(inner, name, |group| &group.negated);
+            }
+        }
+        Expr::Item(_) | Expr::List(_) => {}
+    }
+    let mut terms = Terms {
+        plus: S::none(),
+        minus: S::none(),
+    };
+    flatten(expr, false, MAX_DEPTH, &mut terms, &mut |name| {
+        group(name).and_then(|group| group.terms.clone())
+    })
+    .map_err(problem)?;
+    settle(&terms).map_err(|message| problem((expr.place, message.to_owned())))
+}
+
+impl Variables {
+    /// Variables from their definitions: names without the dollar sign, and what they stand for, in the language of
+    /// rule headers.
+    pub fn new(
+        addresses: impl IntoIterator<Item = (String, String)>,
+        ports: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let (addresses, ports) = (addresses.into_iter().collect(), ports.into_iter().collect());
+        Self {
+            addresses: resolve_all(&addresses),
+            ports: resolve_all(&ports),
+        }
+    }
+
+    /// The definitions of Suricata's stock configuration, address groups and port groups.
+    pub fn stock_definitions() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        (
+            STOCK_ADDRESSES.iter().map(owned).collect(),
+            STOCK_PORTS.iter().map(owned).collect(),
+        )
+    }
+
+    /// The variables of Suricata's stock configuration.
+    pub fn stock() -> Self {
+        let (addresses, ports) = Self::stock_definitions();
+        Self::new(addresses, ports)
+    }
+
+    /// Every variable that has no value, with the reason; a rule that uses one is refused.
+    pub fn problems(&self) -> impl Iterator<Item = (&str, &str)> {
+        fn bad<S>(groups: &BTreeMap<String, Group<S>>) -> impl Iterator<Item = (&str, &str)> {
+            groups.iter().filter_map(|(name, group)| {
+                Some((name.as_str(), group.plain.as_ref().err()?.as_str()))
+            })
+        }
+        bad(&self.addresses).chain(bad(&self.ports))
+    }
+
+    /// The ports of the port group `name`, if there is one and it has a value.
+    pub fn port_group(&self, name: &str) -> Option<&PortSet> {
+        self.ports
+            .get(name)?
+            .plain
+            .as_ref()
+            .ok()
+            .map(|resolved| &resolved.set)
+    }
+
+    /// The addresses that an expression stands for.
+    pub(super) fn addresses(
+        &self,
+        expr: &At<Expr<AddressItem>>,
+    ) -> Result<Resolved<AddrSet>, Problem> {
+        evaluate(expr, &self.addresses, "address")
+    }
+
+    /// The ports that an expression stands for.
+    pub(super) fn ports(&self, expr: &At<Expr<PortItem>>) -> Result<Resolved<PortSet>, Problem> {
+        evaluate(expr, &self.ports, "port")
+    }
+}

@@ -1,2 +1,56 @@
-//! weir
-fn main() {}
+//! The command line of Weir.
+//!
+//! `weir run` reads captures and writes alerts, `weir rules check` says what a rule set holds, `weir demo` shows both on
+//! traffic of its own making. Standard output carries the result, standard error the log; the exit status is 0 when all
+//! is done, 1 when something failed or was refused, 2 when the command line or the configuration is wrong.
+
+mod cli;
+mod config;
+mod demo;
+mod failure;
+mod rules;
+mod run;
+mod ui;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing::Level;
+
+use crate::cli::{Cli, Command, RulesCommand};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let result = match &cli.command {
+        Command::Run(options) => run::run(options),
+        Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
+        Command::Demo(options) => demo::demo(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                tracing::error!("{message}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// Sends the log to standard error: warnings and errors, with `-v` what is going on, with `-vv` all of it.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => Level::WARN,
+        1 => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level)
+        .with_target(false)
+        .without_time()
+        .init();
+}

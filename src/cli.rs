@@ -1,0 +1,168 @@
+//! What can be said on the command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Intrusion detection with Suricata's rules.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 120,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Example:\n  weir run --pcap traffic.pcap --rules et-open.rules --eve alerts.json\n\n\
+                  Exit status: 0 done; 1 something failed or was refused; 2 the command line or the configuration is wrong."
+)]
+pub struct Cli {
+    /// Say more on standard error; twice for all there is
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read captures, apply rules, write alerts
+    #[command(
+        after_help = "Examples:\n  weir run --pcap monday.pcap tuesday.pcap.gz --rules rules/ --eve alerts.json --stats stats.json\n  \
+                            tcpdump -w - | weir run --pcap - --rules local.rules --eve -\n\n\
+                            Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted\n\
+                            and named on standard error; --strict makes that an error."
+    )]
+    Run(RunOptions),
+    /// Look after rules
+    #[command(subcommand, after_help = "Example:\n  weir rules check et-open.rules")]
+    Rules(RulesCommand),
+    /// Show it all on traffic and rules made for the purpose
+    #[command(after_help = "Example:\n  weir demo --seed 7 --keep demo-files\n\n\
+                            Ends with 1 if a planted attack was missed, or if anything else raised an alert.")]
+    Demo(DemoOptions),
+}
+
+/// `weir rules …`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List every problem with its place, and sum up by keyword
+    #[command(
+        after_help = "Example:\n  weir rules check --summary et-open.rules\n\n\
+                            Problems print as FILE:LINE:COL: text. The last line is\n  \
+                            rules: N read, E evaluated, U unsupported, S syntax errors\n\
+                            Ends with 1 if any rule was refused."
+    )]
+    Check(CheckOptions),
+}
+
+/// Options of `weir run`.
+#[derive(Args, Debug)]
+pub struct RunOptions {
+    /// Captures to read, in this order: pcap or pcapng, also gzipped; - is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub pcap: Vec<PathBuf>,
+    /// Rule files, or folders of them
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub rules: Vec<PathBuf>,
+    /// Configuration in TOML: variables, checksums, limits
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where EVE JSON goes, a record a line; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub eve: Option<PathBuf>,
+    /// Keep what the EVE file holds, and write after it
+    #[arg(long, requires = "eve")]
+    pub append: bool,
+    /// Where the figures of the run go, as one JSON object; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+    /// What looks for the rules' literals
+    #[arg(long, value_enum, default_value_t = MatcherKind::Auto)]
+    pub matcher: MatcherKind,
+    /// Threads that inspect packets; one a core unless given, one alone for standard input
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+    /// Fail if any rule is refused, instead of going on without it
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Backends of `--matcher`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MatcherKind {
+    /// The fastest there is
+    Auto,
+    /// The software matcher
+    Software,
+    /// The golden model of the hardware.
+    #[value(hide = true)]
+    Model,
+    /// The hardware's own description, simulated.
+    #[value(hide = true)]
+    Rtl,
+    /// A card.
+    #[value(hide = true)]
+    Card,
+}
+
+/// Options of `weir rules check`.
+#[derive(Args, Debug)]
+pub struct CheckOptions {
+    /// Rule files, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Configuration in TOML, for its variables; without one, Suricata's stock variables
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only the summary, not every problem
+    #[arg(long)]
+    pub summary: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `weir demo`.
+#[derive(Args, Debug)]
+pub struct DemoOptions {
+    /// What the traffic is drawn from; the same seed gives the same traffic
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// About how many packets to make
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub packets: u64,
+    /// Keep the capture, the rules and the alerts in this folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(help.contains("Example"), "{path} has no example");
+            for inner in command
+                .get_subcommands()
+                .filter(|inner| inner.get_name() != "help")
+            {
+                visit(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        visit(&Cli::command(), "weir");
+    }
+}

@@ -1,0 +1,333 @@
+//! The configuration file.
+//!
+//! ```toml
+//! [vars.address-groups]
+//! HOME_NET = "[192.168.0.0/16,10.0.0.0/8]"    # any name; rules use it as $HOME_NET
+//! [vars.port-groups]
+//! HTTP_PORTS = "[80,8080]"                    # VXLAN_PORTS, GENEVE_PORTS, TEREDO_PORTS also tell the decoder
+//! [capture]
+//! checksums = "ignore"                        # or "verify"; default: ignore, as captures often hold wrong ones
+//! [stream]
+//! midstream = false                           # take up connections whose handshake was not seen
+//! depth = "1 MiB"                             # for stream reassembly
+//! [flow]
+//! max = 262144                                # flows at a time
+//! [defrag]
+//! policy = "bsd"                              # who wins where fragments overlap
+//! memory = "32 MiB"
+//! timeout = 60                                # seconds until an unfinished packet is given up
+//! [detect]
+//! alert-max = 15                              # alerts of one packet
+//! [classification]
+//! file = "classification.config"              # class types; looked up beside the configuration file
+//! ```
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use read::Section;
+use weir_engine::packet::OverlapPolicy;
+
+/// What a configuration says; `None` where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `vars.address-groups`, by name.
+    pub address_groups: BTreeMap<String, Group>,
+    /// `vars.port-groups`, by name.
+    pub port_groups: BTreeMap<String, Group>,
+    /// `capture.checksums`: true for `verify`.
+    pub verify_checksums: Option<bool>,
+    /// `stream.midstream`.
+    pub midstream: Option<bool>,
+    /// `stream.depth`, in bytes.
+    pub stream_depth: Option<u64>,
+    /// `flow.max`.
+    pub max_flows: Option<usize>,
+    /// `defrag.policy`.
+    pub defrag_policy: Option<OverlapPolicy>,
+    /// `defrag.memory`, in bytes.
+    pub defrag_memory: Option<usize>,
+    /// `defrag.timeout`, in seconds.
+    pub defrag_timeout: Option<usize>,
+    /// `detect.alert-max`.
+    pub alert_max: Option<usize>,
+    /// `classification.file`.
+    pub classification: Option<PathBuf>,
+}
+
+/// A variable's value, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// An expression in the language of rule headers.
+    pub text: String,
+    /// `FILE:LINE:COL`
+    pub place: String,
+}
+
+/// A configuration that cannot be used, with the place.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct ConfigError {
+    /// `FILE` or `FILE:LINE:COL`.
+    pub place: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+/// Overlap policies by name.
+const POLICIES: [(&str, OverlapPolicy); 7] = [
+    ("first", OverlapPolicy::First),
+    ("last", OverlapPolicy::Last),
+    ("bsd", OverlapPolicy::Bsd),
+    ("bsd-right", OverlapPolicy::BsdRight),
+    ("linux", OverlapPolicy::Linux),
+    ("windows", OverlapPolicy::Windows),
+    ("solaris", OverlapPolicy::Solaris),
+];
+
+impl Config {
+    /// Reads a file; without a path, the configuration that says nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, has a key that is not known, or a value that does not fit.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| ConfigError {
+            place: name.clone(),
+            message: format!("cannot read the configuration: {error}"),
+        })?;
+        let mut config = Self::parse(&name, &bytes)?;
+        if let Some(file) = &mut config.classification {
+            *file = path.parent().unwrap_or(Path::new("")).join(&file);
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file called `name`.
+    fn parse(name: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let source = read::Source::new(name, bytes)?;
+        let root = source.parse()?;
+        let root = Section::root(&source, &root);
+        root.only(&[
+            "vars",
+            "capture",
+            "stream",
+            "flow",
+            "defrag",
+            "detect",
+            "classification",
+        ])?;
+        let mut config = Self::default();
+        if let Some(vars) = root.section("vars")? {
+            vars.only(&["address-groups", "port-groups"])?;
+            if let Some(groups) = vars.section("address-groups")? {
+                config.address_groups = groups.groups()?;
+            }
+            if let Some(groups) = vars.section("port-groups")? {
+                config.port_groups = groups.groups()?;
+            }
+        }
+        if let Some(capture) = root.section("capture")? {
+            capture.only(&["checksums"])?;
+            config.verify_checksums =
+                capture.choice("checksums", &[("ignore", false), ("verify", true)])?;
+        }
+        if let Some(stream) = root.section("stream")? {
+            stream.only(&["midstream", "depth"])?;
+            config.midstream = stream.boolean("midstream")?;
+            config.stream_depth = stream.size("depth")?;
+        }
+        if let Some(flow) = root.section("flow")? {
+            flow.only(&["max"])?;
+            config.max_flows = flow.number("max", 1, 1 << 30)?;
+        }
+        if let Some(defrag) = root.section("defrag")? {
+            defrag.only(&["policy", "memory", "timeout"])?;
+            config.defrag_policy = defrag.choice("policy", &POLICIES)?;
+            config.defrag_timeout = defrag.number("timeout", 1, 86_400)?;
+            config.defrag_memory = defrag
+                .size("memory")?
+                .map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        }
+        if let Some(detect) = root.section("detect")? {
+            detect.only(&["alert-max"])?;
+            config.alert_max = detect.number("alert-max", 1, 65_535)?;
+        }
+        if let Some(classification) = root.section("classification")? {
+            classification.only(&["file"])?;
+            config.classification = classification.string("file")?.map(PathBuf::from);
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse("weir.toml", text.as_bytes())
+            .expect_err("a wrong configuration")
+            .to_string()
+    }
+
+    #[test]
+    fn everything_that_is_documented_is_read() {
+        let text = include_str!("mod.rs");
+        let example: String = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! "))
+            .skip_while(|line| *line != "```toml")
+            .skip(1)
+            .take_while(|line| *line != "```")
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = Config::parse("example", example.as_bytes()).expect("the example is right");
+        assert_eq!(
+            config.address_groups["HOME_NET"].text,
+            "[192.168.0.0/16,10.0.0.0/8]"
+        );
+        assert_eq!(config.port_groups["HTTP_PORTS"].text, "[80,8080]");
+        assert_eq!(
+            Config {
+                address_groups: BTreeMap::new(),
+                port_groups: BTreeMap::new(),
+                ..config
+            },
+            Config {
+                verify_checksums: Some(false),
+                midstream: Some(false),
+                stream_depth: Some(1 << 20),
+                max_flows: Some(262_144),
+                defrag_policy: Some(OverlapPolicy::Bsd),
+                defrag_timeout: Some(60),
+                defrag_memory: Some(32 << 20),
+                alert_max: Some(15),
+                classification: Some(PathBuf::from("classification.config")),
+                ..Config::default()
+            }
+        );
+        assert_eq!(
+            Config::parse("empty", b"").expect("nothing is fine"),
+            Config::default()
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
+        assert_eq!(
+            error("[stream]\nmidstraem = true\n"),
+            "weir.toml:2:1: unknown key `midstraem` in [stream]; did you mean `midstream`? Known here: midstream, depth"
+        );
+        assert_eq!(
+            error("[strem]\n"),
+            "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
+             Known here: vars, capture, stream, flow, defrag, detect, classification"
+        );
+        assert_eq!(
+            error("colour = 1\n"),
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, defrag, detect, classification"
+                .replace("; Known", ". Known")
+        );
+        assert!(
+            error("[vars]\naddress-group.A = \"any\"\n")
+                .contains("did you mean [vars.address-groups]?")
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_says_what_was_expected() {
+        for (text, expected) in [
+            (
+                "[stream]\nmidstream = \"no\"",
+                "weir.toml:2:13: stream.midstream: expected true or false, found a string",
+            ),
+            (
+                "[stream]\ndepth = true",
+                "weir.toml:2:9: stream.depth: expected a size such as \"1 MiB\" or a number of bytes, found a boolean",
+            ),
+            (
+                "[stream]\ndepth = \"1 MiBs\"",
+                "weir.toml:2:9: stream.depth: expected a size such as \"1 MiB\" or a number of bytes, found \"1 MiBs\"",
+            ),
+            (
+                "[stream]\ndepth = \"99999999999 TiB\"",
+                "weir.toml:2:9: stream.depth: expected a size such as \"1 MiB\" or a number of bytes, found \"99999999999 TiB\"",
+            ),
+            (
+                "[stream]\ndepth = -1",
+                "weir.toml:2:9: stream.depth: expected a size such as \"1 MiB\" or a number of bytes, found -1",
+            ),
+            (
+                "[flow]\nmax = 0",
+                "weir.toml:2:7: flow.max: expected a whole number from 1 to 1073741824, found 0",
+            ),
+            (
+                "[flow]\nmax = 1.5",
+                "weir.toml:2:7: flow.max: expected a whole number from 1 to 1073741824, found a float",
+            ),
+            (
+                "[capture]\nchecksums = \"ignored\"",
+                "weir.toml:2:13: capture.checksums: expected \"ignore\" or \"verify\", found \"ignored\"",
+            ),
+            (
+                "capture = 1",
+                "weir.toml:1:11: capture: expected a table, found an integer",
+            ),
+            (
+                "[vars.port-groups]\nHTTP_PORTS = 80",
+                "weir.toml:2:14: vars.port-groups.HTTP_PORTS: expected a string, found an integer",
+            ),
+        ] {
+            assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_toml_or_not_text_names_its_place() {
+        assert!(
+            error("[stream\n").starts_with("weir.toml:1:8: "),
+            "{}",
+            error("[stream\n")
+        );
+        assert!(
+            error("[stream]\nmidstream = true\nmidstream = true\n").starts_with("weir.toml:3:1: ")
+        );
+        let bad = Config::parse("weir.toml", b"[stream]\n# \xff\n")
+            .expect_err("not UTF-8")
+            .to_string();
+        assert_eq!(bad, "weir.toml:2:3: expected UTF-8 text, found byte 0xff");
+        let missing = Config::load(Some(Path::new("no/such/weir.toml")))
+            .expect_err("no file")
+            .to_string();
+        assert!(
+            missing.starts_with("no/such/weir.toml: cannot read the configuration: "),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("\"1 MiB\"", 1 << 20),
+            ("\"64KiB\"", 64 << 10),
+            ("\"2 gib\"", 2 << 30),
+            ("\"10 kB\"", 10_000),
+            ("\"3 MB\"", 3_000_000),
+            ("\"4 GB\"", 4_000_000_000),
+            ("\"512\"", 512),
+            ("\"7 bytes\"", 7),
+            ("4096", 4096),
+            ("0", 0),
+        ] {
+            let config =
+                Config::parse("s", format!("[stream]\ndepth = {text}").as_bytes()).expect(text);
+            assert_eq!(config.stream_depth, Some(bytes), "{text}");
+        }
+    }
+}

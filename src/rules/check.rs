@@ -1,0 +1,131 @@
+//! `weir rules check`: every problem with its place, and a summary by keyword.
+
+use std::io::{self, BufWriter, Write};
+
+use serde_json::json;
+use weir_rules::compile::{Counts, Loaded, Summary};
+use weir_rules::syntax::ast::ProblemKind;
+
+use crate::cli::CheckOptions;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::run::settings::Context;
+use crate::ui::figures;
+use crate::ui::table::{Align, Table, clean};
+
+/// Columns for the name of a keyword.
+const SUBJECT_WIDTH: usize = 60;
+
+/// Prints what is wrong with rules.
+pub fn check(options: &CheckOptions) -> Result<(), Failure> {
+    let config = Config::load(options.config.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let loaded = super::load(&options.paths, Context::new(&config)?)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.json {
+        print_json(&mut out, &loaded)
+    } else {
+        print_text(&mut out, &loaded, options.summary)
+    }
+    .and_then(|()| out.flush())
+    .map_err(Failure::stdout)?;
+    if loaded.refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Refused)
+    }
+}
+
+fn print_text(out: &mut dyn Write, loaded: &Loaded, summary_only: bool) -> io::Result<()> {
+    if !summary_only {
+        for refused in &loaded.refused {
+            writeln!(out, "{refused}")?;
+        }
+        for (file, warning) in &loaded.warnings {
+            writeln!(
+                out,
+                "{file}:{}:{}: warning: {}",
+                warning.place.line, warning.place.column, warning.message
+            )?;
+        }
+    }
+    if !loaded.refused.is_empty() {
+        let mut table = Table::new([
+            ("because of", Align::Left),
+            ("rules refused", Align::Right),
+            ("for this alone", Align::Right),
+        ]);
+        for (subject, refusals) in Summary::new(loaded).rows() {
+            let all = refusals.alone + refusals.with_others;
+            table.row([
+                clean(subject, SUBJECT_WIDTH),
+                figures::count(all as u64),
+                figures::count(refusals.alone as u64),
+            ]);
+        }
+        if !summary_only {
+            writeln!(out)?;
+        }
+        table.write(out, "")?;
+        writeln!(out)?;
+    }
+    let Counts {
+        read,
+        evaluated,
+        unsupported,
+        syntax,
+        skipped,
+    } = loaded.counts;
+    if skipped > 0 {
+        let rules = figures::counted(skipped as u64, "rule");
+        writeln!(
+            out,
+            "{rules} left out: replaced by a later revision, or not for this engine by their own `requires`"
+        )?;
+    }
+    writeln!(
+        out,
+        "rules: {read} read, {evaluated} evaluated, {unsupported} unsupported, {syntax} syntax errors"
+    )
+}
+
+fn print_json(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
+    let problems: Vec<_> = loaded
+        .refused
+        .iter()
+        .flat_map(|refused| {
+            refused
+                .problems
+                .iter()
+                .map(move |problem| (refused, problem))
+        })
+        .map(|(refused, problem)| {
+            json!({
+                "file": &*refused.file,
+                "line": problem.place.line,
+                "column": problem.place.column,
+                "kind": match problem.kind {
+                    ProblemKind::Syntax => "syntax",
+                    ProblemKind::Unsupported => "unsupported",
+                },
+                "subject": problem.subject,
+                "message": problem.message,
+            })
+        })
+        .collect();
+    let keywords: Vec<_> = Summary::new(loaded)
+        .rows()
+        .iter()
+        .map(|(subject, refusals)| {
+            json!({
+                "subject": subject,
+                "rules": refusals.alone + refusals.with_others,
+                "alone": refusals.alone,
+            })
+        })
+        .collect();
+    let whole =
+        json!({"rules": super::counts(loaded.counts), "keywords": keywords, "problems": problems});
+    serde_json::to_writer_pretty(&mut *out, &whole)?;
+    writeln!(out)
+}

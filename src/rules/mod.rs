@@ -1,0 +1,85 @@
+//! Loading rules, and what to say about those that cannot be used.
+
+pub mod check;
+
+use std::path::PathBuf;
+
+use weir_events::stats::RuleCounts;
+use weir_rules::compile::{self, Compiler, Counts, Loaded, Summary};
+use weir_rules::syntax::{SourceFile, load_paths};
+
+use crate::failure::Failure;
+use crate::run::settings::Context;
+use crate::ui::figures;
+
+/// How many reasons are named when rules were refused.
+const REASONS: usize = 8;
+
+/// Reads and compiles the rules of files and folders.
+///
+/// # Errors
+/// When a path cannot be read. Rules that are refused are no error here.
+pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
+    let sources = load_paths(paths).map_err(Failure::failed)?;
+    Ok(compile(&sources, context))
+}
+
+/// Compiles the rules of files that have been read.
+pub fn compile(sources: &[SourceFile], context: Context) -> Loaded {
+    compile::load(
+        sources,
+        &Compiler::new(context.variables, context.classification),
+    )
+}
+
+/// `3 of 10 rules refused: reasons`, or `None` when none were.
+pub fn why_refused(loaded: &Loaded) -> Option<String> {
+    if loaded.refused.is_empty() {
+        return None;
+    }
+    let summary = Summary::new(loaded);
+    let mut reasons: Vec<(&str, usize)> = summary
+        .rows()
+        .iter()
+        .map(|(subject, refusals)| (subject.as_str(), refusals.first))
+        .collect();
+    reasons.retain(|&(_, rules)| rules > 0);
+    reasons.sort_by_key(|&(_, rules)| std::cmp::Reverse(rules));
+    let mut named: Vec<String> = reasons
+        .iter()
+        .take(REASONS)
+        .map(|(reason, rules)| format!("{reason} {}", figures::count(*rules as u64)))
+        .collect();
+    if reasons.len() > REASONS {
+        named.push(figures::counted(
+            (reasons.len() - REASONS) as u64,
+            "more reason",
+        ));
+    }
+    Some(format!(
+        "{} of {} rules refused ({}); `weir rules check` lists them all",
+        figures::count(loaded.refused.len() as u64),
+        figures::count(loaded.counts.read as u64),
+        named.join(", ")
+    ))
+}
+
+/// The counts, as the figures of a run have them.
+pub fn counts(counts: Counts) -> RuleCounts {
+    let Counts {
+        read,
+        evaluated,
+        unsupported,
+        syntax,
+        skipped,
+    } = counts;
+    let [read, evaluated, unsupported, syntax, skipped] =
+        [read, evaluated, unsupported, syntax, skipped].map(|count| count as u64);
+    RuleCounts {
+        read,
+        evaluated,
+        unsupported,
+        syntax,
+        skipped,
+    }
+}

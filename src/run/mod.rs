@@ -1,0 +1,239 @@
+//! `weir run`.
+
+pub mod pipeline;
+pub mod settings;
+mod summary;
+mod workers;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use weir_engine::packet::DecoderEvent;
+use weir_events::sink::Existing;
+use weir_events::{EveSink, FileSink, Stats, usage};
+use weir_rules::compile::Loaded;
+
+use crate::cli::{MatcherKind, RunOptions};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::rules;
+use crate::ui::progress::Progress;
+use pipeline::{Capture, Job, Outcome};
+use summary::Summary;
+
+/// Reads captures, applies rules, writes alerts.
+pub fn run(options: &RunOptions) -> Result<(), Failure> {
+    let started = Instant::now();
+    if let MatcherKind::Model | MatcherKind::Rtl | MatcherKind::Card = options.matcher {
+        return Err(Failure::Failed(
+            "this matcher is not built into this version: use auto or software".to_owned(),
+        ));
+    }
+    let config = Config::load(options.config.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let total = capture_size(&options.pcap)?;
+    let context = settings::Context::new(&config)?;
+    let engine = context.engine.clone();
+    let mut loaded = rules::load(&options.rules, context)?;
+    report_refused(&loaded, options.strict)?;
+    let mut sink = open_sink(options)?;
+    let stop = stop_on_signals()?;
+    let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
+    let job = Job {
+        captures: &captures,
+        rules: Arc::new(std::mem::take(&mut loaded.rules)),
+        engine,
+        workers: workers(options),
+        stop: &stop,
+    };
+    let mut summary = Summary::default();
+    let progress = Progress::new(total);
+    let load_time = started.elapsed();
+    let mut outcome = pipeline::run(&job, progress, &mut |alert| match &mut sink {
+        Some(sink) => sink.alert(alert).map_err(|error| error.to_string()),
+        None => {
+            summary.add(alert);
+            Ok(())
+        }
+    })
+    .map_err(Failure::failed)?;
+    if let Some(Err(error)) = sink.as_mut().map(EveSink::flush) {
+        outcome.failure.get_or_insert(error.to_string());
+    }
+    for warning in &outcome.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(path) = &options.stats {
+        let stats = stats(&outcome, &loaded, load_time.as_secs_f64());
+        if let Err(error) = stats.write(path) {
+            let message = format!("cannot write the figures to {}: {error}", path.display());
+            // Both are worth knowing; the first failure is what the command ends with.
+            match &outcome.failure {
+                None => outcome.failure = Some(message),
+                Some(_) => tracing::error!("{message}"),
+            }
+        }
+    }
+    if sink.is_none() {
+        summary
+            .print(&outcome, &job.rules)
+            .map_err(Failure::stdout)?;
+    }
+    outcome
+        .failure
+        .map_or(Ok(()), |message| Err(Failure::Failed(message)))
+}
+
+/// The size of all captures together, if it is known; complains about those that are not there before anything else is
+/// done.
+fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
+    let mut total = Some(0);
+    for path in paths {
+        if path == Path::new("-") {
+            total = None;
+            continue;
+        }
+        let meta = std::fs::metadata(path).map_err(|error| {
+            Failure::Failed(format!(
+                "{}: cannot open the capture: {error}",
+                path.display()
+            ))
+        })?;
+        total = total
+            .filter(|_| meta.is_file())
+            .map(|total: u64| total.saturating_add(meta.len()));
+    }
+    Ok(total)
+}
+
+/// Says how many rules were refused and why.
+fn report_refused(loaded: &Loaded, strict: bool) -> Result<(), Failure> {
+    for (file, warning) in &loaded.warnings {
+        tracing::info!(
+            "{file}:{}:{}: {}",
+            warning.place.line,
+            warning.place.column,
+            warning.message
+        );
+    }
+    for refused in &loaded.refused {
+        tracing::info!("{refused}");
+    }
+    let why = rules::why_refused(loaded);
+    if loaded.rules.rules().is_empty() {
+        return Err(Failure::Failed(match why {
+            Some(why) => format!("no rule to apply: {why}"),
+            None => "no rule to apply: the rule files hold none".to_owned(),
+        }));
+    }
+    match why {
+        Some(why) if strict => Err(Failure::Failed(why)),
+        Some(why) => {
+            tracing::warn!("{why}");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn open_sink(options: &RunOptions) -> Result<Option<FileSink>, Failure> {
+    let Some(path) = &options.eve else {
+        return Ok(None);
+    };
+    let existing = if options.append {
+        Existing::Append
+    } else {
+        Existing::Truncate
+    };
+    let sink = FileSink::open(path, existing).map_err(Failure::failed)?;
+    Ok(Some(if is_live(options) {
+        sink.unbuffered()
+    } else {
+        sink
+    }))
+}
+
+/// True when packets may come in while they happen: then alerts are wanted at once.
+fn is_live(options: &RunOptions) -> bool {
+    options.pcap.iter().any(|path| path == Path::new("-"))
+}
+
+/// One worker a core. Several work on blocks of packets, which may take long to fill when packets come in as they
+/// happen: then it is one.
+fn workers(options: &RunOptions) -> NonZeroUsize {
+    match options.workers {
+        Some(workers) => workers,
+        None if is_live(options) => NonZeroUsize::MIN,
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    }
+}
+
+/// A flag that SIGINT and SIGTERM set. A second signal ends the process at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // In this order: the first signal finds the flag unset.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Failure::Failed(format!("cannot listen for signals: {error}")))?;
+    }
+    Ok(stop)
+}
+
+fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
+    Stats {
+        packets: outcome.packets,
+        bytes: outcome.bytes,
+        alerts: outcome.alerts,
+        seconds: outcome.time.as_secs_f64(),
+        cpu_seconds: outcome.cpu.as_secs_f64(),
+        load_seconds,
+        peak_rss_bytes: usage::peak_rss_bytes(),
+        matcher: outcome.matcher.to_owned(),
+        buffers: outcome.sum(|c| c.buffers),
+        card_buffers: 0,
+        probe_hits: outcome.sum(|c| c.probe_hits),
+        candidates: outcome.sum(|c| c.candidates),
+        rescanned: outcome.sum(|c| c.rescanned),
+        failovers: 0,
+        dropped: outcome.sum(|c| c.dropped),
+        truncated: outcome.truncated,
+        snap_cut: outcome.snap_cut,
+        rules: rules::counts(loaded.counts),
+        engine: [
+            ("alerts_suppressed", outcome.suppressed),
+            ("alerts_over_limit", outcome.discarded),
+            ("thresholds_evicted", outcome.thresholds_evicted),
+            ("buffer_bytes", outcome.sum(|c| c.buffer_bytes)),
+            ("packets_not_inspected", outcome.sum(|c| c.skipped)),
+            ("packets_decoded", outcome.sum(|c| c.decoder.packets)),
+            ("packets_invalid", outcome.sum(|c| c.decoder.invalid)),
+            (
+                "packets_bad_checksum",
+                outcome.sum(|c| c.decoder.bad_checksums),
+            ),
+            (
+                "frames_unknown_link",
+                outcome.sum(|c| c.decoder.unknown_link),
+            ),
+            ("flows", outcome.sum(|c| c.flow.created)),
+            ("flows_peak", outcome.sum(|c| c.flow.peak)),
+            ("flows_timed_out", outcome.sum(|c| c.flow.timed_out)),
+            ("flows_evicted", outcome.sum(|c| c.flow.evicted)),
+            ("evaluations", outcome.sum(|c| c.eval.checks)),
+            ("evaluations_matched", outcome.sum(|c| c.eval.matches)),
+            ("pcre_limits", outcome.sum(|c| c.eval.pcre_limits)),
+            ("recursion_limits", outcome.sum(|c| c.eval.recursion_limits)),
+        ]
+        .into_iter()
+        .collect(),
+        decoder_events: DecoderEvent::ALL
+            .iter()
+            .map(|&event| (event.name(), outcome.sum(|c| c.decoder.event(event))))
+            .filter(|&(_, count)| count > 0)
+            .collect(),
+    }
+}

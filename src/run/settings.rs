@@ -1,0 +1,116 @@
+//! From the configuration file to the settings of the engine and the rule compiler.
+
+use weir_engine::detect::EngineConfig;
+use weir_rules::classification::Classification;
+use weir_rules::compile::Variables;
+
+use crate::config::{Config, Group};
+use crate::failure::Failure;
+
+/// Everything that a configuration decides.
+pub struct Context {
+    /// Settings of the engine.
+    pub engine: EngineConfig,
+    /// Variables of rule headers: Suricata's stock ones, those of the configuration over them.
+    pub variables: Variables,
+    /// Class types.
+    pub classification: Classification,
+}
+
+impl Context {
+    /// Turns a configuration into settings.
+    ///
+    /// # Errors
+    /// When a variable of the configuration has no value, or the classification file cannot be used.
+    pub fn new(config: &Config) -> Result<Self, Failure> {
+        let (mut addresses, mut ports) = Variables::stock_definitions();
+        let texts = |(name, group): (&String, &Group)| (name.clone(), group.text.clone());
+        addresses.extend(config.address_groups.iter().map(texts));
+        ports.extend(config.port_groups.iter().map(texts));
+        let variables = Variables::new(addresses, ports);
+        // A stock variable may well have no value next to those of the configuration (EXTERNAL_NET where HOME_NET is
+        // any): that concerns the rules that use it, and only them.
+        for (name, problem) in variables.problems() {
+            if let Some(group) = config
+                .address_groups
+                .get(name)
+                .or_else(|| config.port_groups.get(name))
+            {
+                return Err(Failure::Usage(format!("{}: {problem}", group.place)));
+            }
+        }
+        let classification = match &config.classification {
+            None => Classification::stock(),
+            Some(path) => {
+                let usage =
+                    |problem: String| Failure::Usage(format!("{}: {problem}", path.display()));
+                let text = std::fs::read(path).map_err(|error| {
+                    usage(format!("cannot read the classification file: {error}"))
+                })?;
+                Classification::parse(&text).map_err(|error| usage(error.to_string()))?
+            }
+        };
+        let mut engine = EngineConfig::default();
+        engine.decoder.vxlan_ports = tunnel_ports(&variables, "VXLAN_PORTS", config)?;
+        engine.decoder.geneve_ports = tunnel_ports(&variables, "GENEVE_PORTS", config)?;
+        engine.decoder.teredo_ports = tunnel_ports(&variables, "TEREDO_PORTS", config)?;
+        set(
+            &mut engine.decoder.verify_checksums,
+            config.verify_checksums,
+        );
+        let defrag = &mut engine.decoder.defrag;
+        set(&mut defrag.policy, config.defrag_policy);
+        set(&mut defrag.max_bytes, config.defrag_memory);
+        set(
+            &mut defrag.timeout_ns,
+            config
+                .defrag_timeout
+                .map(|seconds| seconds as u64 * 1_000_000_000),
+        );
+        if let Some(depth) = config.stream_depth {
+            tracing::debug!(
+                "stream.depth is {depth} bytes; this version does not reassemble streams yet"
+            );
+        }
+        set(&mut engine.flow.midstream, config.midstream);
+        set(&mut engine.flow.max_flows, config.max_flows);
+        set(&mut engine.alert_max, config.alert_max);
+        Ok(Self {
+            engine,
+            variables,
+            classification,
+        })
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+/// Most ports that one kind of tunnel is looked for on.
+const MAX_TUNNEL_PORTS: usize = 64;
+
+/// The ports of a port group that also tells the decoder where tunnels are, as in Suricata's configuration.
+fn tunnel_ports(variables: &Variables, name: &str, config: &Config) -> Result<Vec<u16>, Failure> {
+    let Some(set) = variables.port_group(name) else {
+        return Ok(Vec::new());
+    };
+    let ports: Vec<u16> = set
+        .ranges()
+        .iter()
+        .flat_map(|&(first, last)| first..=last)
+        .take(MAX_TUNNEL_PORTS + 1)
+        .collect();
+    if ports.len() > MAX_TUNNEL_PORTS {
+        let place = config
+            .port_groups
+            .get(name)
+            .map_or(name, |group| group.place.as_str());
+        return Err(Failure::Usage(format!(
+            "{place}: ${name} has more than {MAX_TUNNEL_PORTS} ports"
+        )));
+    }
+    Ok(ports)
+}

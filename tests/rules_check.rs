@@ -31,7 +31,7 @@ fn every_problem_has_a_place_and_the_sum_comes_last() {
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("b.rules:3:41: ") && line.contains("content")),
+            .any(|line| line.starts_with("b.rules:3:40: ") && line.contains("content")),
         "{ended:#?}"
     );
     assert!(

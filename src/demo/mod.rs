@@ -242,7 +242,13 @@ fn show_attacks(
         ("signature", Align::Right),
         ("found by", Align::Left),
     ]);
-    for (planted, found) in tally.planted.iter().zip(&tally.found) {
+    let mut attacks: Vec<_> = tally.planted.iter().zip(&tally.found).collect();
+    attacks.sort_by_key(|(planted, found)| {
+        found
+            .as_ref()
+            .map_or(planted.ts_ns, |(packet, _)| packet.ts_ns)
+    });
+    for (planted, found) in attacks {
         let (mark, time, reason) = match found {
             Some((packet, id)) => (
                 style("✓").green(),

@@ -553,6 +553,21 @@ fn what_is_not_evaluated_is_named() {
         ),
         ("base64_decode;", vec!["base64_decode"]),
         ("nosuchkeyword;", vec!["nosuchkeyword"]),
+        // What is not supported does not make what depends on it wrong.
+        (
+            "byte_extract:1,0,a,dce; byte_test:1,>,a,0;",
+            vec!["byte_extract"],
+        ),
+        (
+            "byte_math:bytes 1, offset 0, oper +, rvalue 1, result b, endian dce; byte_test:1,>,b,0;",
+            vec!["byte_math"],
+        ),
+        ("frame:mqtt.pdu; content:\"x\"; bsize:4;", vec!["frame"]),
+        ("flow.pkts:either,>3; prefilter;", vec!["flow.pkts"]),
+        (
+            "ip.src; dataset:isset,x,type ipv4,load x.lst;",
+            vec!["dataset"],
+        ),
         (
             "byte_extract:1,0,a; content:\"x\"; offset:1; depth:a;",
             vec!["depth"],

@@ -22,6 +22,8 @@ struct Common {
     base: Option<NumberBase>,
     endian: Option<Endian>,
     bitmask: Option<u32>,
+    /// Where `dce` stands.
+    dce: Option<Place>,
 }
 
 impl Common {
@@ -55,7 +57,7 @@ impl Common {
                 let big = key.value.first().map(u8::to_ascii_lowercase) == Some(b'b');
                 self.endian = Some(if big { Endian::Big } else { Endian::Little });
             }
-            b"dce" => return Err(dce(key.place)),
+            b"dce" => self.dce = Some(key.place),
             b"bitmask" => {
                 twice(self.bitmask.is_some())?;
                 self.bitmask = Some(bitmask(rest.unwrap_or(key))?);
@@ -71,7 +73,15 @@ impl Common {
 
     /// The encoding, checked against the number of bytes. Digits have no byte order: Suricata takes `big` and `little`
     /// with `string`, and they mean nothing.
+    ///
+    /// What is not supported is refused here and not earlier: a variable must be defined by then, or the options that
+    /// use it would be called wrong.
     fn base(&self, bytes: Value, text: &Text) -> Result<NumberBase, Problem> {
+        if let Some(place) = self.dce {
+            let message =
+                "`dce` takes the byte order from the DCE/RPC header, which needs that protocol";
+            return Err(Problem::unsupported(place, "", message));
+        }
         let place = text.place;
         let count = match bytes {
             Value::Const(count) => Some(count),
@@ -116,14 +126,6 @@ fn digits(text: &Text) -> Result<NumberBase, Problem> {
         b"oct" => Ok(NumberBase::Oct),
         _ => Err(args::expected(text, "`dec`, `hex` or `oct`")),
     }
-}
-
-fn dce(place: Place) -> Problem {
-    Problem::unsupported(
-        place,
-        "",
-        "`dce` takes the byte order from the DCE/RPC header, which needs that protocol",
-    )
 }
 
 fn bitmask(text: &Text) -> Result<u32, Problem> {
@@ -323,9 +325,9 @@ pub(super) fn byte_extract(draft: &mut Draft<'_>, option: &RuleOption) -> Result
             }
         }
     }
+    let var = draft.define(name)?;
     let base = common.base(Value::Const(bytes), count)?;
     draft.keep_position(common.relative);
-    let var = draft.define(name)?;
     let extract = ByteExtract {
         bytes: bytes as u8,
         offset,
@@ -374,7 +376,7 @@ pub(super) fn byte_math(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
             b"endian" => match needed()?.value.as_slice() {
                 b"big" => common.endian = Some(Endian::Big),
                 b"little" => common.endian = Some(Endian::Little),
-                b"dce" => return Err(dce(key.place)),
+                b"dce" => common.dce = Some(key.place),
                 _ => return Err(args::expected(needed()?, "`big` or `little`")),
             },
             b"string" => {
@@ -401,9 +403,9 @@ pub(super) fn byte_math(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
     if matches!(op, MathOp::Shl | MathOp::Shr) && matches!(rvalue, Value::Const(32..)) {
         return Err(Problem::syntax(right, "a shift of 32 bits or more"));
     }
+    let var = draft.define(&name)?;
     let base = common.base(bytes, &count)?;
     draft.keep_position(common.relative);
-    let var = draft.define(&name)?;
     let Common {
         relative, bitmask, ..
     } = common;

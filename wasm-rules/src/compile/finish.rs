@@ -16,10 +16,12 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
             "keywords that need packets cannot go with `tcp-stream` or `flow:only_stream`";
         problems.push(Problem::syntax(place, message).about("flow"));
     }
+    // What a refused keyword asked of a buffer is not in its list.
+    let complete = problems.is_empty();
     for list in &draft.lists {
         // The payload may be empty because modifiers moved its contents elsewhere.
         let sticky = matches!(list.target, Target::Buffer(buffer) if buffer != Buffer::Payload);
-        if list.entries.is_empty() && sticky {
+        if complete && sticky && list.entries.is_empty() {
             problems.push(
                 Problem::syntax(list.place, "nothing is asked of this buffer").about("buffer"),
             );

@@ -3,7 +3,7 @@
 use weir_engine::plan::{FlowTest, Threshold, ThresholdKind, Track};
 
 use super::args::{self, Text};
-use super::draft::Draft;
+use super::draft::{Draft, Latest};
 use crate::syntax::ast::{Problem, RuleOption};
 use crate::syntax::value::split_list;
 
@@ -64,6 +64,7 @@ pub(super) fn flow(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
     draft.require_stream |= flow.only_stream;
     draft.require_packet |= flow.no_stream;
     draft.flow = Some(flow);
+    draft.latest = Some(Latest::Test);
     Ok(())
 }
 

@@ -311,11 +311,20 @@ fn prefilter(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> 
 fn foreign(draft: &mut Draft<'_>, option: &RuleOption, keyword: &Keyword) -> Result<(), Problem> {
     let place = option.name.place;
     match keyword.category {
+        // A frame is a buffer, and its keyword has a value.
+        _ if keyword.name == "frame" => draft.select(Target::Foreign("frame".to_owned()), place)?,
         Category::StickyBuffer => draft.select(Target::Foreign(keyword.name.to_owned()), place)?,
         Category::Modifier => content::move_content(draft, option)?,
         Category::Payload if keyword.name == "uricontent" => {
             content::content(draft, option)?;
             content::move_content(draft, option)?;
+        }
+        Category::Flow
+        | Category::State
+        | Category::AppLayer
+        | Category::Header
+        | Category::Payload => {
+            draft.latest = Some(Latest::Test);
         }
         _ => {}
     }

@@ -7,6 +7,9 @@ use weir_engine::eval;
 use weir_engine::matcher;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
+use weir_rules::classification::Classification;
+use weir_rules::compile::{self, Compiler, Variables};
+use weir_rules::syntax::SourceFile;
 
 const SYN: u8 = 0x02;
 const SYN_ACK: u8 = 0x12;
@@ -19,7 +22,8 @@ const CLIENT: End = ([10, 0, 0, 1], 40_000);
 const SERVER: End = ([10, 0, 0, 2], 80);
 
 fn rules(text: &str) -> Arc<RuleSet> {
-    let loaded = weir_rules::load_text("test.rules", text.as_bytes());
+    let source = SourceFile { name: "test.rules".into(), bytes: text.as_bytes().to_vec() };
+    let loaded = compile::load(&[source], &Compiler::new(Variables::stock(), Classification::stock()));
     assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
     Arc::new(loaded.rules)
 }
@@ -158,7 +162,10 @@ fn a_drop_of_the_flow_ends_its_inspection() {
         udp(CLIENT, SERVER, b"x"),
     ];
     assert_eq!(run(text, &packets), [(1, 1), (1, 2)]);
-    // A drop of a packet does not.
+    // Nor does a pass leave anything to inspect, also when it was for a port: what the other end sends is passed, too.
+    let text = "pass udp any any -> any 80 (sid:1;)\nalert udp any any -> any any (sid:2;)";
+    assert_eq!(run(text, &packets), []);
+    // A drop of a packet does not end it.
     let text = r#"drop udp any any -> any any (content:"x"; sid:1;)"#;
     assert_eq!(run(text, &packets).len(), 3);
 }

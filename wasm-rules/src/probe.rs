@@ -29,6 +29,10 @@ pub struct Candidate<'a> {
 /// What the author chose is used if it is at least this rare, in bits.
 const PREFERRED_RARITY: f32 = 16.0;
 
+/// A window that is no rarer than this, in bits, would be found all the time: the rule is better off as a candidate by
+/// its header. This rules out every single byte, and pairs such as two zeros.
+const USEFUL_RARITY: f32 = 8.0;
+
 /// The window of the candidates that is estimated the rarest; `None` when there is none that is worth looking for.
 ///
 /// Among equals, the first window of the first candidate wins, so that rules which share a content share a probe.
@@ -52,12 +56,9 @@ fn rarest(candidates: &[Candidate<'_>], frequency: &impl Frequency) -> Option<(f
             continue;
         }
         for window in candidate.bytes.windows(length) {
-            if matches!(window, [0x00 | b' ' | 0xFF]) {
-                continue;
-            }
             let folded = candidate.nocase && window.iter().any(u8::is_ascii_alphabetic);
             let rarity = frequency.rarity(window, folded);
-            if best.is_none_or(|(most, ..)| rarity > most) {
+            if rarity > best.map_or(USEFUL_RARITY, |(most, ..)| most) {
                 best = Some((rarity, window, folded));
             }
         }
@@ -230,8 +231,11 @@ mod tests {
             Some(("AAAAAAAA".into(), false)),
             "nothing else is there"
         );
-        assert_eq!(chosen(&[(" ", false), ("\0", true)]), None);
-        assert_eq!(chosen(&[("x", true)]), Some(("x".into(), true)));
+        assert_eq!(
+            chosen(&[(" ", false), ("\0\0", true), ("x", true)]),
+            None,
+            "found all the time"
+        );
         assert_eq!(
             chosen(&[("12", true)]),
             Some(("12".into(), false)),

@@ -168,6 +168,10 @@ struct Inspector {
 
 impl Inspector {
     fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Found>) {
+        if packet.bad_checksum {
+            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
+            return;
+        }
         let flow = self.flows.track(packet);
         match flow.map_or(FlowAction::None, |view| self.flows.get(view).action) {
             FlowAction::None => {}
@@ -334,6 +338,7 @@ pub(super) fn settle_blocked(action: Action, inline: bool) -> bool {
 /// carriers of tunnels), as in Suricata.
 fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {
     match packet.transport {
+        _ if packet.no_payload_inspection => &[],
         Transport::None | Transport::Gre { .. } => &[],
         _ => packet.payload,
     }

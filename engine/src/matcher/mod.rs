@@ -6,10 +6,6 @@
 //! carry, each with the end offset of its first one, or with "could not finish this buffer", and then the caller
 //! must let the software backend finish it. A hit makes rules candidates and nothing else.
 
-
-
-
-
 mod plain;
 
 pub use plain::Plain;
@@ -39,9 +35,18 @@ impl Probe {
         }
         let mut bytes = [0; MAX_PROBE];
         for (to, &from) in bytes.iter_mut().zip(literal) {
-            *to = if folded { from.to_ascii_lowercase() } else { from };
+            *to = if folded {
+                from.to_ascii_lowercase()
+            } else {
+                from
+            };
         }
-        Some(Self { bytes, len: literal.len() as u8, folded, groups })
+        Some(Self {
+            bytes,
+            len: literal.len() as u8,
+            folded,
+            groups,
+        })
     }
 
     /// The literal; lower case if folded.
@@ -56,14 +61,30 @@ impl Probe {
 
     /// True when the probe stands at the end of `text`.
     pub fn ends(&self, text: &[u8]) -> bool {
-        let Some(tail) = text.len().checked_sub(self.len as usize).map(|at| &text[at..]) else { return false };
-        if self.folded { tail.eq_ignore_ascii_case(self.bytes()) } else { tail == self.bytes() }
+        let Some(tail) = text
+            .len()
+            .checked_sub(self.len as usize)
+            .map(|at| &text[at..])
+        else {
+            return false;
+        };
+        if self.folded {
+            tail.eq_ignore_ascii_case(self.bytes())
+        } else {
+            tail == self.bytes()
+        }
     }
 }
 
 impl std::fmt::Debug for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}{}@{:x}", self.bytes().escape_ascii().to_string(), if self.folded { "i" } else { "" }, self.groups)
+        write!(
+            f,
+            "{:?}{}@{:x}",
+            self.bytes().escape_ascii().to_string(),
+            if self.folded { "i" } else { "" },
+            self.groups
+        )
     }
 }
 

@@ -1,28 +1,37 @@
 //! A plain matcher in software: one look at every offset, then an exact comparison.
 //!
-//! Probes are keyed by their first four, two or one folded bytes. A bitmap says whether any probe has the key at an
-//! offset; few do, and only then the bucket of that key is searched and each probe of it compared. It is the
-//! reference that faster backends are held to, so it is kept simple.
+//! Every probe is filed under a key: four of its bytes, or two, or one, case folded. A bitmap says whether any probe
+//! has the key at an offset; few do, and only then the bucket of that key is searched and each probe of it compared.
+//! It is the reference that faster backends are held to, so it is kept simple.
 
 use super::{Hit, MAX_GROUPS, Matcher, MatcherError, Outcome, Probe, Report, Request};
 
 /// Bits of a hashed 4-gram: 2^18 bits are 32 KiB, which stay in the first-level cache.
 const GRAM_BITS: u32 = 18;
+const PAIR_BITS: u32 = 16;
+const BYTE_BITS: u32 = 8;
 
-/// Probes that share a key length.
+/// A probe in a bucket.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    probe: u32,
+    /// Bytes of the probe that stand before its key.
+    before: u32,
+}
+
+/// Probes whose keys have the same length.
 #[derive(Default)]
 struct Class {
-    /// Whether any probe has this (hashed) key.
+    /// Whether any probe has this key; empty when the class is.
     bitmap: Vec<u64>,
     /// `starts[k]..starts[k + 1]` are the members of bucket `k`.
     starts: Vec<u32>,
-    /// Probe numbers by bucket.
-    members: Vec<u32>,
+    members: Vec<Member>,
 }
 
 impl Class {
     /// Builds a class over `bits`-bit keys.
-    fn new(bits: u32, keyed: &[(usize, u32)]) -> Self {
+    fn new(bits: u32, keyed: &[(u32, Member)]) -> Self {
         if keyed.is_empty() {
             return Self::default();
         }
@@ -30,29 +39,44 @@ impl Class {
         let mut bitmap = vec![0u64; size.div_ceil(64)];
         let mut starts = vec![0u32; size + 1];
         for &(key, _) in keyed {
-            bitmap[key / 64] |= 1 << (key % 64);
-            starts[key + 1] += 1;
+            bitmap[key as usize / 64] |= 1 << (key % 64);
+            starts[key as usize + 1] += 1;
         }
         for at in 0..size {
             starts[at + 1] += starts[at];
         }
         let mut next = starts.clone();
-        let mut members = vec![0; keyed.len()];
-        for &(key, probe) in keyed {
-            members[next[key] as usize] = probe;
-            next[key] += 1;
+        let mut members = vec![
+            Member {
+                probe: 0,
+                before: 0
+            };
+            keyed.len()
+        ];
+        for &(key, member) in keyed {
+            let slot = &mut next[key as usize];
+            members[*slot as usize] = member;
+            *slot += 1;
         }
-        Self { bitmap, starts, members }
+        Self {
+            bitmap,
+            starts,
+            members,
+        }
     }
 
-    /// The members of a bucket; empty for almost every key.
-    fn bucket(&self, key: usize) -> &[u32] {
-        match self.bitmap.get(key / 64) {
-            Some(word) if word >> (key % 64) & 1 == 1 => {
-                &self.members[self.starts[key] as usize..self.starts[key + 1] as usize]
-            }
-            _ => &[],
-        }
+    fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn has(&self, key: u32) -> bool {
+        self.bitmap
+            .get(key as usize / 64)
+            .is_some_and(|word| word >> (key % 64) & 1 == 1)
+    }
+
+    fn bucket(&self, key: u32) -> &[Member] {
+        &self.members[self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize]
     }
 }
 
@@ -60,17 +84,64 @@ impl Class {
 #[derive(Default)]
 pub struct Plain {
     probes: Vec<Probe>,
-    /// Probes of 4 bytes and more, of 2 and 3, and of 1.
-    classes: [Class; 3],
-    /// Probes per group, so that a group without any costs nothing.
+    grams: Class,
+    pairs: Class,
+    bytes: Class,
+    /// Groups that have probes, so that a buffer of another group costs nothing.
     populated: u64,
+    folded: Vec<u8>,
+    found: Found,
+    /// (tag, end of its hits) of finished buffers that were not polled yet.
+    ready: Vec<(u64, usize)>,
+}
+
+/// Hits, each probe once per buffer.
+#[derive(Default)]
+struct Found {
+    hits: Vec<Hit>,
     /// For each probe, the number of the buffer it was last seen in.
     seen: Vec<u32>,
     buffer: u32,
-    folded: Vec<u8>,
-    hits: Vec<Hit>,
-    /// (tag, end of its hits) of finished buffers that were not polled yet.
-    ready: Vec<(u64, usize)>,
+}
+
+impl Found {
+    fn next_buffer(&mut self) {
+        self.buffer = self.buffer.wrapping_add(1);
+        if self.buffer == 0 {
+            // The numbers start again: an old mark could pass for a new one.
+            self.seen.fill(0);
+            self.buffer = 1;
+        }
+    }
+
+    /// Compares the probes of a bucket whose key stands at `at`, and notes those that are new.
+    fn verify(&mut self, bucket: &[Member], probes: &[Probe], at: usize, request: &Request<'_>) {
+        for &Member {
+            probe: number,
+            before,
+        } in bucket
+        {
+            let seen = &mut self.seen[number as usize];
+            if *seen == self.buffer {
+                continue;
+            }
+            let probe = &probes[number as usize];
+            let Some(start) = at.checked_sub(before as usize) else {
+                continue;
+            };
+            let end = start + probe.bytes().len();
+            if probe.groups >> request.group & 1 == 1
+                && end > usize::from(request.carry)
+                && request.data.get(..end).is_some_and(|text| probe.ends(text))
+            {
+                *seen = self.buffer;
+                self.hits.push(Hit {
+                    probe: number,
+                    end: end as u32,
+                });
+            }
+        }
+    }
 }
 
 impl Plain {
@@ -79,50 +150,78 @@ impl Plain {
         Self::default()
     }
 
-    /// Compares the probes of a bucket at `start` and notes the new ones.
-    fn verify(&mut self, class: usize, key: usize, start: usize, request: &Request<'_>) {
-        for &number in self.classes[class].bucket(key) {
-            let probe = &self.probes[number as usize];
-            let end = start + probe.bytes().len();
-            if probe.groups >> request.group & 1 == 1
-                && self.seen[number as usize] != self.buffer
-                && end > usize::from(request.carry)
-                && request.data.get(..end).is_some_and(|text| probe.ends(text))
-            {
-                self.seen[number as usize] = self.buffer;
-                self.hits.push(Hit { probe: number, end: end as u32 });
-            }
-        }
-    }
-
     /// Looks at every offset of the folded copy.
     fn scan(&mut self, request: &Request<'_>) {
-        let folded = std::mem::take(&mut self.folded);
-        let [long, short, single] = [0, 1, 2].map(|class| !self.classes[class].members.is_empty());
-        for at in 0..folded.len() {
-            if long && let Some(gram) = folded.get(at..at + 4) {
-                let key = gram_key(gram);
-                self.verify(0, key, at, request);
-            }
-            if short && let Some(&[a, b]) = folded.get(at..at + 2) {
-                self.verify(1, pair_key(a, b), at, request);
-            }
-            if single {
-                self.verify(2, folded[at].into(), at, request);
+        let Self {
+            probes,
+            grams,
+            pairs,
+            bytes,
+            folded,
+            found,
+            ..
+        } = self;
+        let mut window = 0u32;
+        if !grams.is_empty() {
+            for (at, &byte) in folded.iter().enumerate() {
+                window = window << 8 | u32::from(byte);
+                // Before the fourth byte the window is not full; a hit there is refuted by the comparison.
+                let key = gram_key(window);
+                if grams.has(key) && at >= 3 {
+                    found.verify(grams.bucket(key), probes, at - 3, request);
+                }
             }
         }
-        self.folded = folded;
+        if !pairs.is_empty() {
+            for (at, pair) in folded.array_windows::<2>().enumerate() {
+                let key = u16::from_be_bytes(*pair).into();
+                if pairs.has(key) {
+                    found.verify(pairs.bucket(key), probes, at, request);
+                }
+            }
+        }
+        if !bytes.is_empty() {
+            for (at, &byte) in folded.iter().enumerate() {
+                if bytes.has(byte.into()) {
+                    found.verify(bytes.bucket(byte.into()), probes, at, request);
+                }
+            }
+        }
     }
 }
 
-fn gram_key(gram: &[u8]) -> usize {
-    let value = gram.iter().fold(0u32, |value, &byte| value << 8 | u32::from(byte));
-    // Multiplicative hashing (Knuth): the upper bits of the product depend on all bits of the gram.
-    (value.wrapping_mul(0x9E37_79B1) >> (32 - GRAM_BITS)) as usize
+/// Multiplicative hashing (Knuth): the upper bits of the product depend on all bits of the gram.
+fn gram_key(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1) >> (32 - GRAM_BITS)
 }
 
-fn pair_key(first: u8, second: u8) -> usize {
-    usize::from(first) << 8 | usize::from(second)
+/// The window of a folded probe that is likely the rarest, and where it stands.
+fn rarest<const N: usize>(probe: &[u8]) -> (usize, [u8; N]) {
+    let commonness = |window: &[u8; N]| {
+        let run = if window.iter().all(|byte| byte == &window[0]) {
+            8
+        } else {
+            0
+        };
+        run + window.iter().map(|&byte| common(byte)).sum::<u32>()
+    };
+    let windows = probe.array_windows::<N>().copied().enumerate();
+    windows
+        .min_by_key(|(_, window)| commonness(window))
+        .unwrap_or((0, [0; N]))
+}
+
+/// How common a folded byte is in traffic: a rough scale, for the choice of keys only.
+fn common(byte: u8) -> u32 {
+    match byte {
+        0 => 7,
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b' ' => 6,
+        b'a'..=b'z' => 5,
+        b'0'..=b'9' | b'.' | b'/' | b'-' | b':' | b'\r' | b'\n' | 0xFF => 4,
+        1..=8 | 0x80 => 3,
+        b'!'..=b'~' => 2,
+        _ => 1,
+    }
 }
 
 impl Matcher for Plain {
@@ -133,26 +232,42 @@ impl Matcher for Plain {
     fn load(&mut self, probes: &[Probe]) -> Result<(), MatcherError> {
         const LIMIT: usize = 1 << 20;
         if probes.len() > LIMIT {
-            return Err(MatcherError::TooManyProbes { got: probes.len(), limit: LIMIT });
+            return Err(MatcherError::TooManyProbes {
+                got: probes.len(),
+                limit: LIMIT,
+            });
         }
-        let mut keyed: [Vec<(usize, u32)>; 3] = Default::default();
-        for (number, probe) in probes.iter().enumerate() {
-            let key = probe.bytes().to_ascii_lowercase();
-            let (class, key) = match *key.as_slice() {
-                [only] => (2, usize::from(only)),
-                [a, b] | [a, b, _] => (1, pair_key(a, b)),
-                ref longer => (0, gram_key(&longer[..4])),
+        let (mut grams, mut pairs, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        for (probe, literal) in (0..).zip(
+            probes
+                .iter()
+                .map(|probe| probe.bytes().to_ascii_lowercase()),
+        ) {
+            let member = |before: usize| Member {
+                probe,
+                before: before as u32,
             };
-            keyed[class].push((key, number as u32));
+            match *literal.as_slice() {
+                [only] => bytes.push((only.into(), member(0))),
+                [_, _] | [_, _, _] => {
+                    let (before, pair) = rarest::<2>(&literal);
+                    pairs.push((u16::from_be_bytes(pair).into(), member(before)));
+                }
+                _ => {
+                    let (before, gram) = rarest::<4>(&literal);
+                    grams.push((gram_key(u32::from_be_bytes(gram)), member(before)));
+                }
+            }
         }
-        self.classes = [
-            Class::new(GRAM_BITS, &keyed[0]),
-            Class::new(16, &keyed[1]),
-            Class::new(8, &keyed[2]),
-        ];
+        self.grams = Class::new(GRAM_BITS, &grams);
+        self.pairs = Class::new(PAIR_BITS, &pairs);
+        self.bytes = Class::new(BYTE_BITS, &bytes);
         self.populated = probes.iter().fold(0, |groups, probe| groups | probe.groups);
-        self.seen = vec![0; probes.len()];
-        self.buffer = 0;
+        self.found = Found {
+            seen: vec![0; probes.len()],
+            ..Found::default()
+        };
+        self.ready.clear();
         self.probes = probes.to_vec();
         Ok(())
     }
@@ -160,30 +275,29 @@ impl Matcher for Plain {
     fn submit(&mut self, request: Request<'_>) -> Result<(), MatcherError> {
         debug_assert!(request.group < MAX_GROUPS);
         if self.populated >> request.group & 1 == 1 {
-            // When the numbers wrap, an old mark could pass for a new one.
-            self.buffer = self.buffer.wrapping_add(1);
-            if self.buffer == 0 {
-                self.seen.fill(0);
-                self.buffer = 1;
-            }
+            self.found.next_buffer();
             self.folded.clear();
             self.folded.extend_from_slice(request.data);
             self.folded.make_ascii_lowercase();
             self.scan(&request);
         }
-        self.ready.push((request.tag, self.hits.len()));
+        self.ready.push((request.tag, self.found.hits.len()));
         Ok(())
     }
 
     fn poll(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize {
         let mut start = 0;
         for &(tag, end) in &self.ready {
-            deliver(Report { tag, outcome: Outcome::Done, hits: &self.hits[start..end] });
+            deliver(Report {
+                tag,
+                outcome: Outcome::Done,
+                hits: &self.found.hits[start..end],
+            });
             start = end;
         }
         let count = self.ready.len();
         self.ready.clear();
-        self.hits.clear();
+        self.found.hits.clear();
         count
     }
 }
@@ -202,14 +316,23 @@ mod tests {
             }
             let first = (1..=request.data.len())
                 .find(|&end| end > usize::from(request.carry) && probe.ends(&request.data[..end]));
-            hits.extend(first.map(|end| Hit { probe: number as u32, end: end as u32 }));
+            hits.extend(first.map(|end| Hit {
+                probe: number as u32,
+                end: end as u32,
+            }));
         }
         hits
     }
 
     fn probe() -> impl Strategy<Value = Probe> {
-        (prop::collection::vec(prop::sample::select(b"abAB\0\xff".to_vec()), 1..=8), any::<bool>(), 1u64..8)
-            .prop_map(|(bytes, folded, groups)| Probe::new(&bytes, folded, groups).expect("1 to 8 bytes"))
+        (
+            prop::collection::vec(prop::sample::select(b"abAB\0\xff".to_vec()), 1..=8),
+            any::<bool>(),
+            1u64..8,
+        )
+            .prop_map(|(bytes, folded, groups)| {
+                Probe::new(&bytes, folded, groups).expect("1 to 8 bytes")
+            })
     }
 
     proptest! {

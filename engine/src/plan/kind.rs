@@ -1,6 +1,6 @@
 //! What kind of rule a rule is: when it is looked at, and whether its verdict holds for the packet or the flow.
 
-use super::{Buffer, PacketTest, Proto, Rule};
+use super::{Buffer, Header, PacketTest, Proto, Rule};
 
 /// Suricata's signature types, as far as Weir evaluates them (userguide, "Rule Types and Categorization").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,7 +8,8 @@ pub enum RuleKind {
     /// Only addresses and protocol: looked at once per flow and direction, or on every packet that has no flow. Its
     /// verdict holds for the flow.
     IpOnly,
-    /// The same with negated addresses: looked at on every packet, its verdict holds for the flow.
+    /// The same with a negated address or with ports, so that it is looked at on every packet; its verdict holds for the
+    /// flow, too.
     LikeIpOnly,
     /// `decode-event`: looked at on packets that have decoder events.
     DecoderEvent,
@@ -28,20 +29,24 @@ impl Rule {
         {
             return RuleKind::DecoderEvent;
         }
-        let only_addresses = self.buffers.is_empty()
+        let only_header = self.buffers.is_empty()
             && self.flow.is_none()
             && self
                 .tests
                 .iter()
                 .all(|test| matches!(test, PacketTest::L3 { .. }))
-            && self.header.sport.is_any()
-            && self.header.dport.is_any()
             && !matches!(
                 self.header.proto,
                 Proto::PktHdr | Proto::Ether | Proto::Arp | Proto::TcpPkt | Proto::TcpStream
             );
-        if only_addresses {
-            return if self.header.negated_addresses {
+        if only_header {
+            let Header {
+                sport,
+                dport,
+                negated_addresses,
+                ..
+            } = &self.header;
+            return if *negated_addresses || !sport.is_any() || !dport.is_any() {
                 RuleKind::LikeIpOnly
             } else {
                 RuleKind::IpOnly

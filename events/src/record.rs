@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
-use weir_engine::packet::Origin;
+use weir_engine::packet::{Carrier, Origin, Tunnel};
 use weir_engine::plan::Rule;
 
 use crate::protocol::Protocol;
@@ -41,6 +41,8 @@ struct Record<'a> {
     network: Option<Network>,
     pkt_src: &'static str,
     alert: AlertPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<TunnelPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +92,21 @@ struct Endpoint {
     port: Option<u16>,
 }
 
+/// The `tunnel` object: the packet on the wire that carried this one. Suricata writes it for packets that were put together
+/// from fragments as well, and ports also where there are none.
+#[derive(Serialize)]
+struct TunnelPart {
+    src_ip: Address,
+    src_port: u16,
+    dest_ip: Address,
+    dest_port: u16,
+    proto: Protocol,
+    depth: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pcap_cnt: Option<u64>,
+    pkt_src: &'static str,
+}
+
 /// The `flow` object: addresses as the client and the server have them.
 #[derive(Serialize)]
 struct FlowPart {
@@ -110,15 +127,19 @@ impl<'a> Record<'a> {
     fn new(alert: &Alert<'a>) -> Self {
         let packet = alert.packet;
         let (tags, layers) = &packet.vlan;
+        let pcap_cnt = (packet.number != 0).then_some(packet.number);
         Self {
             timestamp: Timestamp(packet.ts_ns),
             flow_id: packet.flow.map(|flow| flow.id),
-            pcap_cnt: (packet.number != 0).then_some(packet.number),
+            pcap_cnt,
             event_type: "alert",
             vlan: tags.get(..usize::from(*layers)).unwrap_or(tags),
             network: packet.is_ip.then(|| Network::new(packet)),
-            pkt_src: packet_source(packet),
+            pkt_src: packet_source(packet.origin),
             alert: AlertPart::new(alert.rule, alert.blocked, packet),
+            tunnel: packet
+                .carrier
+                .map(|carrier| TunnelPart::new(&carrier, packet.depth, pcap_cnt)),
             direction: packet.flow.map(|flow| {
                 if flow.to_server {
                     "to_server"
@@ -179,6 +200,22 @@ impl<'a> AlertPart<'a> {
     }
 }
 
+impl TunnelPart {
+    fn new(carrier: &Carrier, depth: u8, pcap_cnt: Option<u64>) -> Self {
+        Self {
+            src_ip: Address(carrier.src),
+            src_port: carrier.sport,
+            dest_ip: Address(carrier.dst),
+            dest_port: carrier.dport,
+            proto: Protocol(carrier.proto),
+            depth,
+            pcap_cnt,
+            // The carrier is the outermost packet.
+            pkt_src: packet_source(Origin::Wire),
+        }
+    }
+}
+
 impl FlowPart {
     fn new(flow: &FlowFacts, ports: bool) -> Self {
         Self {
@@ -196,13 +233,15 @@ impl FlowPart {
 }
 
 /// `pkt_src`: how the packet came to be, in Suricata's words.
-fn packet_source(packet: &PacketFacts) -> &'static str {
-    if packet.number == 0 {
-        return "stream (flow timeout)";
-    }
-    match packet.origin {
+fn packet_source(origin: Origin) -> &'static str {
+    match origin {
         Origin::Wire => "wire/pcap",
-        Origin::Tunnel => "tunnel",
+        Origin::Tunnel(Tunnel::Gre) => "gre tunnel",
+        Origin::Tunnel(Tunnel::Ipv4) => "ipv4 tunnel",
+        Origin::Tunnel(Tunnel::Ipv6) => "ipv6 tunnel",
+        Origin::Tunnel(Tunnel::Teredo) => "teredo tunnel",
+        Origin::Tunnel(Tunnel::Vxlan) => "vxlan encapsulation",
+        Origin::Tunnel(Tunnel::Geneve) => "geneve encapsulation",
         Origin::Reassembled => "defrag",
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
-use weir_engine::packet::Origin;
+use weir_engine::packet::{Carrier, Origin, Tunnel};
 use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
 use weir_events::record::Timestamp;
 use weir_events::write_alert;
@@ -61,6 +61,8 @@ fn packet(proto: u8, src: &str, dst: &str) -> PacketFacts {
         vlan: ([0; 3], 0),
         macs: None,
         origin: Origin::Wire,
+        depth: 0,
+        carrier: None,
         flow: None,
     }
 }
@@ -180,7 +182,7 @@ fn an_event_without_an_ip_header_has_no_address_fields() {
 }
 
 #[test]
-fn end_of_flow_alerts_have_no_packet_number_and_text_is_escaped() {
+fn alerts_on_live_traffic_have_no_packet_number_and_text_is_escaped() {
     let mut rule = rule();
     rule.meta.msg = "quote \" backslash \\ newline \n nul \0 and \u{fffd}".to_owned();
     let mut facts = packet(200, "10.0.0.1", "10.0.0.2");
@@ -189,9 +191,47 @@ fn end_of_flow_alerts_have_no_packet_number_and_text_is_escaped() {
     assert_eq!(text.matches('\n').count(), 1, "one line");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert!(json["pcap_cnt"].is_null());
-    assert_eq!(json["pkt_src"], "stream (flow timeout)");
+    assert_eq!(json["pkt_src"], "wire/pcap");
     assert_eq!(json["proto"], "200");
     assert_eq!(json["alert"]["signature"], rule.meta.msg.as_str());
+}
+
+#[test]
+fn what_came_in_a_tunnel_says_which_and_what_carried_it() {
+    let mut facts = packet(17, "192.168.0.1", "192.168.0.2");
+    facts.ports = Some((1000, 53));
+    facts.depth = 2;
+    facts.carrier = Some(Carrier {
+        src: ip("2001:db8::1"),
+        dst: ip("2001:db8::2"),
+        sport: 0,
+        dport: 0,
+        proto: 47,
+    });
+    for (kind, name) in [
+        (Tunnel::Gre, "gre tunnel"),
+        (Tunnel::Ipv4, "ipv4 tunnel"),
+        (Tunnel::Ipv6, "ipv6 tunnel"),
+        (Tunnel::Teredo, "teredo tunnel"),
+        (Tunnel::Vxlan, "vxlan encapsulation"),
+        (Tunnel::Geneve, "geneve encapsulation"),
+    ] {
+        facts.origin = Origin::Tunnel(kind);
+        let text = line(&rule(), false, &facts);
+        assert!(
+            text.contains(&format!(r#""pkt_src":"{name}","alert":"#)),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(concat!(
+                r#""severity":3},"tunnel":{"src_ip":"2001:0db8:0000:0000:0000:0000:0000:0001","src_port":0,"#,
+                r#""dest_ip":"2001:0db8:0000:0000:0000:0000:0000:0002","dest_port":0,"proto":"GRE","depth":2,"#,
+                r#""pcap_cnt":7,"pkt_src":"wire/pcap"}}"#,
+                "\n"
+            )),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::packet::Origin;
+use crate::packet::{Carrier, Origin};
 use crate::plan::{Rule, RuleId};
 
 /// A rule that matched, and the packet it matched on.
@@ -23,7 +23,7 @@ pub struct Alert<'a> {
 pub struct PacketFacts {
     /// Capture time, nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// 1-based number of the frame in the capture (`pcap_cnt`); 0 where there is none (end-of-flow inspection).
+    /// 1-based number of the frame in the capture (`pcap_cnt`); 0 where frames are not numbered (live capture).
     pub number: u64,
     /// True when the packet has an IP header; `src`, `dst` and `proto` mean something only then.
     pub is_ip: bool,
@@ -45,6 +45,10 @@ pub struct PacketFacts {
     pub macs: Option<([u8; 6], [u8; 6])>,
     /// How the packet came to be (`pkt_src`).
     pub origin: Origin,
+    /// Levels of encapsulation above the packet: 0 on the wire.
+    pub depth: u8,
+    /// What a packet that is not from the wire itself came in (`tunnel`).
+    pub carrier: Option<Carrier>,
     /// The packet's flow, if it has one.
     pub flow: Option<FlowFacts>,
 }
@@ -85,6 +89,8 @@ impl PacketFacts {
             vlan: ([0; 3], 0),
             macs: None,
             origin: Origin::Wire,
+            depth: 0,
+            carrier: None,
             flow: None,
         }
     }

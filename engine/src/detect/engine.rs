@@ -369,6 +369,8 @@ fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts {
         vlan: (packet.vlan, packet.vlan_layers),
         macs: mac(6).zip(mac(0)),
         origin: packet.origin,
+        depth: packet.depth,
+        carrier: packet.carrier,
         flow,
     }
 }

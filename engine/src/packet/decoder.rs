@@ -1,7 +1,7 @@
 //! The decoder: configuration, counters, and how packets come out of a frame.
 
 use super::defrag::{Defrag, DefragConfig, DefragCounters};
-use super::{DecoderEvent, Frame, LinkType, Net, Origin, Packet};
+use super::{Carrier, DecoderEvent, Frame, LinkType, Net, Origin, Packet, Tunnel};
 
 /// Most layers that are followed in one frame, tunnels and reassembly included; one more raises
 /// [`DecoderEvent::TooManyLayers`]. It also bounds the packets that one frame gives, and the depth of recursion.
@@ -155,6 +155,13 @@ impl<'a> Work<'a> {
         let mut packet = Packet::new(self.packet.ts_ns, self.packet.number, self.packet.wire_len);
         packet.origin = origin;
         packet.depth = self.packet.depth.saturating_add(1);
+        packet.carrier = self.packet.carrier.or(Some(Carrier {
+            src: self.packet.src,
+            dst: self.packet.dst,
+            sport: self.packet.sport,
+            dport: self.packet.dport,
+            proto: self.packet.proto,
+        }));
         Work {
             packet,
             layers: self.layers,
@@ -206,8 +213,6 @@ pub(super) enum Carries {
     Ipv4,
     /// IPv6.
     Ipv6,
-    /// IPv6 in Teredo, which has no signature: only an inner packet without a flaw is believed.
-    Teredo,
     /// Ethernet.
     Ethernet,
     /// A VLAN tag.
@@ -284,26 +289,28 @@ impl Decoder {
         self.deliver(work, sink);
     }
 
-    /// Decodes what a tunnel carries. False when it turned out to be no such thing; then nothing is delivered, and the
+    /// Decodes what a tunnel of a `kind` carries. False when it turned out to be no such thing; then nothing is delivered, and the
     /// carrier is inspected as if there were no tunnel.
     pub(super) fn tunnel<'a>(
         &mut self,
         outer: &mut Work<'a>,
         data: &'a [u8],
+        kind: Tunnel,
         carries: Carries,
         sink: Sink<'_>,
     ) -> bool {
-        let mut inner = outer.another(Origin::Tunnel);
+        let mut inner = outer.another(Origin::Tunnel(kind));
         let step = match carries {
             Carries::Ipv4 => self.ipv4(&mut inner, data, sink),
-            Carries::Ipv6 | Carries::Teredo => self.ipv6(&mut inner, data, sink),
+            Carries::Ipv6 => self.ipv6(&mut inner, data, sink),
             Carries::Ethernet => self.ethernet(&mut inner, data, sink),
             Carries::Vlan => self.vlan(&mut inner, data, sink),
             Carries::Ppp => self.ppp(&mut inner, data, sink),
             Carries::Arp => self.arp(&mut inner, data),
             Carries::Erspan => self.erspan(&mut inner, data, sink),
         };
-        if step.is_err() || (carries == Carries::Teredo && inner.broken) {
+        // Teredo has no signature: only an inner packet without a flaw is believed.
+        if step.is_err() || (kind == Tunnel::Teredo && inner.broken) {
             return false;
         }
         self.counters.tunnelled += 1;

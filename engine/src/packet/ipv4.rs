@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::access::{Options, be16};
 use super::decoder::{Carries, Decoder, Failed, Sink, Step, Work};
 use super::defrag::{Fragment, Front, Key};
-use super::{DecoderEvent as Event, Net, checksum, proto};
+use super::{DecoderEvent as Event, Net, Tunnel, checksum, proto};
 
 impl Decoder {
     /// IPv4 and what it carries.
@@ -57,11 +57,11 @@ impl Decoder {
             proto::ESP => self.esp(work, body),
             proto::IGMP => self.igmp(work, body),
             proto::IPV4 => {
-                self.tunnel(work, body, Carries::Ipv4, sink);
+                self.tunnel(work, body, Tunnel::Ipv4, Carries::Ipv4, sink);
                 Ok(())
             }
             proto::IPV6 => {
-                self.tunnel(work, body, Carries::Ipv6, sink);
+                self.tunnel(work, body, Tunnel::Ipv4, Carries::Ipv6, sink);
                 Ok(())
             }
             proto::ICMPV6 => work.fail(Event::Ipv4Icmpv6),

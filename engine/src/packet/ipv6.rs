@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::access::{be16, be32};
 use super::decoder::{Carries, Decoder, Failed, Sink, Step, Work};
 use super::defrag::{Fragment, Front, Key};
-use super::{DecoderEvent as Event, Net, proto};
+use super::{DecoderEvent as Event, Net, Tunnel, proto};
 
 /// Length of the fixed header.
 const FIXED: usize = 40;
@@ -78,7 +78,7 @@ impl Decoder {
         match body.first() {
             Some(first) if body.len() >= 20 => {
                 if first >> 4 == 4 {
-                    self.tunnel(work, body, Carries::Ipv4, sink);
+                    self.tunnel(work, body, Tunnel::Ipv6, Carries::Ipv4, sink);
                 } else {
                     work.spoil(Event::Ipv6Ipv4InIpv6WrongVersion);
                 }
@@ -91,7 +91,7 @@ impl Decoder {
         match body.first() {
             Some(first) if body.len() >= FIXED => {
                 if first >> 4 == 6 {
-                    self.tunnel(work, body, Carries::Ipv6, sink);
+                    self.tunnel(work, body, Tunnel::Ipv6, Carries::Ipv6, sink);
                 } else {
                     work.spoil(Event::Ipv6Ipv6InIpv6WrongVersion);
                 }

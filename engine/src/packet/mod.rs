@@ -144,10 +144,42 @@ pub enum Transport<'a> {
 pub enum Origin {
     /// Straight from the wire.
     Wire,
-    /// From inside another packet (GRE, VXLAN, IP-in-IP, …).
-    Tunnel,
+    /// From inside another packet.
+    Tunnel(Tunnel),
     /// Put together from fragments.
     Reassembled,
+}
+
+/// What a packet that carries another one has around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tunnel {
+    /// GRE, ERSPAN in it included.
+    Gre,
+    /// An IPv4 header: IP-in-IP, 6in4.
+    Ipv4,
+    /// An IPv6 header.
+    Ipv6,
+    /// Teredo.
+    Teredo,
+    /// VXLAN.
+    Vxlan,
+    /// Geneve.
+    Geneve,
+}
+
+/// The packet on the wire in which another one came: the outermost, whatever lies between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// Source port; 0 where the transport has none.
+    pub sport: u16,
+    /// Destination port; 0 where the transport has none.
+    pub dport: u16,
+    /// IP protocol number.
+    pub proto: u8,
 }
 
 /// One packet: facts by value, bytes by reference.
@@ -165,6 +197,8 @@ pub struct Packet<'a> {
     pub origin: Origin,
     /// Levels of encapsulation above this packet: 0 on the wire.
     pub depth: u8,
+    /// What a packet that is not from the wire itself came in: the tunnel's outermost packet, or the last fragment.
+    pub carrier: Option<Carrier>,
     /// The Ethernet header (14 bytes), where there is one.
     pub ether: Option<&'a [u8]>,
     /// VLAN identifiers, outermost first.
@@ -210,6 +244,7 @@ impl Packet<'_> {
             wire_len,
             origin: Origin::Wire,
             depth: 0,
+            carrier: None,
             ether: None,
             vlan: [0; 3],
             vlan_layers: 0,

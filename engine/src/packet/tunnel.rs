@@ -3,7 +3,7 @@
 use super::access::be16;
 use super::decoder::{Carries, Decoder, Failed, Sink, Step, Work};
 use super::link::{ethertype, push_vlan};
-use super::{DecoderEvent as Event, Transport, proto};
+use super::{DecoderEvent as Event, Transport, Tunnel, proto};
 
 impl Decoder {
     /// GRE version 0 (RFC 1701, RFC 2784) and version 1 (PPTP, RFC 2637).
@@ -59,7 +59,7 @@ impl Decoder {
             ethertype::ERSPAN => Carries::Ethernet,
             _ => return Ok(()),
         };
-        self.tunnel(work, payload, carries, sink);
+        self.tunnel(work, payload, Tunnel::Gre, carries, sink);
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl Decoder {
             return false;
         }
         let exact = be16(inner, 4).is_some_and(|length| usize::from(length) + 40 == inner.len());
-        exact && self.tunnel(work, inner, Carries::Teredo, sink)
+        exact && self.tunnel(work, inner, Tunnel::Teredo, Carries::Ipv6, sink)
     }
 
     /// Geneve (RFC 8926).
@@ -147,7 +147,7 @@ impl Decoder {
                 return Ok(());
             }
         };
-        self.tunnel(work, inner, carries, sink);
+        self.tunnel(work, inner, Tunnel::Geneve, carries, sink);
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Decoder {
         if flags & 0x08 == 0 || reserved != 0 {
             return Err(Failed);
         }
-        self.tunnel(work, inner, Carries::Ethernet, sink);
+        self.tunnel(work, inner, Tunnel::Vxlan, Carries::Ethernet, sink);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use weir_engine::packet::{
-    Decoder, DecoderConfig, DecoderEvent, Frame, LinkType, Net, Origin, Packet, Transport,
+    Carrier, Decoder, DecoderConfig, DecoderEvent, Frame, LinkType, Net, Origin, Packet, Transport,
 };
 
 /// What a test wants to know of a packet.
@@ -11,6 +11,7 @@ use weir_engine::packet::{
 pub struct Seen {
     pub origin: Origin,
     pub depth: u8,
+    pub carrier: Option<Carrier>,
     pub number: u64,
     pub ts_ns: u64,
     pub vlan: Vec<u16>,
@@ -53,6 +54,7 @@ impl Seen {
         Self {
             origin: packet.origin,
             depth: packet.depth,
+            carrier: packet.carrier,
             number: packet.number,
             ts_ns: packet.ts_ns,
             vlan: packet

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use weir_engine::packet::{Decoder, DecoderConfig, DefragConfig, LinkType, Origin, OverlapPolicy};
+use weir_engine::packet::{
+    Decoder, DecoderConfig, DefragConfig, LinkType, Origin, OverlapPolicy, Tunnel,
+};
 use weir_engine::plan::AddrSet;
 
 use crate::build::*;
@@ -293,10 +295,19 @@ fn a_reassembled_packet_may_be_a_tunnel() {
     assert_eq!(
         kinds,
         [
-            (Origin::Tunnel, 1),
+            (Origin::Tunnel(Tunnel::Ipv4), 1),
             (Origin::Reassembled, 0),
             (Origin::Wire, 0)
         ]
+    );
+    let carriers: Vec<_> = seen
+        .iter()
+        .map(|packet| packet.carrier.map(|carrier| carrier.proto))
+        .collect();
+    assert_eq!(
+        carriers,
+        [Some(4), Some(4), None],
+        "the fragment carries both"
     );
     assert_eq!(seen[0].payload, b"deep");
 }

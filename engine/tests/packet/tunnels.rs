@@ -1,6 +1,6 @@
 //! Packets in packets.
 
-use weir_engine::packet::{Decoder, DecoderConfig, LinkType, Origin};
+use weir_engine::packet::{Carrier, Decoder, DecoderConfig, LinkType, Origin, Tunnel};
 
 use crate::build::*;
 
@@ -117,10 +117,28 @@ fn tunnels_deliver_the_inner_packet_first() {
         assert_eq!(packets.len(), 2, "{name}: {packets:?}");
         let (inner, outer) = (&packets[0], &packets[1]);
         assert_eq!(
-            (inner.origin, inner.depth, inner.payload.as_slice()),
-            (Origin::Tunnel, 1, &b"inside"[..]),
+            (inner.depth, inner.payload.as_slice()),
+            (1, &b"inside"[..]),
             "{name}"
         );
+        let kind = match name.split([' ', ',']).next() {
+            Some("gre" | "erspan") => Tunnel::Gre,
+            Some("vxlan") => Tunnel::Vxlan,
+            Some("geneve") => Tunnel::Geneve,
+            Some("teredo") => Tunnel::Teredo,
+            _ if outer.src.is_ipv4() => Tunnel::Ipv4,
+            _ => Tunnel::Ipv6,
+        };
+        assert_eq!(inner.origin, Origin::Tunnel(kind), "{name}");
+        let carrier = Carrier {
+            src: outer.src,
+            dst: outer.dst,
+            sport: outer.ports.0,
+            dport: outer.ports.1,
+            proto: outer.proto,
+        };
+        assert_eq!(inner.carrier, Some(carrier), "{name}");
+        assert_eq!(outer.carrier, None, "{name}");
         assert_eq!(
             (outer.origin, outer.depth, outer.uninspected),
             (Origin::Wire, 0, true),

@@ -154,17 +154,54 @@ fn rules_that_are_not_there_are_an_error() {
         .weir("run --pcap in.pcap --rules empty")
         .code(1)
         .says("empty: the folder has no *.rules file");
-    bench.file("comments.rules", "# nothing\n\n");
+    for nothing in ["", "\n  \n"] {
+        bench.file("nothing.rules", nothing);
+        bench
+            .weir("run --pcap in.pcap --rules nothing.rules")
+            .code(1)
+            .says("no rule to apply: there is none in nothing.rules");
+    }
+    bench.file(
+        "other.rules",
+        "# for another engine\nalert udp any any -> any any (requires: version >= 10; sid:1;)\n",
+    );
     bench
-        .weir("run --pcap in.pcap --rules comments.rules")
+        .weir("run --pcap in.pcap --rules other.rules")
         .code(1)
-        .says("no rule to apply");
+        .says("no rule to apply: every rule is for another engine");
     bench.file(
         "refused.rules",
         "alert nonsense any any -> any any (sid:1;)\n",
     );
     bench
         .weir("run --pcap in.pcap --rules refused.rules")
+        .code(1)
+        .says("no rule to apply: 1 of 1 rules refused");
+}
+
+#[test]
+fn rules_that_are_all_switched_off_are_a_warning() {
+    let bench = bench(&needles(2));
+    bench.file("off.rules", format!("# switched off\n#{NEEDLE}\n"));
+    let warning = "no rule to apply: only comments in off.rules";
+    bench
+        .weir("run --pcap in.pcap --rules off.rules --eve eve.json --stats stats.json")
+        .code(0)
+        .says(warning);
+    assert_eq!(bench.eve("eve.json").len(), 0);
+    assert_eq!(bench.json("stats.json")["packets"], 2);
+    bench
+        .weir("run --pcap in.pcap --rules off.rules")
+        .code(0)
+        .prints("0 alerts by 0 signatures in 2 packets");
+    bench
+        .weir("run --pcap in.pcap --rules off.rules --strict")
+        .code(1)
+        .says(warning);
+    let refused = "alert nonsense any any -> any any (sid:1;)\n";
+    bench.file("off.rules", format!("#{NEEDLE}{refused}"));
+    bench
+        .weir("run --pcap in.pcap --rules off.rules")
         .code(1)
         .says("no rule to apply: 1 of 1 rules refused");
 }

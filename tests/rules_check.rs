@@ -56,6 +56,33 @@ fn every_problem_has_a_place_and_the_sum_comes_last() {
 }
 
 #[test]
+fn rules_that_are_not_for_this_engine_are_counted_before_the_last_line() {
+    let bench = Bench::new();
+    bench.file(
+        "c.rules",
+        format!("{NEEDLE}alert udp any any -> any any (requires: version >= 10; sid:2;)\n"),
+    );
+    let ended = bench.weir("rules check c.rules").code(0).quiet();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines[0].starts_with("1 rule left out: "), "{ended:#?}");
+    assert_eq!(
+        lines[1..],
+        ["rules: 2 read, 1 evaluated, 0 unsupported, 0 syntax errors"]
+    );
+}
+
+#[test]
+fn rules_that_are_all_switched_off_are_no_problem() {
+    let bench = Bench::new();
+    bench.file("off.rules", format!("#{NEEDLE}"));
+    let ended = bench.weir("rules check off.rules").code(0).quiet();
+    assert_eq!(
+        ended.stdout,
+        "rules: 0 read, 0 evaluated, 0 unsupported, 0 syntax errors\n"
+    );
+}
+
+#[test]
 fn the_same_in_json() {
     let bench = Bench::new();
     bench.file(

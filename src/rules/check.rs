@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use serde_json::json;
-use weir_rules::compile::{Counts, Loaded, Summary};
+use weir_rules::compile::{Loaded, Summary};
 use weir_rules::syntax::ast::ProblemKind;
 
 use crate::cli::CheckOptions;
@@ -69,24 +69,14 @@ fn print_text(out: &mut dyn Write, loaded: &Loaded, summary_only: bool) -> io::R
         table.write(out, "")?;
         writeln!(out)?;
     }
-    let Counts {
-        read,
-        evaluated,
-        unsupported,
-        syntax,
-        skipped,
-    } = loaded.counts;
-    if skipped > 0 {
-        let rules = figures::counted(skipped as u64, "rule");
+    if loaded.counts.skipped > 0 {
+        let rules = figures::counted(loaded.counts.skipped as u64, "rule");
         writeln!(
             out,
             "{rules} left out: replaced by a later revision, or not for this engine by their own `requires`"
         )?;
     }
-    writeln!(
-        out,
-        "rules: {read} read, {evaluated} evaluated, {unsupported} unsupported, {syntax} syntax errors"
-    )
+    writeln!(out, "{}", loaded.counts)
 }
 
 fn print_json(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {

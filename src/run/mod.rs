@@ -38,7 +38,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let context = settings::Context::new(&config)?;
     let engine = context.engine.clone();
     let mut loaded = rules::load(&options.rules, context)?;
-    report_refused(&loaded, options.strict)?;
+    report_refused(&loaded, options)?;
     let mut sink = open_sink(options)?;
     let stop = stop_on_signals()?;
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
@@ -109,8 +109,9 @@ fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
     Ok(total)
 }
 
-/// Says how many rules were refused and why.
-fn report_refused(loaded: &Loaded, strict: bool) -> Result<(), Failure> {
+/// Says how many rules were refused and why. No rule to apply is an error, unless all were switched off on purpose: then
+/// it is as with rules that are refused, a warning or with `--strict` an error.
+fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> {
     for (file, warning) in &loaded.warnings {
         tracing::info!(
             "{file}:{}:{}: {}",
@@ -122,15 +123,29 @@ fn report_refused(loaded: &Loaded, strict: bool) -> Result<(), Failure> {
     for refused in &loaded.refused {
         tracing::info!("{refused}");
     }
-    let why = rules::why_refused(loaded);
+    let mut why = rules::why_refused(loaded);
     if loaded.rules.rules().is_empty() {
-        return Err(Failure::Failed(match why {
-            Some(why) => format!("no rule to apply: {why}"),
-            None => "no rule to apply: the rule files hold none".to_owned(),
-        }));
+        let nothing = "no rule to apply";
+        let all_off = loaded.counts.read == 0 && loaded.comments > 0;
+        let named = match options.rules.as_slice() {
+            [path] if path.is_file() => path.display().to_string(),
+            _ => "the rule files".to_owned(),
+        };
+        let message = match &why {
+            Some(why) => format!("{nothing}: {why}"),
+            None if all_off => format!("{nothing}: only comments in {named}"),
+            None if loaded.counts.skipped > 0 => {
+                format!("{nothing}: every rule is for another engine, by its own `requires`")
+            }
+            None => format!("{nothing}: there is none in {named}"),
+        };
+        if !all_off {
+            return Err(Failure::Failed(message));
+        }
+        why = Some(message);
     }
     match why {
-        Some(why) if strict => Err(Failure::Failed(why)),
+        Some(why) if options.strict => Err(Failure::Failed(why)),
         Some(why) => {
             tracing::warn!("{why}");
             Ok(())

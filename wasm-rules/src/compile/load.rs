@@ -84,7 +84,7 @@ pub struct Counts {
     pub skipped: usize,
 }
 
-/// The last line of `weir rules check`.
+/// The last line of `weir rules check`, which scripts read: it says nothing of the rules that were skipped.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -92,17 +92,12 @@ impl fmt::Display for Counts {
             evaluated,
             unsupported,
             syntax,
-            skipped,
+            skipped: _,
         } = self;
         write!(
             f,
             "rules: {read} read, {evaluated} evaluated, {unsupported} unsupported, {syntax} syntax errors"
-        )?;
-        if *skipped > 0 {
-            write!(f, ", {skipped} skipped")
-        } else {
-            Ok(())
-        }
+        )
     }
 }
 
@@ -119,6 +114,8 @@ pub struct Loaded {
     pub warnings: Vec<(Arc<str>, Warning)>,
     /// How many of each.
     pub counts: Counts,
+    /// Lines that are comments: rules that were switched off, perhaps all of them.
+    pub comments: usize,
 }
 
 /// What became of one rule of a file.
@@ -135,7 +132,9 @@ pub fn load(sources: &[SourceFile], compiler: &Compiler) -> Loaded {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut set = Assembly::default();
     for source in sources {
-        let texts: Vec<_> = RuleFile::parse(&source.bytes).collect();
+        let mut file = RuleFile::parse(&source.bytes);
+        let texts: Vec<_> = file.by_ref().collect();
+        set.loaded.comments += file.comments();
         let compile = |text: &Result<_, Problem>| match text {
             Ok(text) => {
                 let text: &crate::syntax::ast::RuleText = text;

@@ -1,16 +1,17 @@
 //! The flow table: who talks to whom, which way, how far the handshake is, and what earlier verdicts decided.
 //!
 //! A flow is found by addresses, ports, protocol, VLANs and depth of encapsulation, in either direction. The first
-//! packet's sender is the client. The table holds a fixed number of flows; when it is full the one that was idle the
-//! longest makes room, and that is counted.
+//! packet's sender is the client. An ICMP error belongs to the flow of the packet that it quotes. The table holds a fixed
+//! number of flows; when it is full, one that was idle for long makes room, and that is counted.
 
+mod quote;
 mod shard;
 mod table;
 mod tcp;
 
 pub use shard::shard;
 pub use table::{FlowConfig, FlowCounters, FlowTable};
-pub use tcp::TcpState;
+pub use tcp::{Tcp, TcpState};
 
 use std::net::IpAddr;
 
@@ -48,8 +49,8 @@ pub struct Flow {
     pub packets: [u64; 2],
     /// Wire bytes to server and to client.
     pub bytes: [u64; 2],
-    /// Handshake state; [`TcpState::None`] for other protocols and for TCP that was picked up in the middle.
-    pub tcp: TcpState,
+    /// Handshake state; [`TcpState::None`] for other protocols and for TCP whose handshake was not seen.
+    pub tcp: Tcp,
     /// For other protocols: packets were seen both ways.
     pub both_ways: bool,
     /// What a rule decided.
@@ -115,6 +116,15 @@ fn icmp_is_error(kind: u8, v6: bool) -> bool {
     }
 }
 
+/// What stands for the ports of an ICMP message: its type and that of its answer; `None` for errors.
+fn icmp_ends(kind: u8, v6: bool) -> Option<(u16, u16)> {
+    if icmp_is_error(kind, v6) {
+        return None;
+    }
+    let answer = icmp_counterpart(kind, v6).unwrap_or(kind);
+    Some((kind.into(), answer.into()))
+}
+
 /// Sender and receiver as the flow table sees them; `None` for packets that have no flow.
 fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
     if packet.fragment || packet.invalid || !packet.is_ip() {
@@ -126,12 +136,7 @@ fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
         }
         Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => {
             let v6 = matches!(packet.transport, Transport::Icmp6 { .. });
-            let kind = packet.icmp_type()?;
-            if icmp_is_error(kind, v6) {
-                return None;
-            }
-            let answer = icmp_counterpart(kind, v6);
-            (kind.into(), answer.unwrap_or(kind).into())
+            icmp_ends(packet.icmp_type()?, v6)?
         }
         Transport::Esp { .. } => (0, 0),
         _ => return None,
@@ -140,20 +145,40 @@ fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
 }
 
 impl FlowKey {
-    /// The key and whether the packet's sender is its lower end.
-    fn new(packet: &Packet<'_>) -> Option<(Self, Endpoint, Endpoint)> {
-        let (from, to) = endpoints(packet)?;
+    /// The key of packets between two ends that travel as `packet` does: in the same VLAN, at the same depth.
+    fn between(from: Endpoint, to: Endpoint, proto: u8, packet: &Packet<'_>) -> Self {
         let (low, high) = if from <= to { (from, to) } else { (to, from) };
-        Some((
-            Self {
-                low,
-                high,
-                proto: packet.proto,
-                depth: packet.depth,
-                vlan: packet.vlan,
-            },
-            from,
-            to,
-        ))
+        Self {
+            low,
+            high,
+            proto,
+            depth: packet.depth,
+            vlan: packet.vlan,
+        }
+    }
+}
+
+impl Flow {
+    /// Suricata's notion for all protocols: the handshake is complete, or packets were seen both ways.
+    fn established(&self) -> bool {
+        self.both_ways || self.tcp.established()
+    }
+
+    /// Counts a packet.
+    fn count(&mut self, packet: &Packet<'_>, way: usize) {
+        self.packets[way] += 1;
+        self.bytes[way] += u64::from(packet.wire_len);
+        self.last_ns = self.last_ns.max(packet.ts_ns);
+    }
+
+    /// How long the flow is kept when nothing comes, in nanoseconds (Suricata's defaults).
+    fn timeout_ns(&self, tcp: bool) -> u64 {
+        let seconds = match self.tcp.state() {
+            TcpState::Established | TcpState::Closing(_) => 600,
+            _ if tcp => 60,
+            _ if self.both_ways => 300,
+            _ => 30,
+        };
+        seconds * 1_000_000_000
     }
 }

@@ -25,15 +25,15 @@ fn fold(address: &[u8]) -> u64 {
 fn addresses<'a>(frame: &Frame<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let data = frame.data;
     let ip = match frame.link {
-        LinkType::ETHERNET => after_ethertype(data, 12)?,
-        LinkType::LINUX_SLL => after_ethertype(data, 14)?,
-        LinkType::LINUX_SLL2 => data.get(20..)?,
+        LinkType::ETHERNET => after_ethertype(data, 12, 14)?,
+        LinkType::LINUX_SLL => after_ethertype(data, 14, 16)?,
+        LinkType::LINUX_SLL2 => after_ethertype(data, 0, 20)?,
         LinkType::NULL | LinkType::LOOP => data.get(4..)?,
         LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
             data
         }
         LinkType::PPP => after_ppp(data)?,
-        LinkType::CHDLC => data.get(4..)?,
+        LinkType::CHDLC => after_ethertype(data, 2, 4)?,
         _ => return None,
     };
     match ip.first()? >> 4 {
@@ -43,16 +43,15 @@ fn addresses<'a>(frame: &Frame<'a>) -> Option<(&'a [u8], &'a [u8])> {
     }
 }
 
-/// What follows the ethertype at `at`, behind any VLAN tags, MPLS labels and PPPoE header.
-fn after_ethertype(data: &[u8], mut at: usize) -> Option<&[u8]> {
+/// What follows any VLAN tags, MPLS labels and PPPoE header: the ethertype is at `kind_at`, what it names at `at`.
+fn after_ethertype(data: &[u8], mut kind_at: usize, mut at: usize) -> Option<&[u8]> {
     // As many tags as any decoder takes; a frame with more is not IP.
     for _ in 0..8 {
-        let kind = u16::from_be_bytes(data.get(at..at + 2)?.try_into().ok()?);
-        at += 2;
-        match kind {
-            0x8100 | 0x88a8 | 0x9100 => at += 2,
+        let kind = u16::from_be_bytes(*data.get(kind_at..)?.first_chunk()?);
+        kind_at = match kind {
+            0x8100 | 0x88a8 | 0x9100 => at + 2,
             // 802.1ah: a service tag, then the addresses and type of the customer's frame.
-            0x88e7 => at += 16,
+            0x88e7 => at + 16,
             0x8847 | 0x8848 => {
                 while data.get(at + 2)? & 1 == 0 {
                     at += 4;
@@ -61,7 +60,8 @@ fn after_ethertype(data: &[u8], mut at: usize) -> Option<&[u8]> {
             }
             0x8864 => return after_ppp(data.get(at + 6..)?),
             _ => return data.get(at..),
-        }
+        };
+        at = kind_at + 2;
     }
     None
 }
@@ -117,6 +117,12 @@ mod tests {
                 want,
                 "{head:02x?}"
             );
+        }
+        // Of the tag, only its place tells that the first nibble behind the header is no IP version.
+        let tagged = b"\x81\x00\x00\x00\x00\x00\x00\x02\x00\x01\x00\x06\x02\x02\x02\x02\x02\x02\x00\x00\x40\x05\x08\x00";
+        for packet in [&there, &back] {
+            let data = [&tagged[..], packet].concat();
+            assert_eq!(shard(&frame(LinkType::LINUX_SLL2, &data)), want);
         }
         assert_eq!(shard(&frame(LinkType::NULL, &behind(&[2, 0, 0, 0]))), want);
         assert_eq!(

@@ -1,19 +1,22 @@
-//! The table itself: a slab of flows, a hash map into it, and a list in order of last use.
+//! The table itself: a slab of flows, a hash map into it, and lists in order of last use.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use super::tcp::{self, TcpState};
-use super::{Flow, FlowAction, FlowKey, FlowView};
+use super::{Endpoint, Flow, FlowAction, FlowKey, FlowView, Tcp, endpoints, quote, tcp};
 use crate::packet::Packet;
 
 const NONE: u32 = u32::MAX;
-const SECOND: u64 = 1_000_000_000;
+const TCP: u8 = 6;
+/// Most flows for which room is taken beforehand.
+const PREALLOCATED: usize = 1 << 20;
 
 /// Limits of the flow table.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowConfig {
-    /// Most flows at a time.
+    /// Most flows at a time. A flow takes about 300 bytes: 184 in the table, 4 in the list of free places and, by
+    /// default, 106 in the index. Up to a million flows are provided for at the start, so that no packet waits for the
+    /// table to grow; memory is used as flows come, 77 MB when the default is reached.
     pub max_flows: usize,
     /// Take up TCP connections whose handshake was not seen.
     pub midstream: bool,
@@ -44,73 +47,126 @@ pub struct FlowCounters {
 struct Slot {
     key: FlowKey,
     flow: Flow,
+    /// The list that it is in.
+    list: usize,
     older: u32,
     newer: u32,
 }
 
-/// Flows by key, bounded, least recently used first out.
+/// Flows in order of last use.
+struct List {
+    oldest: u32,
+    newest: u32,
+    length: usize,
+}
+
+impl List {
+    const EMPTY: Self = Self {
+        oldest: NONE,
+        newest: NONE,
+        length: 0,
+    };
+}
+
+/// The list of flows that are not, or not yet, established.
+const FRESH: usize = 0;
+/// The list of established flows.
+const ESTABLISHED: usize = 1;
+
+/// Flows by key, bounded.
+///
+/// When it is full, the least recently used flow goes. Established flows come last, so that a flood of SYNs cannot make
+/// the table forget connections; but an eighth of the table is always left to new ones.
 pub struct FlowTable {
     config: FlowConfig,
     index: HashMap<FlowKey, u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    oldest: u32,
-    newest: u32,
+    lists: [List; 2],
     counters: FlowCounters,
 }
 
 impl FlowTable {
     /// An empty table.
     pub fn new(config: FlowConfig) -> Self {
+        let max_flows = config.max_flows.clamp(1, NONE as usize - 1);
+        let room = max_flows.min(PREALLOCATED);
         Self {
             config: FlowConfig {
-                max_flows: config.max_flows.clamp(1, NONE as usize - 1),
+                max_flows,
                 ..config
             },
-            index: HashMap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            oldest: NONE,
-            newest: NONE,
+            index: HashMap::with_capacity(room),
+            slots: Vec::with_capacity(room),
+            free: Vec::with_capacity(room),
+            lists: [List::EMPTY; 2],
             counters: FlowCounters::default(),
         }
     }
 
     /// Finds or makes the packet's flow and brings it up to date; `None` for packets that have no flow.
     pub fn track(&mut self, packet: &Packet<'_>) -> Option<FlowView> {
-        let (key, from, to) = FlowKey::new(packet)?;
+        let Some((from, to)) = endpoints(packet) else {
+            return self.track_error(packet);
+        };
+        let key = FlowKey::between(from, to, packet.proto, packet);
         let slot = match self.index.get(&key).copied() {
-            Some(slot) if !self.is_over(slot, packet) => slot,
-            Some(slot) => {
+            Some(slot) if self.timed_out(slot, packet.ts_ns) => {
+                self.counters.timed_out += 1;
                 self.remove(slot);
                 self.insert(key, from, to, packet)
             }
+            Some(slot) if self.slots[slot as usize].flow.tcp.reusable() && tcp::is_syn(packet) => {
+                self.remove(slot);
+                self.insert(key, from, to, packet)
+            }
+            Some(slot) => slot,
             None => self.insert(key, from, to, packet),
         };
-        self.touch(slot);
         let midstream = self.config.midstream;
         let flow = &mut self.slots[slot as usize].flow;
         let to_server = flow.client == from;
         let way = usize::from(!to_server);
         let first = !flow.seen[way];
         flow.seen[way] = true;
-        flow.packets[way] += 1;
-        flow.bytes[way] += u64::from(packet.wire_len);
-        flow.last_ns = flow.last_ns.max(packet.ts_ns);
+        flow.count(packet, way);
         let established = if packet.tcp().is_some() {
             // As Suricata: the packet that completes the handshake is not itself in an established flow.
-            let before = flow.tcp.established();
-            flow.tcp = flow.tcp.next(packet, to_server, midstream);
+            let before = flow.established();
+            flow.tcp.advance(packet, to_server, midstream);
             before
         } else {
             flow.both_ways |= flow.seen == [true; 2];
-            flow.both_ways
+            flow.established()
         };
+        self.touch(slot);
         Some(FlowView {
             slot,
             to_server,
             established,
             first,
+        })
+    }
+
+    /// Attaches an ICMP error to the flow of the packet that it quotes, as Suricata does: it is counted there, but is
+    /// no part of the conversation. Where there is no such flow, none is made.
+    fn track_error(&mut self, packet: &Packet<'_>) -> Option<FlowView> {
+        let quoted = quote::quoted(packet)?;
+        let key = FlowKey::between(quoted.from, quoted.to, quoted.proto, packet);
+        let slot = self.index.get(&key).copied()?;
+        if self.timed_out(slot, packet.ts_ns) {
+            return None;
+        }
+        let flow = &mut self.slots[slot as usize].flow;
+        let to_server = flow.client.0 == packet.src;
+        flow.count(packet, usize::from(!to_server));
+        let established = flow.established();
+        self.touch(slot);
+        Some(FlowView {
+            slot,
+            to_server,
+            established,
+            first: false,
         })
     }
 
@@ -132,36 +188,23 @@ impl FlowTable {
         self.counters
     }
 
-    /// True when the slot's flow has ended and the packet begins another.
-    fn is_over(&mut self, slot: u32, packet: &Packet<'_>) -> bool {
-        let flow = &self.slots[slot as usize].flow;
-        let seconds = if packet.tcp().is_some() {
-            match flow.tcp {
-                TcpState::None | TcpState::SynSent(_) | TcpState::SynReceived(..) => 60,
-                TcpState::Established | TcpState::Closing(_) => 600,
-                TcpState::Closed => 60,
-            }
-        } else if flow.both_ways {
-            300
-        } else {
-            30
-        };
-        let timed_out = packet.ts_ns > flow.last_ns.saturating_add(seconds * SECOND);
-        self.counters.timed_out += u64::from(timed_out);
-        timed_out || (flow.tcp.reusable() && tcp::is_syn(packet))
+    /// True when nothing came for the flow's timeout. (Time that goes backwards ends no flow.)
+    fn timed_out(&self, slot: u32, now_ns: u64) -> bool {
+        let Slot { key, flow, .. } = &self.slots[slot as usize];
+        now_ns
+            > flow
+                .last_ns
+                .saturating_add(flow.timeout_ns(key.proto == TCP))
     }
 
     fn insert(
         &mut self,
         key: FlowKey,
-        client: super::Endpoint,
-        server: super::Endpoint,
+        client: Endpoint,
+        server: Endpoint,
         packet: &Packet<'_>,
     ) -> u32 {
-        if self.index.len() >= self.config.max_flows {
-            self.counters.evicted += 1;
-            self.remove(self.oldest);
-        }
+        self.make_room(packet.ts_ns);
         let flow = Flow {
             id: flow_id(&key, packet.ts_ns),
             client,
@@ -170,7 +213,7 @@ impl FlowTable {
             last_ns: packet.ts_ns,
             packets: [0; 2],
             bytes: [0; 2],
-            tcp: TcpState::None,
+            tcp: Tcp::default(),
             both_ways: false,
             action: FlowAction::None,
             seen: [false; 2],
@@ -178,6 +221,7 @@ impl FlowTable {
         let entry = Slot {
             key,
             flow,
+            list: FRESH,
             older: NONE,
             newer: NONE,
         };
@@ -192,10 +236,32 @@ impl FlowTable {
             }
         };
         self.index.insert(key, slot);
-        self.link(slot);
+        self.link(slot, FRESH);
         self.counters.created += 1;
         self.counters.peak = self.counters.peak.max(self.index.len() as u64);
         slot
+    }
+
+    /// Ends flows that are due, at most one of each list: as a flow begins each time, that keeps up. Then, if the table
+    /// is full, ends one that is not.
+    fn make_room(&mut self, now_ns: u64) {
+        for list in [FRESH, ESTABLISHED] {
+            let oldest = self.lists[list].oldest;
+            if oldest != NONE && self.timed_out(oldest, now_ns) {
+                self.counters.timed_out += 1;
+                self.remove(oldest);
+            }
+        }
+        if self.index.len() >= self.config.max_flows {
+            self.counters.evicted += 1;
+            let [fresh, established] = &self.lists;
+            let keep_fresh = fresh.length <= self.config.max_flows / 8;
+            self.remove(if keep_fresh && established.length > 0 {
+                established.oldest
+            } else {
+                fresh.oldest
+            });
+        }
     }
 
     fn remove(&mut self, slot: u32) {
@@ -204,31 +270,44 @@ impl FlowTable {
         self.free.push(slot);
     }
 
+    /// Makes the flow the latest of the list where it belongs.
     fn touch(&mut self, slot: u32) {
-        if self.newest != slot {
+        let Slot { flow, list, .. } = &self.slots[slot as usize];
+        let belongs = if flow.established() {
+            ESTABLISHED
+        } else {
+            FRESH
+        };
+        if *list != belongs || self.lists[belongs].newest != slot {
             self.unlink(slot);
-            self.link(slot);
+            self.link(slot, belongs);
         }
     }
 
-    fn link(&mut self, slot: u32) {
-        let newest = std::mem::replace(&mut self.newest, slot);
-        let entry = &mut self.slots[slot as usize];
-        (entry.older, entry.newer) = (newest, NONE);
-        match newest {
-            NONE => self.oldest = slot,
-            before => self.slots[before as usize].newer = slot,
+    fn link(&mut self, slot: u32, list: usize) {
+        let ends = &mut self.lists[list];
+        ends.length += 1;
+        let newest = std::mem::replace(&mut ends.newest, slot);
+        if newest == NONE {
+            ends.oldest = slot;
+        } else {
+            self.slots[newest as usize].newer = slot;
         }
+        let entry = &mut self.slots[slot as usize];
+        (entry.list, entry.older, entry.newer) = (list, newest, NONE);
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Slot { older, newer, .. } = self.slots[slot as usize];
+        let Slot {
+            list, older, newer, ..
+        } = self.slots[slot as usize];
+        self.lists[list].length -= 1;
         match older {
-            NONE => self.oldest = newer,
+            NONE => self.lists[list].oldest = newer,
             before => self.slots[before as usize].newer = newer,
         }
         match newer {
-            NONE => self.newest = older,
+            NONE => self.lists[list].newest = older,
             after => self.slots[after as usize].older = older,
         }
     }
@@ -241,4 +320,18 @@ fn flow_id(key: &FlowKey, start_ns: u64) -> u64 {
     key.hash(&mut hasher);
     start_ns.hash(&mut hasher);
     hasher.finish() >> 11
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the documentation of [`FlowConfig::max_flows`] says.
+    #[test]
+    fn a_flow_takes_as_much_as_documented() {
+        assert_eq!(size_of::<Slot>(), 184);
+        // At most 7 of 8 buckets are used, and their number is a power of two: twice 262 144.
+        let (bucket, control) = (size_of::<(FlowKey, u32)>(), 1);
+        assert_eq!(2 * (bucket + control), 106);
+    }
 }

@@ -267,6 +267,21 @@ pub(super) fn fragment_header(next: u8, extensions: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The protocol behind a chain of extension headers, and what there is of it; `next` is what the fixed header names.
+/// `None` where the chain is cut short, and for fragments other than the first.
+pub(crate) fn upper_layer(mut next: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
+    loop {
+        if next == proto::FRAGMENT && be16(rest, 2)? & 0xfff8 != 0 {
+            return None;
+        }
+        let Some(length) = extension_len(next, rest) else {
+            return Some((next, rest));
+        };
+        next = *rest.first()?;
+        rest = rest.get(length..)?;
+    }
+}
+
 /// How a walk over extension headers goes on.
 #[derive(PartialEq, Eq)]
 enum Walk {

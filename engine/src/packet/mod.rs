@@ -21,6 +21,7 @@ pub use access::Options;
 pub use decoder::{Decoder, DecoderConfig, DecoderCounters, MAX_LAYERS};
 pub use defrag::{DefragConfig, DefragCounters, OverlapPolicy};
 pub use event::{DecoderEvent, EventSet};
+pub(crate) use ipv6::upper_layer as ipv6_upper_layer;
 
 use std::net::{IpAddr, Ipv4Addr};
 

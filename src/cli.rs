@@ -5,6 +5,22 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+/// Examples that every build can run.
+macro_rules! run_examples {
+    () => {
+        "Examples:\n  weir run --pcap monday.pcap tuesday.pcap.gz --rules rules/ --eve alerts.json --stats stats.json\n  \
+         tcpdump -w - | weir run --pcap - --rules local.rules --eve -\n"
+    };
+}
+
+/// What is to be known about `weir run`.
+macro_rules! run_notes {
+    () => {
+        "Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted\n\
+         and named on standard error; --strict makes that an error."
+    };
+}
+
 /// Intrusion detection with Suricata's rules.
 #[derive(Debug, Parser)]
 #[command(
@@ -17,7 +33,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 )]
 pub struct Cli {
     /// Say more on standard error; twice for all there is
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub verbose: u8,
     /// What to do.
     #[command(subcommand)]
@@ -28,12 +44,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read captures, apply rules, write alerts
-    #[command(
-        after_help = "Examples:\n  weir run --pcap monday.pcap tuesday.pcap.gz --rules rules/ --eve alerts.json --stats stats.json\n  \
-                            tcpdump -w - | weir run --pcap - --rules local.rules --eve -\n\n\
-                            Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted\n\
-                            and named on standard error; --strict makes that an error."
-    )]
+    #[command(after_help = RUN_HELP)]
     Run(RunOptions),
     /// Look after rules
     #[command(subcommand, after_help = "Example:\n  weir rules check et-open.rules")]
@@ -43,6 +54,17 @@ pub enum Command {
                             Ends with 1 if a planted attack was missed, or if anything else raised an alert.")]
     Demo(DemoOptions),
 }
+
+/// The end of the help for `weir run`.
+#[cfg(not(feature = "libpcap"))]
+const RUN_HELP: &str = concat!(run_examples!(), "\n", run_notes!());
+/// The end of the help for `weir run`.
+#[cfg(feature = "libpcap")]
+const RUN_HELP: &str = concat!(
+    run_examples!(),
+    "  weir run --interface eth0 --filter 'not port 22' --rules rules/ --eve alerts.json\n\n",
+    run_notes!()
+);
 
 /// `weir rules …`
 #[derive(Debug, Subcommand)]
@@ -59,10 +81,23 @@ pub enum RulesCommand {
 
 /// Options of `weir run`.
 #[derive(Args, Debug)]
+#[cfg_attr(
+    feature = "libpcap",
+    command(group(clap::ArgGroup::new("source").required(true).args(["pcap", "interface"])))
+)]
 pub struct RunOptions {
     /// Captures to read, in this order: pcap or pcapng, also gzipped; - is standard input
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[cfg_attr(not(feature = "libpcap"), arg(required = true))]
     pub pcap: Vec<PathBuf>,
+    /// Capture from this network interface, until interrupted
+    #[cfg(feature = "libpcap")]
+    #[arg(long, value_name = "IF")]
+    pub interface: Option<String>,
+    /// Only packets that pass this filter, in tcpdump's language (pcap-filter(7))
+    #[cfg(feature = "libpcap")]
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
     /// Rule files, or folders of them
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub rules: Vec<PathBuf>,
@@ -87,6 +122,16 @@ pub struct RunOptions {
     /// Fail if any rule is refused, instead of going on without it
     #[arg(long)]
     pub strict: bool,
+}
+
+impl RunOptions {
+    /// The interface to capture from, where this build can.
+    pub fn live_interface(&self) -> Option<&str> {
+        #[cfg(feature = "libpcap")]
+        return self.interface.as_deref();
+        #[cfg(not(feature = "libpcap"))]
+        return None;
+    }
 }
 
 /// Backends of `--matcher`.

@@ -238,6 +238,20 @@ fn matchers_that_are_not_there_are_refused() {
         .code(0);
 }
 
+#[cfg(not(feature = "libpcap"))]
+#[test]
+fn what_takes_libpcap_does_not_exist_without_it() {
+    let bench = bench(1);
+    for option in ["--interface lo", "--filter tcp"] {
+        bench
+            .weir(&format!("run --pcap in.pcap --rules a.rules {option}"))
+            .code(2)
+            .says("unexpected argument");
+    }
+    let help = bench.weir("run --help").code(0).stdout;
+    assert!(!help.contains("--interface") && !help.contains("--filter"));
+}
+
 #[test]
 fn help_is_everywhere_and_has_examples() {
     let bench = Bench::new();

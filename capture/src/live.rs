@@ -1,6 +1,9 @@
 //! Live capture and BPF filters, by libpcap.
 
+use std::io;
+
 use pcap::{Active, BpfProgram, Capture, Linktype};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use weir_engine::packet::{Frame, LinkType};
 
 /// What libpcap refused.
@@ -8,7 +11,7 @@ use weir_engine::packet::{Frame, LinkType};
 #[non_exhaustive]
 pub enum LiveError {
     /// The interface cannot be opened, or its filter cannot be set.
-    #[error("{interface}: cannot capture: {source}")]
+    #[error("{interface}: cannot capture: {source}{}", hint(source))]
     Open {
         /// The interface.
         interface: String,
@@ -23,6 +26,14 @@ pub enum LiveError {
         /// What libpcap said.
         source: pcap::Error,
     },
+    /// Waiting for packets failed.
+    #[error("{interface}: cannot wait for packets: {source}")]
+    Wait {
+        /// The interface.
+        interface: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The filter expression cannot be compiled.
     #[error("filter \"{expression}\": {source}")]
     Filter {
@@ -31,6 +42,16 @@ pub enum LiveError {
         /// What libpcap said.
         source: pcap::Error,
     },
+}
+
+/// What else there is to say about an interface that cannot be opened.
+fn hint(error: &pcap::Error) -> &'static str {
+    // libpcap has a code for this, but the crate hands on only the text.
+    if error.to_string().contains("not permitted") {
+        "; it takes root or the capability CAP_NET_RAW"
+    } else {
+        ""
+    }
 }
 
 /// What libpcap and the kernel counted.
@@ -44,9 +65,14 @@ pub struct LiveStats {
     pub interface_dropped: u64,
 }
 
-/// How long the kernel gathers packets before it wakes the reader, and so how long [`LiveCapture::next_frame`] takes at most
-/// to say that there is none; in milliseconds.
-const TIMEOUT_MS: i32 = 100;
+/// How long the kernel gathers packets before it wakes the reader, in milliseconds.
+const GATHER_MS: i32 = 50;
+
+/// How long [`LiveCapture::next_frame`] waits for a packet at most.
+const WAIT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Kernel buffer for packets not read yet, in bytes.
 const RING: i32 = 16 * 1024 * 1024;
@@ -56,7 +82,8 @@ pub struct LiveCapture {
     capture: Capture<Active>,
     interface: String,
     link: LinkType,
-    frames: u64,
+    /// All that had come was read: wait before the next look.
+    drained: bool,
 }
 
 impl LiveCapture {
@@ -73,7 +100,7 @@ impl LiveCapture {
             .map_err(failed)?
             .promisc(true)
             .snaplen(i32::try_from(snaplen).unwrap_or(i32::MAX))
-            .timeout(TIMEOUT_MS)
+            .timeout(GATHER_MS)
             .buffer_size(RING)
             .open()
             .map_err(failed)?;
@@ -87,22 +114,29 @@ impl LiveCapture {
         }
         // A DLT that is out of range has no LinkType; the decoder counts frames of an unknown type.
         let link = LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX));
+        // Left to wait by itself, libpcap on Linux does so until a packet comes, however long that takes, and goes on
+        // waiting after a signal.
+        let capture = capture.setnonblock().map_err(failed)?;
         Ok(Self {
             capture,
             interface: interface.to_owned(),
             link,
-            frames: 0,
+            drained: false,
         })
     }
 
-    /// The next frame, or `None` when none came for a while: time to look whether to stop.
+    /// The next frame, or `None` when there is none: time to look whether to stop. The call after that waits up to a tenth
+    /// of a second for one, or until a signal comes. Frames are not numbered.
     ///
     /// # Errors
     /// When the interface goes down or away.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
+        if self.drained {
+            self.wait()?;
+        }
         match self.capture.next_packet() {
             Ok(packet) => {
-                self.frames += 1;
+                self.drained = false;
                 // A clock before 1970 is as good as none.
                 let seconds = u64::try_from(packet.header.ts.tv_sec).unwrap_or(0);
                 let micros = u64::try_from(packet.header.ts.tv_usec).unwrap_or(0);
@@ -110,16 +144,31 @@ impl LiveCapture {
                     ts_ns: seconds
                         .saturating_mul(1_000_000_000)
                         .saturating_add(micros.saturating_mul(1000)),
-                    number: self.frames,
+                    number: 0,
                     link: self.link,
                     data: packet.data,
                     wire_len: packet.header.len,
                 }))
             }
-            Err(pcap::Error::TimeoutExpired) => Ok(None),
+            Err(pcap::Error::TimeoutExpired) => {
+                self.drained = true;
+                Ok(None)
+            }
             Err(source) => Err(LiveError::Read {
                 interface: self.interface.clone(),
                 source,
+            }),
+        }
+    }
+
+    /// Waits for packets, for a while.
+    fn wait(&self) -> Result<(), LiveError> {
+        let mut waiting = [PollFd::new(&self.capture, PollFlags::IN)];
+        match poll(&mut waiting, Some(&WAIT)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(LiveError::Wait {
+                interface: self.interface.clone(),
+                source: error.into(),
             }),
         }
     }

@@ -37,7 +37,7 @@ pub struct Stats {
     pub rescanned: u64,
     /// Times that software took over from a backend.
     pub failovers: u64,
-    /// Packets dropped by a verdict.
+    /// Packets dropped by a verdict, and packets that an interface had and that were not read in time.
     pub dropped: u64,
     /// Captures that ended in the middle of a record.
     pub truncated: u64,

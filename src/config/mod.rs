@@ -6,7 +6,7 @@
 //! [vars.port-groups]
 //! HTTP_PORTS = "[80,8080]"                    # VXLAN_PORTS, GENEVE_PORTS, TEREDO_PORTS also tell the decoder
 //! [capture]
-//! checksums = "ignore"                        # or "verify"; default: ignore, as captures often hold wrong ones
+//! checksums = "ignore"                        # or "verify"; default: ignore in files, verify on the wire
 //! [stream]
 //! midstream = false                           # take up connections whose handshake was not seen
 //! depth = "1 MiB"                             # for stream reassembly

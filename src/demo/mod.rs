@@ -22,7 +22,8 @@ use crate::cli::DemoOptions;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::rules;
-use crate::run::pipeline::{self, Capture, Job, Outcome};
+use crate::run::files::{Capture, Files};
+use crate::run::pipeline::{self, Job, Outcome};
 use crate::run::settings::Context;
 use crate::ui::figures;
 use crate::ui::progress::Progress;
@@ -47,19 +48,21 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     if let Some(why) = rules::why_refused(&loaded) {
         return Err(Failure::Failed(why));
     }
+    let capture: Arc<[u8]> = capture.into();
+    let captures = [Capture::Memory {
+        name: "demo.pcap".to_owned(),
+        bytes: Arc::clone(&capture),
+    }];
     let job = Job {
-        captures: &[Capture::Memory {
-            name: "demo.pcap".to_owned(),
-            bytes: capture.into(),
-        }],
         rules: Arc::new(loaded.rules),
         engine,
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        stop: &AtomicBool::new(false),
     };
+    let stop = AtomicBool::new(false);
+    let files = Files::new(&captures, &stop, Progress::hidden());
     let mut tally = Tally::new(traffic.planted());
     let mut eve = Vec::new();
-    let outcome = pipeline::run(&job, Progress::hidden(), &mut |alert| {
+    let outcome = pipeline::run(&job, files, &mut |alert| {
         tally.add(alert);
         write_alert(&mut eve, alert);
         Ok(())
@@ -71,8 +74,8 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let shown = show(&mut out, options, &traffic, &job.rules, &tally, &outcome);
     shown.and_then(|()| out.flush()).map_err(Failure::stdout)?;
-    if let (Some(folder), [Capture::Memory { bytes, .. }]) = (&options.keep, job.captures) {
-        keep(folder, bytes, &eve).map_err(|error| {
+    if let Some(folder) = &options.keep {
+        keep(folder, &capture, &eve).map_err(|error| {
             Failure::Failed(format!(
                 "cannot keep the files in {}: {error}",
                 folder.display()
@@ -221,9 +224,9 @@ fn show(
         figures::counted(tally.planted.len() as u64, "attack"),
         mark(alarms == 0),
         figures::counted(alarms as u64, "false alarm"),
-        figures::counted(outcome.packets, "packet"),
+        figures::counted(outcome.seen.packets, "packet"),
         outcome.time.as_secs_f64() * 1e3,
-        figures::rate(outcome.packets, outcome.time),
+        figures::rate(outcome.seen.packets, outcome.time),
     )
 }
 

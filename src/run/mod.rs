@@ -1,5 +1,8 @@
 //! `weir run`.
 
+pub mod files;
+#[cfg(feature = "libpcap")]
+mod live;
 pub mod pipeline;
 pub mod settings;
 mod summary;
@@ -11,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use weir_engine::detect::Alert;
 use weir_engine::packet::DecoderEvent;
 use weir_events::sink::Existing;
 use weir_events::{EveSink, FileSink, Stats, usage};
@@ -21,10 +25,11 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::rules;
 use crate::ui::progress::Progress;
-use pipeline::{Capture, Job, Outcome};
+use files::{Capture, Files};
+use pipeline::{Job, Outcome};
 use summary::Summary;
 
-/// Reads captures, applies rules, writes alerts.
+/// Reads captures or an interface, applies rules, writes alerts.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
     if let MatcherKind::Model | MatcherKind::Rtl | MatcherKind::Card = options.matcher {
@@ -35,35 +40,57 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let total = capture_size(&options.pcap)?;
-    let context = settings::Context::new(&config)?;
+    #[cfg(feature = "libpcap")]
+    let filter = options
+        .filter
+        .as_deref()
+        .map(live::PacketFilter::new)
+        .transpose()?;
+    let mut context = settings::Context::new(&config)?;
+    // On the wire, a packet with a wrong checksum is one that its receiver throws away.
+    let verify = options.live_interface().is_some() && config.verify_checksums.is_none();
+    context.engine.decoder.verify_checksums |= verify;
     let engine = context.engine.clone();
     let mut loaded = rules::load(&options.rules, context)?;
     report_refused(&loaded, options)?;
-    let mut sink = open_sink(options)?;
     let stop = stop_on_signals()?;
+    #[cfg(feature = "libpcap")]
+    let live = options
+        .live_interface()
+        .map(|interface| live::Live::open(interface, options.filter.as_deref(), &stop))
+        .transpose()?;
+    let mut sink = open_sink(options)?;
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
     let job = Job {
-        captures: &captures,
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
         workers: workers(options),
-        stop: &stop,
     };
     let mut summary = Summary::default();
-    let progress = Progress::new(total);
     let load_time = started.elapsed();
-    let mut outcome = pipeline::run(&job, progress, &mut |alert| match &mut sink {
+    let mut on_alert = |alert: &Alert<'_>| match &mut sink {
         Some(sink) => sink.alert(alert).map_err(|error| error.to_string()),
         None => {
             summary.add(alert);
             Ok(())
         }
-    })
-    .map_err(Failure::failed)?;
+    };
+    let files = || Files::new(&captures, &stop, Progress::new(total));
+    #[cfg(feature = "libpcap")]
+    let outcome = match live {
+        Some(live) => pipeline::run(&job, live, &mut on_alert),
+        None => pipeline::run(&job, files().filtered(filter), &mut on_alert),
+    };
+    #[cfg(not(feature = "libpcap"))]
+    let outcome = pipeline::run(&job, files(), &mut on_alert);
+    let mut outcome = outcome.map_err(Failure::failed)?;
+    if verify {
+        outcome.judge_checksums();
+    }
     if let Some(Err(error)) = sink.as_mut().map(EveSink::flush) {
         outcome.failure.get_or_insert(error.to_string());
     }
-    for warning in &outcome.warnings {
+    for warning in &outcome.seen.warnings {
         tracing::warn!("{warning}");
     }
     if let Some(path) = &options.stats {
@@ -173,7 +200,7 @@ fn open_sink(options: &RunOptions) -> Result<Option<FileSink>, Failure> {
 
 /// True when packets may come in while they happen: then alerts are wanted at once.
 fn is_live(options: &RunOptions) -> bool {
-    options.pcap.iter().any(|path| path == Path::new("-"))
+    options.live_interface().is_some() || options.pcap.iter().any(|path| path == Path::new("-"))
 }
 
 /// One worker a core. Several work on blocks of packets, which may take long to fill when packets come in as they
@@ -200,8 +227,8 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 
 fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
     Stats {
-        packets: outcome.packets,
-        bytes: outcome.bytes,
+        packets: outcome.seen.packets,
+        bytes: outcome.seen.bytes,
         alerts: outcome.alerts,
         seconds: outcome.time.as_secs_f64(),
         cpu_seconds: outcome.cpu.as_secs_f64(),
@@ -214,15 +241,17 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
         candidates: outcome.sum(|c| c.candidates),
         rescanned: outcome.sum(|c| c.rescanned),
         failovers: 0,
-        dropped: outcome.sum(|c| c.dropped),
-        truncated: outcome.truncated,
-        snap_cut: outcome.snap_cut,
+        dropped: outcome.sum(|c| c.dropped).saturating_add(outcome.seen.lost),
+        truncated: outcome.seen.truncated,
+        snap_cut: outcome.seen.snap_cut,
         rules: rules::counts(loaded.counts),
         engine: [
             ("alerts_suppressed", outcome.suppressed),
             ("alerts_over_limit", outcome.discarded),
             ("thresholds_evicted", outcome.thresholds_evicted),
             ("buffer_bytes", outcome.sum(|c| c.buffer_bytes)),
+            ("packets_filtered", outcome.seen.filtered),
+            ("packets_lost", outcome.seen.lost),
             ("packets_not_inspected", outcome.sum(|c| c.skipped)),
             ("packets_decoded", outcome.sum(|c| c.decoder.packets)),
             ("packets_invalid", outcome.sum(|c| c.decoder.invalid)),

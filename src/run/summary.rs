@@ -60,10 +60,10 @@ impl Summary {
             "{} by {} in {} ({}), {:.2} s, {}packets/s",
             style(figures::counted(outcome.alerts, "alert")).bold(),
             figures::counted(signatures.len() as u64, "signature"),
-            figures::counted(outcome.packets, "packet"),
-            figures::bytes(outcome.bytes),
+            figures::counted(outcome.seen.packets, "packet"),
+            figures::bytes(outcome.seen.bytes),
             outcome.time.as_secs_f64(),
-            figures::rate(outcome.packets, outcome.time),
+            figures::rate(outcome.seen.packets, outcome.time),
         )?;
         out.flush()
     }

@@ -18,10 +18,24 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Blocks under way per worker.
 const DEPTH: usize = 4;
 
+/// What a source has to offer.
+pub enum Next<'a> {
+    /// A frame.
+    Frame(Frame<'a>),
+    /// Nothing for now: what has come so far is to be inspected without waiting for more.
+    #[cfg_attr(
+        not(feature = "libpcap"),
+        expect(dead_code, reason = "files never pause")
+    )]
+    Pause,
+    /// Nothing any more, or an error that the source has kept.
+    End,
+}
+
 /// Where frames come from.
 pub trait Source {
-    /// The next frame, numbered; `None` at the end, and after an error that the source has kept.
-    fn next_frame(&mut self) -> Option<Frame<'_>>;
+    /// The next frame, numbered where its source has numbers.
+    fn next(&mut self) -> Next<'_>;
 }
 
 /// Runs all frames of `source` through the workers. `commit` sees what matched, in packet order, and may stop the run.
@@ -43,8 +57,12 @@ fn serial(
     commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
 ) {
     let mut found = Vec::new();
-    while let Some(frame) = source.next_frame() {
-        engine.process(frame, &mut found);
+    loop {
+        match source.next() {
+            Next::Frame(frame) => engine.process(frame, &mut found),
+            Next::Pause => continue,
+            Next::End => return,
+        }
         for found in found.drain(..) {
             if commit(&found).is_break() {
                 return;
@@ -129,7 +147,8 @@ fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block
     }
 }
 
-/// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty.
+/// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
+/// pause of the source, however empty: a failing hand-over is how the reader learns that the run was stopped.
 fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Receiver<Block>) {
     let count = to_workers.len() as u64;
     let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
@@ -137,9 +156,13 @@ fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Rece
         let (mut frames, mut bytes) = (0, 0);
         let mut more = true;
         while frames < BLOCK_FRAMES && bytes < BLOCK_BYTES {
-            let Some(frame) = source.next_frame() else {
-                more = false;
-                break;
+            let frame = match source.next() {
+                Next::Frame(frame) => frame,
+                Next::Pause => break,
+                Next::End => {
+                    more = false;
+                    break;
+                }
             };
             frames += 1;
             bytes += frame.data.len();
@@ -173,8 +196,8 @@ fn collect(
             let _ = give_back.try_send(block);
             all.append(&mut found);
         }
-        // Stable: the packets of one frame keep their order.
-        all.sort_by_key(|found: &Found| found.packet.number);
+        // Stable: the packets of one frame keep their order. Live frames have no numbers, but are in the order of time.
+        all.sort_by_key(|found: &Found| (found.packet.number, found.packet.ts_ns));
         for found in all.drain(..) {
             if commit(&found).is_break() {
                 return;

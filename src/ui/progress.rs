@@ -63,6 +63,14 @@ impl Progress {
         }
     }
 
+    /// The same where there is no total, and time to look at the clock.
+    #[cfg(feature = "libpcap")]
+    pub fn now(&mut self, packets: u64, bytes: u64) {
+        if self.bar.is_some() && self.shown.elapsed() >= PERIOD {
+            self.show(packets, bytes, 0);
+        }
+    }
+
     fn show(&mut self, packets: u64, bytes: u64, position: u64) {
         let Some(bar) = &self.bar else { return };
         self.shown = Instant::now();
@@ -74,6 +82,7 @@ impl Progress {
             figures::rate(packets, time)
         ));
         bar.set_position(position);
+        bar.tick();
     }
 
     /// Takes the line away.

@@ -40,7 +40,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "libpcap",
-        about: "the libpcap feature: lints and tests",
+        about: "the libpcap feature: lints and tests, live capture on the loopback interface included",
         run: libpcap,
     },
     Step {
@@ -131,7 +131,15 @@ fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {
     if let Err(failure) = setup::ensure(workspace, &[setup::LIBPCAP]) {
         return Ok(Done::Skipped(failure.to_string()));
     }
-    let packages = ["-p", "weir-capture", "--features", "libpcap", "--locked"];
+    let packages = [
+        "-p",
+        "weir",
+        "-p",
+        "weir-capture",
+        "--features",
+        "weir/libpcap,weir-capture/libpcap",
+        "--locked",
+    ];
     Cmd::cargo(workspace)
         .arg("clippy")
         .args(packages)

@@ -74,27 +74,40 @@ pub(super) fn pair(part: &Text) -> (Text, Option<Text>) {
     (key, (!rest.value.is_empty()).then_some(rest))
 }
 
+/// A number with an optional sign, decimal or `0x…`; with `octal`, digits after a 0 are octal.
+fn number(text: &Text, octal: bool) -> Option<i128> {
+    let written = str::from_utf8(&text.value).ok()?;
+    let (negative, digits) = match written.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, written.strip_prefix('+').unwrap_or(written)),
+    };
+    let hex = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"));
+    let (radix, digits) = match hex {
+        Some(hex) => (16, hex),
+        None if octal && digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        None => (10, digits),
+    };
+    // `from_str_radix` would take a second sign.
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let magnitude = i128::from(u64::from_str_radix(digits?, radix).ok()?);
+    Some(if negative { -magnitude } else { magnitude })
+}
+
 /// An integer from `least` to `most`, decimal or `0x…`, with an optional sign.
 pub(super) fn integer(text: &Text, least: i64, most: i64) -> Result<i64, Problem> {
-    let digits = string(text);
-    let (negative, digits) = match digits.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
-    };
-    let magnitude = match digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-    {
-        // `from_str_radix` would take a second sign.
-        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            i64::from_str_radix(hex, 16).ok()
-        }
-        None if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
-        _ => None,
-    };
-    magnitude
-        .map(|number: i64| if negative { -number } else { number })
+    number(text, false)
+        .and_then(|number| i64::try_from(number).ok())
         .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| expected(text, &format!("a number from {least} to {most}")))
+}
+
+/// The low 64 bits of an integer from `least` to `most` in C's notation, where `010` is 8.
+pub(super) fn c_integer(text: &Text, least: i128, most: i128) -> Result<i64, Problem> {
+    number(text, true)
+        .filter(|number| (least..=most).contains(number))
+        .map(|number| number as i64)
         .ok_or_else(|| expected(text, &format!("a number from {least} to {most}")))
 }
 

@@ -192,11 +192,19 @@ pub(super) fn byte_test(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
             ));
         }
     };
-    let value = draft.operand(part(&parts, 2, text, FORM)?, 0, i64::MAX)?;
-    let offset = draft.operand(
+    // These two are in C's notation.
+    let operand = |text: &Text, least: i128, most: i128| {
+        if args::is_number(text) {
+            args::c_integer(text, least, most).map(Value::Const)
+        } else {
+            draft.variable(text)
+        }
+    };
+    let value = operand(part(&parts, 2, text, FORM)?, 0, u64::MAX.into())?;
+    let offset = operand(
         part(&parts, 3, text, FORM)?,
-        i64::from(i32::MIN),
-        i64::from(i32::MAX),
+        i32::MIN.into(),
+        i32::MAX.into(),
     )?;
     let mut common = Common::default();
     for (key, rest) in parts.iter().skip(4).map(args::pair) {

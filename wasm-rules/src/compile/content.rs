@@ -131,7 +131,7 @@ pub(super) fn offset(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), P
                 ));
             }
             content.offset = Some(value);
-            by_variable(content, option)
+            Ok(())
         },
     )
 }
@@ -154,22 +154,9 @@ pub(super) fn depth(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pr
             }
             holds(value, content, &text, "a depth of")?;
             content.depth = Some(value);
-            by_variable(content, option)
+            Ok(())
         },
     )
-}
-
-/// Suricata adds a constant `offset` to a constant `depth`, but leaves a `depth` alone when either is a variable.
-fn by_variable(content: &Content, option: &RuleOption) -> Result<(), Problem> {
-    match (content.offset, content.depth) {
-        (Some(offset), Some(depth))
-            if matches!(offset, Value::Var(_)) || matches!(depth, Value::Var(_)) =>
-        {
-            let message = "`offset` and `depth` of one content, where one of them is a variable";
-            Err(Problem::unsupported(option.name.place, "", message))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn distance(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {

@@ -266,16 +266,24 @@ impl<'c> Draft<'c> {
         Ok(id)
     }
 
-    /// A number, or a variable that an earlier option defines. Of two with one name the first counts, as in Suricata.
+    /// A number, or a variable.
     pub(super) fn operand(&self, text: &Text, least: i64, most: i64) -> Result<Value, Problem> {
         if args::is_number(text) {
             return args::integer(text, least, most).map(Value::Const);
         }
-        let name = args::string(text);
-        let found = self.variables.iter().position(|known| *known == name);
-        found.and_then(|at| VarId::try_from(at).ok()).map(Value::Var).ok_or_else(|| {
-            let what = format!("a number from {least} to {most} or a variable that a byte_extract or byte_math before it sets");
-            args::expected(text, &what)
+        self.variable(text)
+    }
+
+    /// A variable that an earlier option defines. Of two with one name the first counts, as in Suricata.
+    pub(super) fn variable(&self, text: &Text) -> Result<Value, Problem> {
+        let is_it = |known: &String| known.as_bytes() == text.value;
+        let found = self.variables.iter().position(is_it);
+        let id = found.and_then(|at| VarId::try_from(at).ok());
+        id.map(Value::Var).ok_or_else(|| {
+            args::expected(
+                text,
+                "a number, or a variable that a byte_extract or byte_math before it sets",
+            )
         })
     }
 

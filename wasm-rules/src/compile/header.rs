@@ -57,9 +57,13 @@ fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>), Problem> {
             Ok(number) => Proto::Number(number),
             Err(_) => {
                 keywords::check_protocol(name).map_err(|problem| problem.about("protocol"))?;
-                let message = format!(
-                    "the protocol `{other}` is not supported yet: it needs an application layer"
-                );
+                let what = if other.contains(':') {
+                    "a hook, at which Weir cannot evaluate rules"
+                } else {
+                    "an application layer"
+                };
+                let message =
+                    format!("the protocol `{other}` is not supported yet: it needs {what}");
                 return Err(Problem::unsupported(
                     name.place,
                     format!("protocol {other}"),

@@ -3,7 +3,7 @@
 use super::Warning;
 use super::args;
 use super::draft::Draft;
-use crate::syntax::ast::{Problem, RuleOption};
+use crate::syntax::ast::{MAX_MESSAGE, Problem, RuleOption, clipped};
 use crate::syntax::value::{parse_plain_u64, parse_text, split_list};
 
 /// Priority of a rule that says nothing about it.
@@ -51,7 +51,7 @@ pub(super) fn classtype(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
                 format!("the classtype {name} is not known: it gets priority {DEFAULT_PRIORITY}");
             draft.warnings.push(Warning {
                 place: text.place,
-                message,
+                message: clipped(message, MAX_MESSAGE),
             });
             (String::new(), DEFAULT_PRIORITY)
         }

@@ -197,11 +197,7 @@ fn sticky_buffer(name: &str) -> Option<(Buffer, bool)> {
 
 /// Puts one option into the draft.
 fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
-    keywords::check(option)?;
-    // `check` has refused what is not known.
-    let Some(keyword) = keywords::lookup(&option.name.value) else {
-        return Ok(());
-    };
+    let keyword = keywords::check(option)?;
     if let Some(done) = packet::compared(draft, option, keyword.name) {
         return done;
     }

@@ -3,25 +3,23 @@
 use weir_engine::packet::DecoderEvent;
 use weir_engine::plan::{BitsMode, Num, NumOp, PacketTest, VlanLayer};
 
+use super::Warning;
 use super::args::{self, Text};
 use super::draft::Draft;
 use crate::syntax::ast::{Problem, RuleOption};
 use crate::syntax::value::{parse_number, parse_plain_u64, split_list};
 
 /// Names and type octets of IPv4 options.
-const IP_OPTIONS: [(&[u8], u8); 12] = [
+const IP_OPTIONS: [(&[u8], u8); 9] = [
     (b"eol", 0),
     (b"nop", 1),
     (b"rr", 7),
-    (b"qs", 25),
     (b"ts", 68),
     (b"sec", 130),
     (b"lsrr", 131),
     (b"esec", 133),
-    (b"cipso", 134),
     (b"satid", 136),
     (b"ssrr", 137),
-    (b"rtralt", 148),
 ];
 
 /// Names of IP protocols that rules use (IANA "Assigned Internet Protocol Numbers", as in `/etc/protocols`).
@@ -108,29 +106,14 @@ fn only_equality(option: &RuleOption, num: &Num) -> Problem {
     Problem::unsupported(option.name.place, "", message)
 }
 
-/// A modifier and letters, in the order that Suricata takes them: `+`, `*`, `!` or `-` anywhere, once.
-fn bits(
-    text: &Text,
-    modifiers: &[u8],
-    bit: impl Fn(u8) -> Option<u8>,
-    letters: &str,
-) -> Result<(BitsMode, u8), Problem> {
-    let (mut mode, mut bits) = (None, 0);
-    for &byte in text.value.iter().filter(|byte| !byte.is_ascii_whitespace()) {
-        if modifiers.contains(&byte) {
-            let found = match byte {
-                b'+' => BitsMode::All,
-                b'*' => BitsMode::Any,
-                _ => BitsMode::Not,
-            };
-            if mode.replace(found).is_some() {
-                return Err(args::expected(text, "at most one modifier"));
-            }
-        } else {
-            bits |= bit(byte).ok_or_else(|| args::expected(text, letters))?;
-        }
+/// How bits are compared.
+fn modifier(symbol: u8) -> Option<BitsMode> {
+    match symbol {
+        b'+' => Some(BitsMode::All),
+        b'*' => Some(BitsMode::Any),
+        b'!' => Some(BitsMode::Not),
+        _ => None,
     }
-    Ok((mode.unwrap_or(BitsMode::Exact), bits))
 }
 
 fn tcp_flag(letter: u8) -> Option<u8> {
@@ -143,7 +126,6 @@ fn tcp_flag(letter: u8) -> Option<u8> {
         b'U' => 0x20,
         b'E' | b'2' => 0x40,
         b'C' | b'1' => 0x80,
-        b'0' => 0,
         _ => return None,
     })
 }
@@ -162,19 +144,52 @@ pub(super) fn tcp_flags(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
             ));
         }
     };
-    if wanted.value.is_empty() {
-        return Err(args::expected(wanted, LETTERS));
-    }
-    let (mode, bits) = self::bits(wanted, b"+*!", tcp_flag, LETTERS)?;
-    let ignore = match ignored {
-        Some(ignored) => self::bits(ignored, b"", tcp_flag, LETTERS)?.1,
-        None => 0,
+    let letters = |text: &'_ Text| {
+        let bytes = text.value.iter().copied();
+        bytes
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect::<Vec<_>>()
     };
-    draft.test(PacketTest::TcpFlags { mode, bits, ignore });
+    let flag = |letter, text| tcp_flag(letter).ok_or_else(|| args::expected(text, LETTERS));
+    let (mut mode, mut bits) = (None, None);
+    for letter in letters(wanted) {
+        match modifier(letter) {
+            // The modifier may stand anywhere.
+            Some(found) => {
+                if mode.replace(found).is_some() {
+                    return Err(args::expected(wanted, "at most one modifier"));
+                }
+            }
+            // `0` takes back what was before it.
+            None if letter == b'0' => bits = Some(0),
+            None => bits = Some(bits.unwrap_or(0) | flag(letter, wanted)?),
+        }
+    }
+    let bits = bits.ok_or_else(|| args::expected(wanted, LETTERS))?;
+    let mut ignore = 0;
+    for letter in ignored.map(letters).unwrap_or_default() {
+        ignore |= flag(letter, ignored.unwrap_or(wanted))?;
+    }
+    let mode = mode.unwrap_or(BitsMode::Exact);
+    draft.test(match (mode, bits) {
+        // Without flags Suricata looks at all of the packet's, also at those to ignore: `0` asks for none, `!0` for any.
+        (BitsMode::Not, 0) => PacketTest::TcpFlags {
+            mode: BitsMode::Any,
+            bits: u8::MAX,
+            ignore: 0,
+        },
+        (BitsMode::Exact | BitsMode::All, 0) => PacketTest::TcpFlags {
+            mode: BitsMode::Exact,
+            bits,
+            ignore: 0,
+        },
+        _ => PacketTest::TcpFlags { mode, bits, ignore },
+    });
     Ok(())
 }
 
 pub(super) fn fragbits(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    const ALL: u8 = 0b111;
     let text = args::bare(args::value(option)?);
     let bit = |letter: u8| match letter.to_ascii_uppercase() {
         b'R' => Some(4),
@@ -182,11 +197,34 @@ pub(super) fn fragbits(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
         b'M' => Some(1),
         _ => None,
     };
-    let (mode, bits) = self::bits(&text, b"+*!-", bit, "fragmentation bits (M D R)")?;
-    if bits == 0 {
+    let (mode, letters) = match text.value.as_slice() {
+        [first, rest @ ..] => match modifier(*first) {
+            Some(mode) => (mode, rest.trim_ascii_start()),
+            None => (BitsMode::Exact, text.value.as_slice()),
+        },
+        [] => (BitsMode::Exact, text.value.as_slice()),
+    };
+    let bits: Vec<u8> = letters.iter().copied().map_while(bit).collect();
+    if bits.is_empty() {
         return Err(args::expected(&text, "fragmentation bits (M D R)"));
     }
+    if bits.len() < letters.len() {
+        let message =
+            "what follows the bits does not count, as in Suricata: a modifier stands before them";
+        draft.warnings.push(Warning {
+            place: text.place,
+            message: message.to_owned(),
+        });
+    }
+    let bits = bits.into_iter().fold(0, |all, bit| all | bit);
     draft.test(PacketTest::FragBits { mode, bits });
+    if mode == BitsMode::All {
+        // Unlike `flags:+S`, which takes SYN alone, `fragbits:+D` wants another bit besides.
+        draft.test(PacketTest::FragBits {
+            mode: BitsMode::Any,
+            bits: ALL & !bits,
+        });
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `requires`: rules that are only for some versions of the engine.
 
 use super::args::{self, Text};
-use crate::syntax::ast::{Problem, RuleOption};
+use crate::syntax::ast::{MAX_MESSAGE, Problem, RuleOption, clipped};
 use crate::syntax::value::split_list;
 
 /// The version of Suricata whose rule language this is: major, minor, patch.
@@ -47,7 +47,7 @@ pub(super) fn unmet(option: &RuleOption) -> Result<Option<String>, Problem> {
         };
         reason = reason.or(failed);
     }
-    Ok(reason)
+    Ok(reason.map(|reason| clipped(reason, MAX_MESSAGE)))
 }
 
 /// `>= 7.0.3 < 8 | >= 9`

@@ -4,7 +4,7 @@
 //! away, the rest is added, and brackets only group. Where nothing is added, everything is (for addresses: everything
 //! of the families that something is taken away from).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use weir_engine::plan::{AddrSet, PortSet};
@@ -83,7 +83,18 @@ struct Terms<S> {
     minus: S,
 }
 
-impl<S> Terms<S> {
+impl<S: Space> Terms<S> {
+    fn plus(plus: S) -> Self {
+        Self {
+            plus,
+            minus: S::none(),
+        }
+    }
+
+    fn none() -> Self {
+        Self::plus(S::none())
+    }
+
     fn swapped(self) -> Self {
         Self {
             plus: self.minus,
@@ -215,47 +226,70 @@ impl Space for PortSet {
 /// Why an expression has no value: where, and what is wrong there.
 type Trouble = (Place, String);
 
-/// Flattens `expr` into `terms`; `lookup` gives the terms of a variable.
-fn flatten<S: Space>(
-    expr: &At<Expr<S::Item>>,
-    negated: bool,
-    depth: usize,
-    terms: &mut Terms<S>,
-    lookup: &mut dyn FnMut(&str) -> Result<Terms<S>, String>,
-) -> Result<(), Trouble> {
-    if depth == 0 {
-        return Err((
-            expr.place,
-            format!("brackets are nested more than {MAX_DEPTH} deep"),
-        ));
+/// Flattens one expression.
+struct Flattener<'e, 'l, S> {
+    /// Gives the terms of a variable.
+    lookup: &'l mut dyn FnMut(&str) -> Result<Terms<S>, String>,
+    /// Variables that are in already, and whether they were negated: a second mention adds nothing.
+    seen: HashSet<(&'e str, bool)>,
+}
+
+impl<'e, S: Space> Flattener<'e, '_, S> {
+    fn flatten(
+        &mut self,
+        expr: &'e At<Expr<S::Item>>,
+        negated: bool,
+        depth: usize,
+    ) -> Result<Terms<S>, Trouble> {
+        if depth == 0 {
+            return Err((
+                expr.place,
+                format!("brackets are nested more than {MAX_DEPTH} deep"),
+            ));
+        }
+        let plus = match &expr.value {
+            Expr::Any => Terms::plus(S::any()),
+            Expr::Item(item) => match S::item(item) {
+                Some(set) => Terms::plus(set),
+                None => return Err((expr.place, "the range is empty".to_owned())),
+            },
+            Expr::Variable(name) if !self.seen.insert((name, negated)) => Terms::none(),
+            Expr::Variable(name) => (self.lookup)(name).map_err(|message| (expr.place, message))?,
+            Expr::List(list) => return self.flatten_list(list, negated, depth - 1),
+            Expr::Not(inner) => return self.flatten(inner, !negated, depth - 1),
+        };
+        Ok(if negated { plus.swapped() } else { plus })
     }
-    let into = |terms: &mut Terms<S>, set: &S| {
-        if negated {
-            terms.minus.add(set)
-        } else {
-            terms.plus.add(set)
-        }
-    };
-    match &expr.value {
-        Expr::Any => into(terms, &S::any()),
-        Expr::Item(item) => match S::item(item) {
-            Some(set) => into(terms, &set),
-            None => return Err((expr.place, "the range is empty".to_owned())),
-        },
-        Expr::Variable(name) => {
-            let found = lookup(name).map_err(|message| (expr.place, message))?;
-            let found = if negated { found.swapped() } else { found };
-            terms.plus.add(&found.plus);
-            terms.minus.add(&found.minus);
-        }
-        Expr::List(list) => {
-            for part in list {
-                flatten(part, negated, depth - 1, terms, lookup)?;
+
+    /// Flattens a list by halves, so that the time it takes is all but linear in its length.
+    fn flatten_list(
+        &mut self,
+        list: &'e [At<Expr<S::Item>>],
+        negated: bool,
+        depth: usize,
+    ) -> Result<Terms<S>, Trouble> {
+        match list {
+            [] => Ok(Terms::none()),
+            [only] => self.flatten(only, negated, depth),
+            _ => {
+                let (left, right) = list.split_at(list.len() / 2);
+                let mut terms = self.flatten_list(left, negated, depth)?;
+                let right = self.flatten_list(right, negated, depth)?;
+                terms.plus.add(&right.plus);
+                terms.minus.add(&right.minus);
+                Ok(terms)
             }
         }
-        Expr::Not(inner) => flatten(inner, !negated, depth - 1, terms, lookup)?,
     }
-    Ok(())
+}
+
+/// Flattens `expr`; `lookup` gives the terms of a variable.
+fn flatten<S: Space>(
+    expr: &At<Expr<S::Item>>,
+    lookup: &mut dyn FnMut(&str) -> Result<Terms<S>, String>,
+) -> Result<Terms<S>, Trouble> {
+    let seen = HashSet::new();
+    Flattener { lookup, seen }.flatten(expr, false, MAX_DEPTH)
 }
 
 fn settle<S: Space>(terms: &Terms<S>) -> Result<Resolved<S>, &'static str> {
@@ -290,18 +324,9 @@ impl<S: Space> Resolver<'_, S> {
             ));
         }
         self.open.push(name.to_owned());
-        let mut terms = Terms {
-            plus: S::none(),
-            minus: S::none(),
-        };
         let outcome = S::parse(text.as_bytes(), Place { line: 1, column: 1 })
             .map_err(|problem| (problem.place, problem.message))
-            .and_then(|expr| {
-                flatten(&expr, false, MAX_DEPTH, &mut terms, &mut |name| {
-                    self.resolve(name)
-                })
-            })
-            .map(|()| terms)
+            .and_then(|expr| flatten(&expr, &mut |name| self.resolve(name)))
             .map_err(|(_, message)| format!("in the value of ${name}: {message}"));
         self.open.pop();
         // A member of a cycle is only known to be bad where the cycle was entered.
@@ -369,11 +394,7 @@ fn evaluate<S: Space>(
         }
         Expr::Item(_) | Expr::List(_) => {}
     }
-    let mut terms = Terms {
-        plus: S::none(),
-        minus: S::none(),
-    };
-    flatten(expr, false, MAX_DEPTH, &mut terms, &mut |name| {
+    let terms = flatten(expr, &mut |name| {
         group(name).and_then(|group| group.terms.clone())
     })
     .map_err(problem)?;

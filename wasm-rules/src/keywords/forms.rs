@@ -68,7 +68,11 @@ pub(super) fn byte_test(cursor: Cursor<'_>) -> Checked {
     if !bare {
         return Err(operator.expected(&listed(&["<", "<=", "=", ">=", ">", "&", "^"])));
     }
-    int_or_variable(next(&mut parts, &cursor, "a value")?, -U32, i64::MAX)?;
+    let value = next(&mut parts, &cursor, "a value")?;
+    match value.peek() {
+        Some(first) if first.is_ascii_digit() => plain_at(value, u64::MAX).map(drop)?,
+        _ => variable(value)?,
+    }
     int_or_variable(
         next(&mut parts, &cursor, "an offset")?,
         i32::MIN.into(),

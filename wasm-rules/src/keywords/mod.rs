@@ -159,13 +159,13 @@ pub fn lookup(name: &str) -> Option<&'static Keyword> {
     BY_NAME.get(name).copied()
 }
 
-/// Checks that an option is a known keyword and that its value has the keyword's form.
+/// The keyword of an option, whose value is checked to have the keyword's form.
 ///
 /// # Errors
 ///
 /// [`ProblemKind::Unsupported`](crate::syntax::ast::ProblemKind::Unsupported) for a keyword that is not known, and a
 /// syntax problem, with its place in the value, for a value that the keyword does not take.
-pub fn check(option: &RuleOption) -> Result<(), Problem> {
+pub fn check(option: &RuleOption) -> Result<&'static Keyword, Problem> {
     let name = &option.name;
     let Some(keyword) = lookup(&name.value) else {
         let message = match nearest(&name.value, BY_NAME.keys().copied()) {
@@ -195,7 +195,10 @@ pub fn check(option: &RuleOption) -> Result<(), Problem> {
             grammar.check(value)
         }
     };
-    checked.map_err(|problem| problem.about(&name.value))
+    match checked {
+        Ok(()) => Ok(keyword),
+        Err(problem) => Err(problem.about(&name.value)),
+    }
 }
 
 /// The known name that is nearest to `name`, if one is near enough to be meant.
@@ -206,30 +209,48 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
         return None;
     }
     let limit = name.len() / 3;
-    let by_distance = known.map(|known| (distance(name.as_bytes(), known.as_bytes()), known));
-    by_distance
-        .filter(|&(distance, _)| distance <= limit)
-        .min()
-        .map(|(_, known)| known)
+    // Files can be full of unknown names: most known ones are ruled out without a closer look.
+    let letters = letters_of(name);
+    let near = known.filter(|known| {
+        let other = (letters ^ letters_of(known)).count_ones() as usize;
+        known.len().abs_diff(name.len()) <= limit && other <= 2 * limit
+    });
+    near.filter_map(|known| {
+        distance(name.as_bytes(), known.as_bytes(), limit).map(|distance| (distance, known))
+    })
+    .min()
+    .map(|(_, known)| known)
 }
 
-/// How many bytes must be put in, taken out or replaced to make one name the other (Levenshtein).
-fn distance(from: &[u8], to: &[u8]) -> usize {
+/// Which letters there are, as bits. One edit changes two of them at most.
+fn letters_of(name: &str) -> u32 {
+    name.bytes()
+        .fold(0, |letters, byte| letters | 1 << (byte & 31))
+}
+
+/// How many bytes must be put in, taken out or replaced to make one name the other (Levenshtein), unless it is more
+/// than `limit`.
+fn distance(from: &[u8], to: &[u8], limit: usize) -> Option<usize> {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (above, &left) in from.iter().enumerate() {
         let mut diagonal = above;
         let mut before = above + 1;
+        let mut least = before;
         for (&right, cell) in to.iter().zip(row.iter_mut().skip(1)) {
             let replaced = diagonal + usize::from(left != right);
             diagonal = *cell;
             before = replaced.min(before + 1).min(diagonal + 1);
+            least = least.min(before);
             *cell = before;
+        }
+        if least > limit {
+            return None;
         }
         if let Some(first) = row.first_mut() {
             *first = above + 1;
         }
     }
-    row.last().copied().unwrap_or(0)
+    row.last().copied().filter(|&distance| distance <= limit)
 }
 
 #[cfg(test)]

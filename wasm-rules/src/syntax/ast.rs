@@ -164,6 +164,20 @@ pub struct Problem {
     pub message: String,
 }
 
+/// Longest subject, in bytes: longer than any keyword, so that only what nobody knows is cut.
+const MAX_SUBJECT: usize = 60;
+/// Longest message, in bytes.
+pub(crate) const MAX_MESSAGE: usize = 400;
+
+/// Cuts text that quotes a rule, whose words can be megabytes long.
+pub(crate) fn clipped(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 impl Problem {
     /// A [`ProblemKind::Syntax`] problem whose subject is not known yet (see [`Problem::about`]).
     pub fn syntax(place: Place, message: impl Into<String>) -> Self {
@@ -171,7 +185,7 @@ impl Problem {
             kind: ProblemKind::Syntax,
             place,
             subject: String::new(),
-            message: message.into(),
+            message: clipped(message.into(), MAX_MESSAGE),
         }
     }
 
@@ -184,15 +198,15 @@ impl Problem {
         Self {
             kind: ProblemKind::Unsupported,
             place,
-            subject: subject.into(),
-            message: message.into(),
+            subject: clipped(subject.into(), MAX_SUBJECT),
+            message: clipped(message.into(), MAX_MESSAGE),
         }
     }
 
     /// Names the subject, unless it has been named already.
     pub fn about(mut self, subject: &str) -> Self {
         if self.subject.is_empty() {
-            self.subject = subject.to_owned();
+            self.subject = clipped(subject.to_owned(), MAX_SUBJECT);
         }
         self
     }

@@ -7,6 +7,10 @@ use super::header::parse_header;
 /// Options that a rule can have once only.
 const ONCE: [&str; 5] = ["sid", "rev", "msg", "flow", "dsize"];
 
+/// Most options of a rule. Suricata has no such limit, and no rule comes near this one: it keeps what one line can cost
+/// in bounds.
+const MAX_OPTIONS: usize = 4096;
+
 /// Parses one rule. `text` has no line breaks of its own; `at` is the place of its first byte.
 ///
 /// Only the grammar is checked: what keywords there are and what values they take is for the `keywords` module to say.
@@ -125,6 +129,10 @@ fn parse_options(
         let Some(length) = option_length(rest) else {
             return Err(unterminated(rest, at, closed, place));
         };
+        if options.len() == MAX_OPTIONS {
+            let message = format!("a rule with more than {MAX_OPTIONS} options");
+            return Err(Problem::unsupported(place(at), "options", message));
+        }
         options.push(parse_option(
             rest.get(..length).unwrap_or_default(),
             at,

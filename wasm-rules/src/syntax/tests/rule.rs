@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::refused;
-use crate::syntax::ast::{Direction, Expr, Place, Problem, RuleText};
+use crate::syntax::ast::{Direction, Expr, Place, Problem, ProblemKind, RuleText};
 use crate::syntax::{ACTIONS, parse_rule};
 
 fn parse(text: &str) -> Result<RuleText, Problem> {
@@ -244,13 +244,26 @@ fn invalid_utf8_is_refused_at_its_byte() {
 }
 
 #[test]
+fn there_is_an_end_to_options() {
+    let with = |count: usize| {
+        let options = "content:\"a\"; ".repeat(count);
+        parse(&format!("alert ip any any -> any any (sid:1; {options})"))
+    };
+    assert_eq!(with(4095).expect("a rule").options.len(), 4096);
+    let problem = with(4096).expect_err("one too many");
+    assert_eq!(
+        (problem.kind, problem.subject.as_str(), problem.place.column),
+        (ProblemKind::Unsupported, "options", 37 + 4095 * 13)
+    );
+}
+
+#[test]
 fn a_very_long_rule_takes_linear_time() {
-    let mut text = String::from("alert ip any any -> any any (sid:1;");
-    for _ in 0..400_000 {
-        text.push_str("content:\"abcdefghij\"; ");
-    }
-    text.push(')');
-    assert_eq!(parse(&text).expect("a rule").options.len(), 400_001);
+    let long = format!(
+        "alert ip any any -> any any (sid:1; content:\"{}\";)",
+        "a\\;".repeat(3_000_000)
+    );
+    assert_eq!(parse(&long).expect("a rule").options.len(), 2);
     let unclosed = format!(
         "alert ip any any -> any any (msg:\"{}",
         "a\\;".repeat(3_000_000)

@@ -7,14 +7,7 @@ use weir_rules::compile::{Compiled, Compiler, Summary, Variables, load};
 use weir_rules::syntax::ast::{Place, Problem, ProblemKind};
 use weir_rules::syntax::{SourceFile, parse_rule};
 
-fn compiler() -> Compiler {
-    Compiler::new(Variables::stock(), Classification::stock())
-}
-
-fn outcome(text: &str) -> Result<Compiled, Vec<Problem>> {
-    let rule = parse_rule(text.as_bytes(), Place { line: 1, column: 1 }).expect(text);
-    compiler().compile(&rule, &Arc::from("test.rules"))
-}
+use super::support::{compiler, outcome};
 
 #[test]
 fn variables_are_resolved_where_they_are_used() {

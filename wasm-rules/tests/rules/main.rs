@@ -1,0 +1,7 @@
+//! Rules from their text to their plans.
+
+mod compile;
+mod hostile;
+mod rule_sets;
+mod support;
+mod suricata;

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 /// Examples that every build can run.
 macro_rules! run_examples {
     () => {
-        "Examples:\n  weir run --pcap monday.pcap tuesday.pcap.gz --rules rules/ --eve alerts.json --stats stats.json\n  \
+        "Examples:\n  weir run --pcap monday.pcap tuesday.pcap.gz --rules rules/ --eve eve.json\n  \
          tcpdump -w - | weir run --pcap - --rules local.rules --eve -\n"
     };
 }
@@ -16,7 +16,7 @@ macro_rules! run_examples {
 /// What is to be known about `weir run`.
 macro_rules! run_notes {
     () => {
-        "Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted\n\
+        "Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted \
          and named on standard error; --strict makes that an error."
     };
 }
@@ -51,6 +51,7 @@ pub enum Command {
     Rules(RulesCommand),
     /// Show it all on traffic and rules made for the purpose
     #[command(after_help = "Example:\n  weir demo --seed 7 --keep demo-files\n\n\
+                            On a terminal of 140 columns the table also says when, and who attacked whom.\n\
                             Ends with 1 if a planted attack was missed, or if anything else raised an alert.")]
     Demo(DemoOptions),
 }
@@ -62,7 +63,7 @@ const RUN_HELP: &str = concat!(run_examples!(), "\n", run_notes!());
 #[cfg(feature = "libpcap")]
 const RUN_HELP: &str = concat!(
     run_examples!(),
-    "  weir run --interface eth0 --filter 'not port 22' --rules rules/ --eve alerts.json\n\n",
+    "  weir run --interface eth0 --filter 'not port 22' --rules rules/ --eve -\n\n",
     run_notes!()
 );
 
@@ -116,7 +117,7 @@ pub struct RunOptions {
     /// What looks for the rules' literals
     #[arg(long, value_enum, default_value_t = MatcherKind::Auto)]
     pub matcher: MatcherKind,
-    /// Threads that inspect packets; one a core unless given, one alone for standard input
+    /// Threads that inspect packets; one a core unless given, but one alone for what comes live
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
     /// Fail if any rule is refused, instead of going on without it

@@ -27,7 +27,7 @@ use crate::run::pipeline::{self, Job, Outcome};
 use crate::run::settings::Context;
 use crate::ui::figures;
 use crate::ui::progress::Progress;
-use crate::ui::table::{Align, Table, clean};
+use crate::ui::table::{Align, Table, clean, terminal_width};
 
 /// Most false alarms that are listed.
 const FALSE_ALARMS: usize = 20;
@@ -201,10 +201,10 @@ fn show(
     made.write(out, "  ")?;
     writeln!(
         out,
-        "\n{} {}, {} planted\n",
-        style("Rules").bold().cyan(),
+        "\n{} {} planted, {} that look for them\n",
+        style("Attacks").bold().cyan(),
+        figures::count(tally.planted.len() as u64),
         figures::counted(rules.rules().len() as u64, "rule"),
-        figures::counted(tally.planted.len() as u64, "attack"),
     )?;
     show_attacks(out, traffic, rules, tally)?;
     show_false_alarms(out, rules, tally)?;
@@ -218,7 +218,7 @@ fn show(
     let (missed, alarms) = (tally.missed(), tally.false_alarms.len());
     writeln!(
         out,
-        "\n{} {} of {} found   {} {}   {} in {:.0} ms, {}packets/s",
+        "\n{} {} of {} found   {} {}\n  {} in {:.0} ms, {} packets/s",
         mark(missed == 0),
         tally.planted.len() - missed,
         figures::counted(tally.planted.len() as u64, "attack"),
@@ -244,7 +244,8 @@ fn show_attacks(
         ("who → whom", Align::Left),
         ("signature", Align::Right),
         ("found by", Align::Left),
-    ]);
+    ])
+    .within(terminal_width(), &[3, 1]);
     let mut attacks: Vec<_> = tally.planted.iter().zip(&tally.found).collect();
     attacks.sort_by_key(|(planted, found)| {
         found

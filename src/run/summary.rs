@@ -9,7 +9,7 @@ use weir_engine::plan::{RuleId, RuleSet};
 
 use super::pipeline::Outcome;
 use crate::ui::figures;
-use crate::ui::table::{Align, Table, clean};
+use crate::ui::table::{Align, Table, clean, terminal_width};
 
 /// Columns for a rule's message.
 const MESSAGE_WIDTH: usize = 90;
@@ -43,7 +43,8 @@ impl Summary {
                 ("severity", Align::Right),
                 ("signature", Align::Right),
                 ("message", Align::Left),
-            ]);
+            ])
+            .within(terminal_width(), &[]);
             for (rule, count) in &signatures {
                 table.row([
                     figures::count(*count),
@@ -57,7 +58,7 @@ impl Summary {
         }
         writeln!(
             out,
-            "{} by {} in {} ({}), {:.2} s, {}packets/s",
+            "{} by {} in {} ({})\n{:.2} s, {} packets/s",
             style(figures::counted(outcome.alerts, "alert")).bold(),
             figures::counted(signatures.len() as u64, "signature"),
             figures::counted(outcome.seen.packets, "packet"),

@@ -40,19 +40,14 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
-/// A rate with a decimal unit: `1.25 M`.
+/// How many a second, rounded: `1,250,000`.
 pub fn rate(number: u64, time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds <= 0.0 {
         return "–".to_owned();
     }
-    let value = number as f64 / seconds;
-    match value {
-        v if v >= 1e9 => format!("{:.2} G", v / 1e9),
-        v if v >= 1e6 => format!("{:.2} M", v / 1e6),
-        v if v >= 1e3 => format!("{:.1} k", v / 1e3),
-        v => format!("{v:.0} "),
-    }
+    // The conversion saturates.
+    count((number as f64 / seconds).round() as u64)
 }
 
 #[cfg(test)]
@@ -73,7 +68,8 @@ mod tests {
             [0, 1023, 1536, u64::MAX].map(bytes),
             ["0 bytes", "1023 bytes", "1.5 KiB", "16777216.0 TiB"]
         );
-        assert_eq!(rate(1_000_000, Duration::from_millis(500)), "2.00 M");
+        assert_eq!(rate(1_000_000, Duration::from_millis(500)), "2,000,000");
+        assert_eq!(rate(5, Duration::from_secs(2)), "3");
         assert_eq!(rate(5, Duration::ZERO), "–");
     }
 }

@@ -12,8 +12,8 @@ const PACKETS: u64 = 1024;
 /// Between two updates of what is seen.
 const PERIOD: Duration = Duration::from_millis(100);
 
-const WITH_TOTAL: &str = "{bar:24} {percent:>3} %  {msg}  {eta} left";
-const WITHOUT_TOTAL: &str = "{spinner} {msg}  {elapsed}";
+const WITH_TOTAL: &str = "{bar:12} {percent:>3} %  {wide_msg}  {eta} left";
+const WITHOUT_TOTAL: &str = "{spinner} {wide_msg}  {elapsed}";
 
 /// A line that says how far reading captures is.
 pub struct Progress {
@@ -76,7 +76,7 @@ impl Progress {
         self.shown = Instant::now();
         let time = self.started.elapsed();
         bar.set_message(format!(
-            "{} packets, {}, {}packets/s",
+            "{} packets, {}, {} packets/s",
             figures::count(packets),
             figures::bytes(bytes),
             figures::rate(packets, time)

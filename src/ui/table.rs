@@ -1,8 +1,9 @@
-//! Plain tables: columns as wide as what is in them, no lines but one under the head.
+//! Plain tables: columns as wide as what is in them, no lines but one under the head. On a terminal they keep within its
+//! width.
 
 use std::io::{self, Write};
 
-use console::{measure_text_width, style};
+use console::{measure_text_width, style, truncate_str};
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +14,24 @@ pub enum Align {
     Right,
 }
 
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// Columns that the last column is not cut below.
+const LAST: usize = 30;
+
+/// Columns of the terminal that standard output is, if it is one.
+pub fn terminal_width() -> Option<usize> {
+    let (_, columns) = console::Term::stdout().size_checked()?;
+    Some(usize::from(columns))
+}
+
 /// Rows under a head. Cells may be coloured: width is what is seen.
 pub struct Table<const N: usize> {
     head: [(&'static str, Align); N],
     rows: Vec<[String; N]>,
+    room: Option<usize>,
+    dispensable: &'static [usize],
 }
 
 impl<const N: usize> Table<N> {
@@ -25,7 +40,17 @@ impl<const N: usize> Table<N> {
         Self {
             head,
             rows: Vec::new(),
+            room: None,
+            dispensable: &[],
         }
+    }
+
+    /// Keeps within `room` columns, if they are limited: leaves out `dispensable` columns as far as needed, in this order,
+    /// then cuts the last column.
+    pub fn within(mut self, room: Option<usize>, dispensable: &'static [usize]) -> Self {
+        self.room = room;
+        self.dispensable = dispensable;
+        self
     }
 
     /// Adds a row.
@@ -41,13 +66,41 @@ impl<const N: usize> Table<N> {
                 *width = (*width).max(measure_text_width(cell));
             }
         }
+        let shown = self.fit(&mut widths, measure_text_width(indent));
         let names = self.head.map(|(name, _)| style(name).bold().to_string());
-        self.line(out, indent, &widths, &names)?;
+        self.line(out, indent, &widths, &shown, &names)?;
         let rules = widths.map(|width| style("─".repeat(width)).dim().to_string());
-        self.line(out, indent, &widths, &rules)?;
+        self.line(out, indent, &widths, &shown, &rules)?;
         self.rows
             .iter()
-            .try_for_each(|row| self.line(out, indent, &widths, row))
+            .try_for_each(|row| self.line(out, indent, &widths, &shown, row))
+    }
+
+    /// Which columns are shown; the last one's width may become less.
+    fn fit(&self, widths: &mut [usize; N], indent: usize) -> [bool; N] {
+        let mut shown = [true; N];
+        let (Some(room), Some((last, others))) = (self.room, widths.split_last_mut()) else {
+            return shown;
+        };
+        let left = |shown: &[bool; N]| {
+            let used: usize = others
+                .iter()
+                .zip(shown)
+                .filter(|(_, shown)| **shown)
+                .map(|(width, _)| width + GAP.len())
+                .sum();
+            room.saturating_sub(indent + used)
+        };
+        for &column in self.dispensable {
+            if left(&shown) >= LAST.min(*last) {
+                break;
+            }
+            if let Some(shown) = shown.get_mut(column) {
+                *shown = false;
+            }
+        }
+        *last = (*last).min(left(&shown).max(LAST));
+        shown
     }
 
     fn line(
@@ -55,14 +108,18 @@ impl<const N: usize> Table<N> {
         out: &mut dyn Write,
         indent: &str,
         widths: &[usize; N],
+        shown: &[bool; N],
         cells: &[String; N],
     ) -> io::Result<()> {
         out.write_all(indent.as_bytes())?;
-        for (at, ((cell, width), (_, align))) in
-            cells.iter().zip(widths).zip(&self.head).enumerate()
-        {
-            let gap = width.saturating_sub(measure_text_width(cell));
-            let separator = if at == 0 { "" } else { "  " };
+        let columns = cells.iter().zip(widths).zip(&self.head).zip(shown);
+        for (at, (((cell, width), (_, align)), shown)) in columns.enumerate() {
+            if !shown {
+                continue;
+            }
+            let cell = truncate_str(cell, *width, "…");
+            let gap = width.saturating_sub(measure_text_width(&cell));
+            let separator = if at == 0 { "" } else { GAP };
             match align {
                 Align::Right => write!(out, "{separator}{:gap$}{cell}", "")?,
                 // No blanks at the end of a line.
@@ -84,7 +141,7 @@ pub fn clean(text: &str, width: usize) -> String {
             out.push(letter);
         }
     }
-    console::truncate_str(&out, width, "…").into_owned()
+    truncate_str(&out, width, "…").into_owned()
 }
 
 #[cfg(test)]
@@ -104,6 +161,39 @@ mod tests {
             text,
             "      n  name\n  ─────  ──────────\n      1  one\n  1,000  thousand ✓\n"
         );
+    }
+
+    #[test]
+    fn a_terminal_that_is_too_narrow_costs_columns_and_then_the_end_of_the_last() {
+        let mut table = Table::new([
+            ("n", Align::Right),
+            ("who", Align::Left),
+            ("why", Align::Left),
+        ]);
+        table.row(["1".to_owned(), "w".repeat(20), "y".repeat(40)]);
+        let mut wide = |room| {
+            table.room = room;
+            table.dispensable = &[1];
+            let mut out = Vec::new();
+            table.write(&mut out, "  ").expect("a Vec takes it");
+            let text = String::from_utf8(out).expect("UTF-8");
+            let row = text.lines().last().expect("a row").to_owned();
+            (measure_text_width(&row), row)
+        };
+        let all = wide(None);
+        assert_eq!(all.0, 2 + 1 + 2 + 20 + 2 + 40);
+        assert_eq!(wide(Some(67)), all);
+        let (width, row) = wide(Some(60));
+        assert!(
+            width == 60 && row.contains("www") && row.ends_with("y…"),
+            "{row}"
+        );
+        let (width, row) = wide(Some(50));
+        assert!(
+            width == 45 && !row.contains("www") && row.ends_with("yy"),
+            "{row}"
+        );
+        assert_eq!(wide(Some(10)).0, 2 + 1 + 2 + LAST, "no less than this");
     }
 
     #[test]

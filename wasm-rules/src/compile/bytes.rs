@@ -312,7 +312,7 @@ pub(super) fn byte_extract(draft: &mut Draft<'_>, option: &RuleOption) -> Result
     let offset = args::integer(part(&parts, 1, text, FORM)?, -MAX_OFFSET, MAX_OFFSET)? as i32;
     let name = part(&parts, 2, text, FORM)?;
     let mut common = Common::default();
-    let (mut multiplier, mut align) = (1, 0);
+    let (mut multiplier, mut align, mut slice) = (1, 0, None);
     for (key, rest) in parts.iter().skip(3).map(args::pair) {
         match key.value.to_ascii_lowercase().as_slice() {
             b"multiplier" => {
@@ -326,6 +326,7 @@ pub(super) fn byte_extract(draft: &mut Draft<'_>, option: &RuleOption) -> Result
                 }
             }
             b"bitmask" => return Err(unknown(&key)),
+            b"slice" => slice = Some(key.place),
             _ => {
                 if !common.take(&key, rest.as_ref())? {
                     return Err(unknown(&key));
@@ -334,6 +335,13 @@ pub(super) fn byte_extract(draft: &mut Draft<'_>, option: &RuleOption) -> Result
         }
     }
     let var = draft.define(name)?;
+    if let Some(place) = slice {
+        return Err(Problem::unsupported(place, "", "`slice`"));
+    }
+    // Unlike `byte_test` and `byte_jump`, it does not guess the base.
+    if common.string {
+        common.base.get_or_insert(NumberBase::Dec);
+    }
     let base = common.base(Value::Const(bytes), count)?;
     draft.keep_position(common.relative);
     let extract = ByteExtract {
@@ -408,8 +416,13 @@ pub(super) fn byte_math(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
     if op == MathOp::Div && rvalue == Value::Const(0) {
         return Err(Problem::syntax(right, "a division by zero"));
     }
-    if matches!(op, MathOp::Shl | MathOp::Shr) && matches!(rvalue, Value::Const(32..)) {
-        return Err(Problem::syntax(right, "a shift of 32 bits or more"));
+    if matches!(op, MathOp::Shl | MathOp::Shr) {
+        if matches!(rvalue, Value::Const(32..)) {
+            return Err(Problem::syntax(right, "a shift of 32 bits or more"));
+        }
+        if matches!(bytes, Value::Const(5..)) {
+            return Err(args::expected(&count, "at most 4 bytes for a shift"));
+        }
     }
     let var = draft.define(&name)?;
     let base = common.base(bytes, &count)?;

@@ -27,6 +27,9 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
             );
         }
         check_sizes(list, problems);
+        if complete {
+            problems.extend(check_absent(list));
+        }
         check_decode(draft, list, problems);
     }
     check_dsize(draft, problems);
@@ -69,6 +72,26 @@ fn check_sizes(list: &List, problems: &mut Vec<Problem>) {
             problems.push(Problem::syntax(entry.place, message).about("bsize"));
         }
     }
+}
+
+/// What `absent` asks of a buffer that is not there can only be nothing, and `or_else` needs something else.
+fn check_absent(list: &List) -> Option<Problem> {
+    let (first, others) = list.entries.split_first()?;
+    let Op::Absent { or_else } = first.op else {
+        return None;
+    };
+    let fast = |entry: &Entry| matches!(&entry.op, Op::Content(content) if content.fast_pattern);
+    let message = match (or_else, others.is_empty()) {
+        (false, false) => {
+            "nothing more can be asked of a buffer that is `absent` (`absent:or_else` allows it)"
+        }
+        (true, true) => "`absent:or_else` needs something to ask of the buffer when it is there",
+        _ if others.iter().any(fast) => {
+            "a buffer that may be absent cannot be searched ahead: `fast_pattern` cannot be used there"
+        }
+        _ => return None,
+    };
+    Some(Problem::syntax(first.place, message).about("absent"))
 }
 
 /// A `dsize` that leaves no room for a content.

@@ -471,12 +471,28 @@ fn what_suricata_refuses_is_a_syntax_problem_at_its_place() {
             "byte_math",
             "0, result",
         ),
+        (
+            "byte_math:bytes 8, offset 0, oper <<, rvalue 1, result x;",
+            "byte_math",
+            "8, offset",
+        ),
         ("bsize:4;", "bsize", "bsize:4"),
         (r#"ipv4.hdr; bsize:2; content:"abc";"#, "bsize", "bsize:2"),
         (r#"dsize:<3; content:"abc";"#, "dsize", "dsize:"),
         ("base64_data;", "base64_data", "base64_data"),
         ("ipv4.hdr;", "buffer", "ipv4.hdr"),
         ("absent;", "absent", "absent"),
+        (
+            r#"ipv4.hdr; absent; content:"x";"#,
+            "absent",
+            "absent; content",
+        ),
+        ("ipv4.hdr; absent:or_else;", "absent", "absent:or_else"),
+        (
+            r#"ipv4.hdr; absent:or_else; content:"x"; fast_pattern;"#,
+            "absent",
+            "absent:or_else",
+        ),
         ("prefilter;", "prefilter", "prefilter"),
         (
             "flow:established,not_established;",
@@ -520,6 +536,10 @@ fn what_is_not_evaluated_is_named() {
         (r#"pcre:"/(a)/, flow:x";"#, vec!["pcre capture"]),
         ("byte_test:4,>,1,0,dce;", vec!["byte_test"]),
         ("byte_jump:4,0,string;", vec!["byte_jump"]),
+        (
+            "byte_extract:4,0,v,slice; isdataat:v;",
+            vec!["byte_extract"],
+        ),
         ("byte_test:0,>,1,0,string,dec;", vec!["byte_test"]),
         (r#"content:"a"; replace:"b";"#, vec!["replace"]),
         (

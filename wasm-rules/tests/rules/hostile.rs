@@ -12,7 +12,7 @@ use super::support::compiler;
 /// Far more than any of these takes in a debug build on a busy machine, and far less than any took that was quadratic.
 const SOON: Duration = Duration::from_secs(30);
 /// How long a line is made.
-const LINE: usize = 1 << 18;
+const LINE: usize = 1 << 17;
 
 /// Loads one rule, and checks that neither it nor what is said about it takes long. True when it was loaded.
 #[track_caller]
@@ -57,11 +57,11 @@ fn with_options(options: &str) -> String {
     format!("alert tcp any any -> any any ({options} sid:1;)")
 }
 
-/// A list of as many items as fit two lines.
+/// A list of as many items as fit four lines.
 fn list(item: impl Fn(u32) -> String) -> String {
     let mut text = String::from("[");
     for at in 0.. {
-        if text.len() >= 2 * LINE {
+        if text.len() >= 4 * LINE {
             break;
         }
         write!(text, "{},", item(at)).expect("memory");

@@ -1,6 +1,6 @@
 //! Keywords that Suricata reads otherwise than one would think.
 
-use weir_engine::plan::{BitsMode, Op, PacketTest, Value};
+use weir_engine::plan::{BitsMode, NumberBase, Op, PacketTest, Value};
 use weir_rules::compile::Compiled;
 
 use super::support::{outcome, tcp};
@@ -69,6 +69,16 @@ fn numbers_of_byte_test_are_those_of_c() {
         let text = format!("alert tcp any any -> any any (byte_test:1,=,{wrong},0; sid:1;)");
         assert!(outcome(&text).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn digits_are_decimal_where_nothing_is_said() {
+    let rule = tcp("byte_extract:4,0,v,string;");
+    let ops = rule.buffers.first().map(|plan| &plan.ops[..]);
+    assert!(
+        matches!(ops, Some([Op::ByteExtract(extract)]) if extract.base == NumberBase::Dec),
+        "{ops:?}"
+    );
 }
 
 #[test]

@@ -271,6 +271,7 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
             ("evaluations_matched", outcome.sum(|c| c.eval.matches)),
             ("pcre_limits", outcome.sum(|c| c.eval.pcre_limits)),
             ("recursion_limits", outcome.sum(|c| c.eval.recursion_limits)),
+            ("work_limits", outcome.sum(|c| c.eval.work_limits)),
         ]
         .into_iter()
         .collect(),

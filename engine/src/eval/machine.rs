@@ -17,6 +17,9 @@ use crate::plan::{
 
 /// Steps of one buffer before it is given up (Suricata's `detect.inspection-recursion-limit`).
 const STEP_LIMIT: u32 = 3000;
+/// Bytes of one buffer that may be looked at beyond once for each step. It is what a payload that is made for it can cost:
+/// about 4 ns for each byte. A packet of ordinary size runs into [`STEP_LIMIT`] first.
+const WORK_LIMIT: u64 = 4 << 20;
 /// Most bytes that `base64_decode` takes.
 const BASE64_MAX: usize = 65_535;
 /// From here on, `isdataat` takes a variable to be beyond any buffer.
@@ -69,6 +72,8 @@ pub(super) struct Machine {
     decoded: Vec<u8>,
     /// Steps taken in the buffer at hand.
     steps: u32,
+    /// Bytes that may still be looked at in the buffer at hand.
+    work: u64,
     pub(super) counters: EvalCounters,
 }
 
@@ -80,6 +85,7 @@ impl Machine {
             pcre: pcre::Scratch::new(),
             decoded: Vec::with_capacity(BASE64_MAX.div_ceil(4) * 3),
             steps: 0,
+            work: 0,
             counters: EvalCounters::default(),
         }
     }
@@ -94,6 +100,9 @@ impl Machine {
     /// True when the steps hold in `buffer`.
     pub(super) fn run(&mut self, program: &Program, buffer: &[u8]) -> bool {
         self.steps = 0;
+        self.work = (program.steps.len() as u64)
+            .saturating_mul(buffer.len() as u64)
+            .saturating_add(WORK_LIMIT);
         self.choices.clear();
         self.run_from(program, buffer, 0, true)
     }
@@ -117,7 +126,14 @@ impl Machine {
                     return false;
                 }
             }
-            match self.step(step, buffer, cursor, again.take(), outer) {
+            let outcome = self.step(step, buffer, cursor, again.take(), outer);
+            if self.work == 0 {
+                // As with steps: counted once, outside.
+                self.counters.work_limits += u64::from(outer);
+                self.choices.truncate(floor);
+                return false;
+            }
+            match outcome {
                 Outcome::Holds(next) => (at, cursor) = (at + 1, next),
                 Outcome::HoldsOrLater { cursor: next, from } => {
                     self.choices.push(Choice {
@@ -176,7 +192,10 @@ impl Machine {
             Step::Base64 { decode, data } if outer => self.base64(decode, data, buffer, cursor),
             // Base64 in base64 is not decoded a second time.
             Step::Base64 { .. } => Outcome::Fails,
-            Step::Entropy(test) => Outcome::holds_if(entropy::test(test, buffer), cursor),
+            Step::Entropy(test) => {
+                self.charge(buffer.len());
+                Outcome::holds_if(entropy::test(test, buffer), cursor)
+            }
             // The buffer is there, since this runs.
             Step::Absent { or_else } => Outcome::holds_if(*or_else, cursor),
         }
@@ -207,11 +226,11 @@ impl Machine {
             return otherwise;
         };
         let found = if !step.endswith {
-            step.needle.find(part)
+            step.needle.find(part, &mut self.work)
         } else if (to as usize) < buffer.len() {
             None
         } else if step.negated {
-            step.needle.find(part)
+            step.needle.find(part, &mut self.work)
         } else {
             // Of all places only the last one counts.
             let ends = step.needle.ends(part);
@@ -309,7 +328,13 @@ impl Machine {
             return Outcome::Fails;
         };
         let start = again.map_or(0, |from| from.saturating_sub(base));
-        match pcre.regex.find(subject, start as usize, &mut self.pcre) {
+        let found = pcre.regex.find(subject, start as usize, &mut self.pcre);
+        let seen = match found {
+            Ok(Some((_, end))) => end,
+            _ => subject.len(),
+        };
+        self.charge(seen.saturating_sub(start as usize));
+        match found {
             Err(pcre::MatchLimit) => {
                 self.counters.pcre_limits += 1;
                 Outcome::Fails
@@ -453,6 +478,7 @@ impl Machine {
             .bytes
             .map_or(BASE64_MAX, |bytes| bytes.min(BASE64_MAX as u32) as usize);
         let text = text.get(..most).unwrap_or(text);
+        self.charge(text.len());
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         base64::decode(text, &mut decoded);
@@ -468,6 +494,11 @@ impl Machine {
         } else {
             Outcome::Fails
         }
+    }
+
+    /// Takes bytes that were looked at off what may be.
+    fn charge(&mut self, bytes: usize) {
+        self.work = self.work.saturating_sub(bytes as u64);
     }
 
     /// Offset from the start, or the cursor.

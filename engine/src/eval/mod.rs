@@ -50,4 +50,6 @@ pub struct EvalCounters {
     pub pcre_limits: u64,
     /// Evaluations given up at the backtracking limit.
     pub recursion_limits: u64,
+    /// Evaluations given up because they had looked at too many bytes, again and again.
+    pub work_limits: u64,
 }

@@ -641,6 +641,56 @@ fn hopeless_backtracking_ends() {
     assert_eq!((counters.checks, counters.matches), (2, 0));
 }
 
+/// Each of these looks at most of the payload again from every place where the first content matches. Unbounded, the
+/// second takes seconds.
+#[test]
+fn looking_at_the_same_bytes_again_and_again_ends() {
+    let payload = [b'q'; 65_000];
+    let packet = Packet {
+        payload: &payload,
+        ..bare()
+    };
+    let late = [&[b'q'; 200][..], b"e"].concat();
+    let base64 = Op::Base64Decode(Base64Decode {
+        bytes: None,
+        offset: 0,
+        relative: true,
+        data: ops![content("never")],
+    });
+    let there = Op::IsDataAt(IsDataAt {
+        at: Value::Const(1),
+        relative: true,
+        negated: false,
+    });
+    for ops in [
+        ops![content("q"), content("zz").distance(0).within(65_000)],
+        ops![
+            content("q"),
+            content(&late).nocase().distance(0).within(65_000)
+        ],
+        ops![content("q"), pcre("q[0-9]", "R")],
+        ops![content("q"), pcre("q", "R"), there, base64],
+    ] {
+        let name = format!("{ops:?}");
+        let buffers = vec![BufferPlan {
+            buffer: Buffer::Payload,
+            ops,
+        }];
+        let (matched, counters) = evaluate(rule(vec![], buffers), &packet);
+        assert!(!matched, "{name}");
+        assert_eq!(
+            (counters.work_limits, counters.recursion_limits),
+            (1, 0),
+            "{name}"
+        );
+    }
+    // As many passes as there are steps are no reason to stop.
+    let mut payload = payload.to_vec();
+    payload.extend(b"!");
+    let passes = vec![Op::from(content("!")); 100];
+    assert!(holds(&passes, &payload));
+}
+
 #[test]
 fn expressions_that_are_given_up_do_not_match() {
     let payload = [b'x'; 20_000];

@@ -218,6 +218,8 @@ struct Tracker {
     chunks: Vec<Chunk>,
     /// In order, disjoint.
     owners: Vec<Owned>,
+    /// Bytes that have an owner.
+    owned: u32,
     bytes: usize,
 }
 
@@ -296,6 +298,15 @@ impl Defrag {
             return Kept::default();
         }
         let key = fragment.key;
+        // What its receiver has given up must not become part of a packet here.
+        if self
+            .trackers
+            .get(&key)
+            .is_some_and(|tracker| tracker.deadline_ns < now_ns)
+        {
+            self.remove(&key);
+            self.counters.timed_out += 1;
+        }
         let cost = fragment.data.len() + fragment.front_len() + FRAGMENT_COST;
         if !self.make_room(&key, cost) {
             self.counters.ignored += 1;
@@ -325,6 +336,7 @@ impl Defrag {
                     end: None,
                     chunks: Vec::new(),
                     owners: Vec::new(),
+                    owned: 0,
                     bytes: TRACKER_COST,
                 })
             }
@@ -392,7 +404,8 @@ impl Defrag {
                 .get(&key)
                 .filter(|tracker| tracker.serial == serial)
             {
-                // Later ones may be due already; they are found when this one is gone, or when their key comes again.
+                // Later ones may be due already; they are found when this one is gone, when their key comes again
+                // (see `insert`), or when room is needed.
                 Some(tracker) if tracker.deadline_ns >= now_ns => break,
                 Some(_) => {
                     self.remove(&key);
@@ -471,44 +484,28 @@ struct Claimed {
 
 impl Tracker {
     /// Divides the blocks between those that own them and a newcomer, whose index will be the next one.
+    ///
+    /// Only owners that the newcomer touches are looked at: the fragments of a packet may be thousands, and come in the
+    /// worst order.
     fn claim(&mut self, new: Span, scratch: &mut Vec<Owned>) -> Claimed {
         let chunk = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);
         let own = |start, end| Owned {
             span: Span { start, end },
             chunk,
         };
-        // In order, which is the rule.
-        if self
+        let from = self
             .owners
-            .last()
-            .is_none_or(|last| last.span.end <= new.start)
-        {
-            self.owners.push(own(new.start, new.end));
-            return Claimed {
-                overlap: false,
-                owns: true,
-            };
-        }
+            .partition_point(|owned| owned.span.end <= new.start);
+        let to = self
+            .owners
+            .partition_point(|owned| owned.span.start < new.end)
+            .max(from);
+        let touched = self.owners.get(from..to).unwrap_or(&[]);
         scratch.clear();
-        let (mut overlap, mut owns) = (false, false);
         // Blocks of the newcomer before this one are settled.
         let mut at = new.start;
-        for &old in &self.owners {
+        for &old in touched {
             let Span { start, end } = old.span;
-            if end <= new.start {
-                scratch.push(old);
-                continue;
-            }
-            if start >= new.end {
-                if at < new.end {
-                    scratch.push(own(at, new.end));
-                    owns = true;
-                    at = new.end;
-                }
-                scratch.push(old);
-                continue;
-            }
-            overlap = true;
             let original = self
                 .chunks
                 .get(old.chunk as usize)
@@ -525,7 +522,6 @@ impl Tracker {
                 }
                 if end > new.end {
                     scratch.push(own(at, new.end));
-                    owns = true;
                     at = new.end;
                     scratch.push(Owned {
                         span: Span {
@@ -538,7 +534,6 @@ impl Tracker {
             } else {
                 if at < start {
                     scratch.push(own(at, start));
-                    owns = true;
                 }
                 at = at.max(end);
                 scratch.push(old);
@@ -546,15 +541,30 @@ impl Tracker {
         }
         if at < new.end {
             scratch.push(own(at, new.end));
-            owns = true;
         }
-        std::mem::swap(&mut self.owners, scratch);
-        Claimed { overlap, owns }
+        let bytes = |owners: &[Owned]| -> u32 {
+            let lengths = owners
+                .iter()
+                .map(|owned| owned.span.end.saturating_sub(owned.span.start));
+            lengths.sum()
+        };
+        let claimed = Claimed {
+            overlap: from < to,
+            owns: scratch.iter().any(|owned| owned.chunk == chunk),
+        };
+        self.owned = self
+            .owned
+            .saturating_sub(bytes(touched))
+            .saturating_add(bytes(scratch));
+        self.owners.splice(from..to, scratch.drain(..));
+        claimed
     }
 
     /// True when nothing is missing up to the end.
     fn complete(&self) -> bool {
-        let Some(end) = self.end else { return false };
+        let Some(end) = self.end.filter(|&end| self.owned >= end) else {
+            return false;
+        };
         let mut at = 0;
         for owned in &self.owners {
             if at >= end || owned.span.start > at {

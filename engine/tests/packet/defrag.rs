@@ -403,6 +403,25 @@ fn packets_time_out() {
     );
 }
 
+/// An attacker may keep the oldest packet alive; it must not keep what lies behind it alive as well.
+#[test]
+fn a_packet_times_out_behind_an_older_one_that_lives() {
+    let mut decoder = Decoder::default();
+    let mut feed = |second: u64, piece: Vec<u8>| {
+        let seen = feed(&mut decoder, LinkType::RAW, 1, second * SECOND, &piece);
+        whole(seen)
+    };
+    feed(0, piece4(1, (0, 1, b'l'), true));
+    feed(0, piece4(2, (0, 1, b'o'), true));
+    feed(50, piece4(1, (1, 1, b'l'), true));
+    // The receiver has given up the start of the second by now.
+    assert!(feed(100, piece4(2, (1, 1, b'n'), false)).is_none());
+    let packet = feed(101, piece4(2, (0, 1, b'n'), true)).expect("complete");
+    assert_eq!(bytes(&packet), b"nnnnnnnnnnnnnnnn");
+    assert!(feed(102, piece4(1, (2, 1, b'l'), false)).is_some());
+    assert_eq!(decoder.counters().defrag.timed_out, 1);
+}
+
 #[test]
 fn the_oldest_packets_make_room() {
     for config in [

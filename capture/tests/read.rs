@@ -321,6 +321,27 @@ fn a_simple_packet_is_as_long_as_the_snap_length_lets_it_be() {
 }
 
 #[test]
+fn a_section_of_nothing_but_interfaces_ends() {
+    let by = By { big: false };
+    let described = |count| {
+        let mut bytes = by.section();
+        bytes.extend(by.interface(1, 0, &[]).repeat(count));
+        bytes.extend(by.enhanced(65_535, 0, b"data", 4));
+        bytes
+    };
+    let (frames, error) = read(&described(65_536));
+    assert!(frames.len() == 1 && error.is_none(), "{error:?}");
+    let (_, error) = read(&described(65_537));
+    assert!(
+        matches!(error, Some(CaptureError::Corrupt { .. })),
+        "{error:?}"
+    );
+    // The next section counts from the start.
+    let (frames, error) = read(&described(65_536).repeat(2));
+    assert!(frames.len() == 2 && error.is_none(), "{error:?}");
+}
+
+#[test]
 fn a_capture_without_packets_is_fine() {
     for bytes in [pcap(&[], Precision::Micro), pcapng(&[])] {
         let (frames, error) = read(&bytes);

@@ -14,6 +14,9 @@ const ENHANCED: u32 = 6;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
+/// Most interfaces that a section may describe: each is remembered, and a capture of nothing else must not fill the memory.
+const MAX_INTERFACES: usize = 1 << 16;
+
 /// Block type and length in front, length again behind.
 const HEAD: usize = 8;
 const FRAMING: u32 = 12;
@@ -113,6 +116,11 @@ impl Ng {
                 }
                 INTERFACE => {
                     let interface = Interface::read(order, body)?;
+                    if self.interfaces.len() >= MAX_INTERFACES {
+                        return Err(Fault::Corrupt(format!(
+                            "a section with more than {MAX_INTERFACES} interfaces"
+                        )));
+                    }
                     self.interfaces.push(interface);
                     None
                 }

@@ -143,13 +143,11 @@ impl Tcp {
         // With TCP Fast Open (RFC 7413) the SYN's data may be acknowledged as well.
         let acks = segment.has(ACK) && (!self.sure[0] || not_before(segment.ack, self.next[0]));
         match to_server {
-            true if segment.has(RST) => {
-                if self.sure[0] && segment.seq == self.next[0] {
-                    self.state = TcpState::Closed;
-                }
+            true if segment.has(RST) && self.sure[0] && segment.seq == self.next[0] => {
+                self.state = TcpState::Closed;
             }
             // Which of several SYNs the server took shows when it answers.
-            true if segment.has(SYN) && !segment.has(ACK) => {
+            true if segment.has(SYN) && !segment.has(ACK) && !segment.has(RST) => {
                 self.sure[0] &= initial == self.next[0];
                 self.next[0] = initial;
             }

@@ -22,8 +22,19 @@ const CLIENT: End = ([10, 0, 0, 1], 40_000);
 const SERVER: End = ([10, 0, 0, 2], 80);
 
 fn rules(text: &str) -> Arc<RuleSet> {
-    let source = SourceFile { name: "test.rules".into(), bytes: text.as_bytes().to_vec() };
-    let loaded = compile::load(&[source], &Compiler::new(Variables::stock(), Classification::stock()));
+    // Rules start at the start of a line; here they are indented for the reader.
+    let text: String = text
+        .lines()
+        .flat_map(|line| [line.trim_start(), "\n"])
+        .collect();
+    let source = SourceFile {
+        name: "test.rules".into(),
+        bytes: text.as_bytes().to_vec(),
+    };
+    let loaded = compile::load(
+        &[source],
+        &Compiler::new(Variables::stock(), Classification::stock()),
+    );
     assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
     Arc::new(loaded.rules)
 }

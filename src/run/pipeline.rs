@@ -150,7 +150,14 @@ pub fn run(
             job.engine.clone(),
         )
     };
-    let mut engines = (0..job.workers.get())
+    // Counts that decide about packets and that flows share have to be kept by one worker that sees all flows.
+    let workers = if job.rules.verdicts_cross_flows() {
+        tracing::info!("a threshold of a drop, reject or pass rule spans flows: one worker");
+        NonZeroUsize::MIN
+    } else {
+        job.workers
+    };
+    let mut engines = (0..workers.get())
         .map(engine)
         .collect::<Result<Vec<_>, _>>()?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);

@@ -3,15 +3,9 @@
 use std::net::IpAddr;
 
 use crate::flow::FlowView;
+use crate::packet::proto::{ICMP, ICMPV6, IGMP, SCTP, TCP, UDP};
 use crate::packet::{Net, Origin, Packet};
 use crate::plan::{FlowTest, Header, Proto, Rule};
-
-const ICMP: u8 = 1;
-const IGMP: u8 = 2;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP6: u8 = 58;
-const SCTP: u8 = 132;
 
 /// True when the rule concerns the packet: everything that stands before the rule's options, and `flow:`.
 pub(super) fn concerns(rule: &Rule, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
@@ -73,9 +67,9 @@ fn protocol_holds(proto: Proto, packet: &Packet<'_>) -> bool {
         Proto::Ip6 => matches!(packet.net, Net::V6 { .. }),
         Proto::Tcp | Proto::TcpPkt | Proto::TcpStream => number(TCP),
         Proto::Udp => number(UDP),
-        Proto::Icmp => number(ICMP) || number(ICMP6),
+        Proto::Icmp => number(ICMP) || number(ICMPV6),
         Proto::Icmp4 => number(ICMP),
-        Proto::Icmp6 => number(ICMP6),
+        Proto::Icmp6 => number(ICMPV6),
         Proto::Sctp => number(SCTP),
         Proto::Igmp => number(IGMP),
         Proto::Number(wanted) => number(wanted),

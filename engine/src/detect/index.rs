@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::matcher::Probe;
 use crate::packet::Packet;
+use crate::packet::proto::{ICMP, ICMPV6, TCP, UDP};
 use crate::plan::{Buffer, PortSet, Proto, Rule, RuleId, RuleKind, RuleSet};
 
 /// A rule that names more ports than this is looked at whatever the port.
@@ -31,9 +32,9 @@ pub(super) fn group(packet: &Packet<'_>, to_server: Option<bool>) -> u8 {
 fn class(packet: &Packet<'_>) -> Class {
     match packet.proto {
         _ if !packet.is_ip() => Class::Other,
-        6 => Class::Tcp,
-        17 => Class::Udp,
-        1 | 58 => Class::Icmp,
+        TCP => Class::Tcp,
+        UDP => Class::Udp,
+        ICMP | ICMPV6 => Class::Icmp,
         _ => Class::Other,
     }
 }
@@ -41,9 +42,9 @@ fn class(packet: &Packet<'_>) -> Class {
 /// The classes of packets that a rule can concern.
 fn classes(rule: &Rule) -> &'static [Class] {
     match rule.header.proto {
-        Proto::Tcp | Proto::TcpPkt | Proto::TcpStream | Proto::Number(6) => &[Class::Tcp],
-        Proto::Udp | Proto::Number(17) => &[Class::Udp],
-        Proto::Icmp | Proto::Icmp4 | Proto::Icmp6 | Proto::Number(1 | 58) => &[Class::Icmp],
+        Proto::Tcp | Proto::TcpPkt | Proto::TcpStream | Proto::Number(TCP) => &[Class::Tcp],
+        Proto::Udp | Proto::Number(UDP) => &[Class::Udp],
+        Proto::Icmp | Proto::Icmp4 | Proto::Icmp6 | Proto::Number(ICMP | ICMPV6) => &[Class::Icmp],
         Proto::Sctp | Proto::Igmp | Proto::Number(_) | Proto::Arp => &[Class::Other],
         Proto::Ip | Proto::Ip4 | Proto::Ip6 | Proto::PktHdr | Proto::Ether => &CLASSES,
     }

@@ -3,13 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Endpoint, icmp_ends, icmp_is_error};
+use crate::packet::proto::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use crate::packet::{DecoderEvent, Packet, Transport, ipv6_upper_layer};
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP6: u8 = 58;
-const SCTP: u8 = 132;
 
 /// What a quoted packet says of its flow.
 pub(super) struct Quoted {
@@ -57,7 +52,7 @@ pub(super) fn quoted(packet: &Packet<'_>) -> Option<Quoted> {
     let word = |at: usize| Some(u16::from_be_bytes(*start.upper.get(at..)?.first_chunk()?));
     let (sport, dport) = match start.proto {
         TCP | UDP | SCTP => (word(0)?, word(2)?),
-        ICMP | ICMP6 => icmp_ends(*start.upper.first()?, v6)?,
+        ICMP | ICMPV6 => icmp_ends(*start.upper.first()?, v6)?,
         _ => return None,
     };
     Some(Quoted {

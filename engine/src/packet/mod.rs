@@ -13,7 +13,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 mod ppp;
-mod proto;
+pub(crate) mod proto;
 mod transport;
 mod tunnel;
 

@@ -1,21 +1,21 @@
-//! IP protocol numbers (<https://www.iana.org/assignments/protocol-numbers>) that decoding knows.
+//! IP protocol numbers (<https://www.iana.org/assignments/protocol-numbers>) that Weir knows.
 
-pub(super) const HOP_BY_HOP: u8 = 0;
-pub(super) const ICMP: u8 = 1;
-pub(super) const IGMP: u8 = 2;
-pub(super) const IPV4: u8 = 4;
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
-pub(super) const IPV6: u8 = 41;
-pub(super) const ROUTING: u8 = 43;
-pub(super) const FRAGMENT: u8 = 44;
-pub(super) const GRE: u8 = 47;
-pub(super) const ESP: u8 = 50;
-pub(super) const AUTH: u8 = 51;
-pub(super) const ICMPV6: u8 = 58;
-pub(super) const NO_NEXT: u8 = 59;
-pub(super) const DESTINATION: u8 = 60;
-pub(super) const SCTP: u8 = 132;
-pub(super) const MOBILITY: u8 = 135;
-pub(super) const HIP: u8 = 139;
-pub(super) const SHIM6: u8 = 140;
+pub(crate) const HOP_BY_HOP: u8 = 0;
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const IGMP: u8 = 2;
+pub(crate) const IPV4: u8 = 4;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const IPV6: u8 = 41;
+pub(crate) const ROUTING: u8 = 43;
+pub(crate) const FRAGMENT: u8 = 44;
+pub(crate) const GRE: u8 = 47;
+pub(crate) const ESP: u8 = 50;
+pub(crate) const AUTH: u8 = 51;
+pub(crate) const ICMPV6: u8 = 58;
+pub(crate) const NO_NEXT: u8 = 59;
+pub(crate) const DESTINATION: u8 = 60;
+pub(crate) const SCTP: u8 = 132;
+pub(crate) const MOBILITY: u8 = 135;
+pub(crate) const HIP: u8 = 139;
+pub(crate) const SHIM6: u8 = 140;

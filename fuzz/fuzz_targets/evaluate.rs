@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use libfuzzer_sys::fuzz_target;
 use weir_engine::detect::{Alerts, Engine, EngineConfig};
 use weir_engine::eval::{self, EvalCounters, Evaluator, Subject};
+use weir_engine::flow::FlowConfig;
 use weir_engine::matcher::{self, Matcher, MatcherError, Probe, Report, Request};
 use weir_engine::plan::{RuleId, RuleSet};
 use weir_fuzz::{Traffic, rules};
@@ -52,6 +53,11 @@ impl Detector {
         };
         let config = EngineConfig {
             inline: traffic.options & 2 != 0,
+            // A table of the usual size takes longer to set up than an input takes to run; a full one is worth seeing.
+            flow: FlowConfig {
+                max_flows: 16,
+                midstream: traffic.options & 4 != 0,
+            },
             ..EngineConfig::default()
         };
         let mut committer = Alerts::new(Arc::clone(&self.rules), &config);

@@ -4,6 +4,20 @@
 //! hostile. [`PcapWriter`] and [`PcapNgWriter`] write them. [`generate`] makes realistic traffic with planted attacks and the
 //! rules that find them. With the cargo feature `libpcap`, the module `live` captures from an interface and evaluates BPF filters;
 //! nothing else here needs a system library.
+//!
+//! ```
+//! use weir_capture::{CaptureReader, PcapWriter};
+//! use weir_engine::packet::{Frame, LinkType};
+//!
+//! let mut writer = PcapWriter::new(Vec::new(), LinkType::RAW)?;
+//! writer.write(&Frame { ts_ns: 1_000_000, number: 1, link: LinkType::RAW, data: b"\x45", wire_len: 40 })?;
+//! let file = writer.finish()?;
+//!
+//! let mut reader = CaptureReader::new(std::io::Cursor::new(file), "memory")?;
+//! let frame = reader.next_frame()?.expect("one was written");
+//! assert_eq!((frame.data, frame.wire_len, frame.ts_ns), (&b"\x45"[..], 40, 1_000_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 pub mod generate;

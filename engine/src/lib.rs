@@ -10,6 +10,30 @@
 //! * [`matcher`] finds probes (short literals) in buffers; one contract, several backends.
 //! * [`eval`] decides whether a candidate rule really matches.
 //! * [`detect`] ties them together and settles verdicts, thresholds and alerts.
+//!
+//! The stages can be used one by one:
+//!
+//! ```
+//! use weir_engine::matcher::{Matcher, Plain, Probe, Request};
+//! use weir_engine::packet::{Decoder, DecoderConfig, Frame, LinkType};
+//!
+//! // An IPv4 packet with a UDP datagram: "hello" from 10.0.0.1:4000 to 10.0.0.2:53.
+//! let mut data = b"\x45\0\0\x21\0\x01\0\0\x40\x11\0\0\x0a\0\0\x01\x0a\0\0\x02".to_vec();
+//! data.extend(b"\x0f\xa0\0\x35\0\x0d\0\0hello");
+//! let frame = Frame { ts_ns: 0, number: 1, link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
+//!
+//! let mut matcher = Plain::new();
+//! matcher.load(&[Probe::new(b"ELL", true, 1).expect("1 to 8 bytes")])?;
+//! Decoder::new(DecoderConfig::default()).decode(frame, &mut |packet| {
+//!     assert_eq!((packet.dport, packet.payload), (53, &b"hello"[..]));
+//!     let request = Request { tag: packet.number, group: 0, carry: 0, data: packet.payload };
+//!     matcher.submit(request).expect("room for one");
+//! });
+//! matcher.poll(&mut |report| assert_eq!(report.hits[0].end, 4));
+//! # Ok::<(), weir_engine::matcher::MatcherError>(())
+//! ```
+//!
+//! [`detect::Engine`] and [`detect::Alerts`] do all of it; `DESIGN.md` beside this crate says what is subtle.
 #![warn(missing_docs)]
 
 pub mod detect;

@@ -5,6 +5,22 @@
 //! * [`compile`] makes plans of syntax trees, or says why it cannot, and loads whole rule sets.
 //! * [`classification`] holds what classtypes mean.
 //! * [`probe`] chooses the literal that stands for a rule in the matcher.
+//!
+//! ```
+//! use weir_rules::classification::Classification;
+//! use weir_rules::compile::{Compiler, Variables, load};
+//! use weir_rules::syntax::SourceFile;
+//!
+//! let text = r#"alert udp any any -> $HOME_NET 53 (msg:"a tunnel"; content:"exfil"; nocase; sid:1;)
+//! alert dns any any -> any any (msg:"needs a protocol"; dns.query; content:"x"; sid:2;)
+//! "#;
+//! let file = SourceFile { name: "my.rules".into(), bytes: text.into() };
+//! let loaded = load(&[file], &Compiler::new(Variables::stock(), Classification::stock()));
+//!
+//! let rule = &loaded.rules.rules()[0];
+//! assert_eq!(rule.probe.as_ref().map(|probe| probe.bytes.as_slice()), Some(&b"exfil"[..]));
+//! assert!(loaded.refused[0].to_string().starts_with("my.rules:2:7: protocol dns: "));
+//! ```
 
 pub mod classification;
 pub mod compile;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::engine::settle_blocked;
 use super::threshold::{Due, Thresholds};
 use super::{Alert, EngineConfig, Found};
 use crate::plan::{Action, RuleSet};
@@ -49,7 +48,7 @@ impl Alerts {
                 self.discarded += 1;
             } else {
                 written += 1;
-                let blocked = settle_blocked(rule.action, self.inline);
+                let blocked = blocked(rule.action, self.inline);
                 sink(&Alert {
                     rule,
                     id: matched.rule,
@@ -74,4 +73,9 @@ impl Alerts {
     pub fn thresholds_evicted(&self) -> u64 {
         self.thresholds.evicted
     }
+}
+
+/// True when alerts of this action say `blocked`. As Suricata, a reject does so also where nothing is carried out.
+fn blocked(action: Action, inline: bool) -> bool {
+    matches!(action, Action::Reject(_)) || action == Action::Drop && inline
 }

@@ -329,11 +329,6 @@ impl Inspector {
     }
 }
 
-/// True when alerts of this action say `blocked`. As Suricata, a reject does so also where nothing is carried out.
-pub(super) fn settle_blocked(action: Action, inline: bool) -> bool {
-    matches!(action, Action::Reject(_)) || action == Action::Drop && inline
-}
-
 /// The bytes that payload keywords look at: none where no transport was decoded (fragments, unknown protocols,
 /// carriers of tunnels), as in Suricata.
 fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {

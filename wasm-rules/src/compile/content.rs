@@ -4,7 +4,7 @@ use weir_engine::pcre::Flags;
 use weir_engine::plan::{Content, IsDataAt, Op, Pcre, Value};
 
 use super::args::{self, Text};
-use super::draft::{Draft, Target};
+use super::draft::{Draft, Extras, Target};
 use crate::syntax::ast::{Place, Problem, RuleOption};
 use crate::syntax::value::{parse_content, parse_pcre};
 
@@ -51,8 +51,8 @@ pub(super) fn content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), 
 fn modify(
     draft: &mut Draft<'_>,
     option: &RuleOption,
-    twice: impl Fn(&Content, &super::draft::Extras) -> bool,
-    apply: impl FnOnce(&mut Content, &mut super::draft::Extras) -> Result<(), Problem>,
+    twice: impl Fn(&Content, &Extras) -> bool,
+    apply: impl FnOnce(&mut Content, &mut Extras) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let name = &option.name;
     let at = draft.last_content(&name.value, name.place)?;
@@ -114,6 +114,22 @@ fn holds(value: Value, content: &Content, text: &Text, what: &str) -> Result<(),
     }
 }
 
+/// A problem when the content cannot be given a position counted from the start of the buffer; `what` names it.
+fn takes_position(
+    content: &Content,
+    extras: &Extras,
+    place: Place,
+    what: &str,
+) -> Result<(), Problem> {
+    absolute(content, place)?;
+    placed(content, extras.only, place)?;
+    if content.startswith {
+        let message = format!("a content with `startswith` cannot have {what}");
+        return Err(Problem::syntax(place, message));
+    }
+    Ok(())
+}
+
 pub(super) fn offset(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     let text = args::bare(args::value(option)?);
     let value = draft.operand(&text, 0, MAX_ABSOLUTE)?;
@@ -122,14 +138,7 @@ pub(super) fn offset(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), P
         option,
         |content, _| content.offset.is_some(),
         |content, extras| {
-            absolute(content, option.name.place)?;
-            placed(content, extras.only, option.name.place)?;
-            if content.startswith {
-                return Err(Problem::syntax(
-                    option.name.place,
-                    "a content with `startswith` cannot have an `offset`",
-                ));
-            }
+            takes_position(content, extras, option.name.place, "an `offset`")?;
             content.offset = Some(value);
             Ok(())
         },
@@ -144,14 +153,7 @@ pub(super) fn depth(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pr
         option,
         |content, _| content.depth.is_some(),
         |content, extras| {
-            absolute(content, option.name.place)?;
-            placed(content, extras.only, option.name.place)?;
-            if content.startswith {
-                return Err(Problem::syntax(
-                    option.name.place,
-                    "a content with `startswith` cannot have a `depth`",
-                ));
-            }
+            takes_position(content, extras, option.name.place, "a `depth`")?;
             holds(value, content, &text, "a depth of")?;
             content.depth = Some(value);
             Ok(())

@@ -7,6 +7,8 @@
 //! must let the software backend finish it. A hit makes rules candidates and nothing else.
 
 mod plain;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use plain::Plain;
 

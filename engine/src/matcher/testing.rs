@@ -1,0 +1,1 @@
+//! One corpus of cases and one driver for every matcher backend.

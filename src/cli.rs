@@ -123,6 +123,9 @@ pub struct RunOptions {
     /// Fail if any rule is refused, instead of going on without it
     #[arg(long)]
     pub strict: bool,
+    /// Measure each stage of a packet's way: a table on standard error, and `stages` in --stats
+    #[arg(long)]
+    pub profile: bool,
 }
 
 impl RunOptions {

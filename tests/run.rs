@@ -68,6 +68,33 @@ fn alerts_come_out_as_eve_records_in_packet_order() {
 }
 
 #[test]
+fn a_profile_shows_where_the_time_went_and_changes_nothing_else() {
+    let bench = bench(3);
+    for workers in [1, 2] {
+        let run =
+            format!("run --pcap in.pcap --rules a.rules --stats stats.json --workers {workers}");
+        bench
+            .weir(&format!("{run} --eve plain.json"))
+            .code(0)
+            .quiet();
+        assert!(bench.json("stats.json").get("stages").is_none());
+        let ended = bench
+            .weir(&format!("{run} --eve eve.json --profile"))
+            .code(0);
+        assert_eq!(bench.read("eve.json"), bench.read("plain.json"));
+        let stages = &bench.json("stats.json")["stages"];
+        for (stage, laps) in [("flow", 3), ("match", 3), ("evaluate", 3), ("settle", 3)] {
+            assert_eq!(stages[stage]["laps"], laps, "{stage}, {workers} workers");
+        }
+        for stage in ["read", "decode", "candidates", "commit", "all"] {
+            assert!(ended.stderr.contains(stage), "{}", ended.stderr);
+            let measured = stages[stage]["laps"].as_u64();
+            assert_eq!(measured.is_some_and(|laps| laps > 0), stage != "all");
+        }
+    }
+}
+
+#[test]
 fn without_a_file_the_alerts_are_summed_up() {
     let bench = bench(3);
     let ended = bench

@@ -14,4 +14,4 @@ pub mod usage;
 
 pub use record::write_alert;
 pub use sink::{EveSink, FileSink, SinkError};
-pub use stats::Stats;
+pub use stats::{StageCost, Stats};

@@ -49,6 +49,18 @@ pub struct Stats {
     pub engine: BTreeMap<&'static str, u64>,
     /// How often each decoder event was raised, by Suricata's name.
     pub decoder_events: BTreeMap<&'static str, u64>,
+    /// What each stage of a packet's way took, by name; left out where it was not measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<&'static str, StageCost>,
+}
+
+/// What one stage of a packet's way took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct StageCost {
+    /// Seconds, all threads together.
+    pub seconds: f64,
+    /// How often it was gone through.
+    pub laps: u64,
 }
 
 /// What happened to the rules that were read.

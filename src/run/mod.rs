@@ -5,6 +5,7 @@ pub mod files;
 mod live;
 pub mod pipeline;
 pub mod settings;
+mod stages;
 mod summary;
 mod workers;
 
@@ -50,6 +51,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     // On the wire, a packet with a wrong checksum is one that its receiver throws away.
     let verify = options.live_interface().is_some() && config.verify_checksums.is_none();
     context.engine.decoder.verify_checksums |= verify;
+    context.engine.profile = options.profile;
     let engine = context.engine.clone();
     let mut loaded = rules::load(&options.rules, context)?;
     report_refused(&loaded, options)?;
@@ -103,6 +105,10 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
                 Some(_) => tracing::error!("{message}"),
             }
         }
+    }
+    if options.profile {
+        stages::print(&outcome)
+            .map_err(|error| Failure::Failed(format!("cannot write to standard error: {error}")))?;
     }
     if sink.is_none() {
         summary
@@ -280,5 +286,6 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
             .map(|&event| (event.name(), outcome.sum(|c| c.decoder.event(event))))
             .filter(|&(_, count)| count > 0)
             .collect(),
+        stages: stages::costs(&outcome.profile),
     }
 }

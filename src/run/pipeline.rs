@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weir_engine::detect::{Alert, Alerts, Counters, Engine, EngineConfig, EngineError};
+use weir_engine::detect::{
+    Alert, Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile,
+};
 use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::matcher::Plain as PlainMatcher;
 use weir_engine::packet::{Frame, LinkType};
@@ -97,6 +99,8 @@ pub struct Outcome {
     pub thresholds_evicted: u64,
     /// What each worker counted.
     pub counters: Vec<Counters>,
+    /// How long each stage took, all threads together, where that was to be measured.
+    pub profile: Profile,
     /// The matcher that was used.
     pub matcher: &'static str,
     /// Wall-clock time of packet processing.
@@ -142,11 +146,13 @@ pub fn run(
     mut input: impl Input,
     on_alert: OnAlert<'_>,
 ) -> Result<Outcome, EngineError> {
+    let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules)));
+    let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
     let engine = |_| {
-        Engine::new(
-            Arc::clone(&job.rules),
+        Engine::sharing(
+            Arc::clone(&prepared),
             Box::new(PlainMatcher::default()),
-            Box::new(PlainEvaluator::new(Arc::clone(&job.rules))),
+            Box::new(evaluator.another()),
             job.engine.clone(),
         )
     };
@@ -163,8 +169,9 @@ pub fn run(
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
     let mut written = 0;
     let mut failure = None;
+    let mut profile = Profile::new(job.engine.profile);
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    workers::run(&mut engines, &mut input, &mut |found| {
+    workers::run(&mut engines, &mut input, &mut profile, &mut |found| {
         alerts.commit(found, &mut |alert| {
             if failure.is_none() {
                 match on_alert(alert) {
@@ -183,6 +190,9 @@ pub fn run(
         started.elapsed(),
         usage::cpu_time().saturating_sub(cpu_before),
     );
+    for engine in &mut engines {
+        profile.add(engine.profile());
+    }
     let counters: Vec<Counters> = engines.iter().map(Engine::counters).collect();
     let mut seen = input.finish();
     seen.judge_links(
@@ -197,6 +207,7 @@ pub fn run(
         discarded: alerts.discarded(),
         thresholds_evicted: alerts.thresholds_evicted(),
         counters,
+        profile,
         matcher: engines.first().map_or("none", Engine::matcher),
         time,
         cpu,

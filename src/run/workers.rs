@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use weir_engine::detect::{Engine, Found};
+use weir_engine::detect::{Engine, Found, Profile, Stage};
 use weir_engine::flow::shard;
 use weir_engine::packet::{Frame, LinkType};
 
@@ -39,15 +39,17 @@ pub trait Source {
 }
 
 /// Runs all frames of `source` through the workers. `commit` sees what matched, in packet order, and may stop the run.
+/// `profile` is told what reading and committing took, where that is not in a worker's own.
 pub fn run<S: Source + Send>(
     engines: &mut [Engine],
     source: &mut S,
+    profile: &mut Profile,
     commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
 ) {
     match engines {
         [] => {}
         [engine] => serial(engine, source, commit),
-        several => parallel(several, source, commit),
+        several => parallel(several, source, profile, commit),
     }
 }
 
@@ -57,16 +59,21 @@ fn serial(
     commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
 ) {
     let mut found = Vec::new();
+    engine.profile().skip();
     loop {
         match source.next() {
             Next::Frame(frame) => engine.process(frame, &mut found),
-            Next::Pause => continue,
+            Next::Pause => {
+                engine.profile().skip();
+                continue;
+            }
             Next::End => return,
         }
         for found in found.drain(..) {
             if commit(&found).is_break() {
                 return;
             }
+            engine.profile().lap(Stage::Commit);
         }
     }
 }
@@ -116,6 +123,7 @@ impl Block {
 fn parallel<S: Source + Send>(
     engines: &mut [Engine],
     source: &mut S,
+    profile: &mut Profile,
     commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
 ) {
     std::thread::scope(|scope| {
@@ -129,16 +137,25 @@ fn parallel<S: Source + Send>(
             from_workers.push(results);
         }
         let (give_back, spare) = sync_channel::<Block>(from_workers.len() * (2 * DEPTH + 2));
-        scope.spawn(move || deal(source, &to_workers, &spare));
-        collect(&from_workers, &give_back, commit);
+        let mut dealing = profile.clone();
+        let dealer = scope.spawn(move || {
+            deal(source, &mut dealing, &to_workers, &spare);
+            dealing
+        });
+        collect(&from_workers, &give_back, profile, commit);
         // Receivers go first, so that a reader or worker that waits to send ends when the run was stopped early.
         drop((from_workers, give_back));
+        match dealer.join() {
+            Ok(dealing) => profile.add(&dealing),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     });
 }
 
 fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block, Vec<Found>)>) {
     while let Ok(mut block) = inbox.recv() {
         let mut found = Vec::new();
+        engine.profile().skip();
         block.process(engine, &mut found);
         block.clear();
         if outbox.send((block, found)).is_err() {
@@ -149,12 +166,18 @@ fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block
 
 /// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
 /// pause of the source, however empty: a failing hand-over is how the reader learns that the run was stopped.
-fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Receiver<Block>) {
+fn deal(
+    source: &mut impl Source,
+    profile: &mut Profile,
+    to_workers: &[SyncSender<Block>],
+    spare: &Receiver<Block>,
+) {
     let count = to_workers.len() as u64;
     let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
     loop {
         let (mut frames, mut bytes) = (0, 0);
         let mut more = true;
+        profile.skip();
         while frames < BLOCK_FRAMES && bytes < BLOCK_BYTES {
             let frame = match source.next() {
                 Next::Frame(frame) => frame,
@@ -168,6 +191,7 @@ fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Rece
             bytes += frame.data.len();
             parts[(shard(&frame) % count) as usize].push(&frame);
         }
+        profile.lap(Stage::Read);
         for (part, worker) in parts.iter_mut().zip(to_workers) {
             let next = spare.try_recv().unwrap_or_default();
             if worker.send(std::mem::replace(part, next)).is_err() {
@@ -183,6 +207,7 @@ fn deal(source: &mut impl Source, to_workers: &[SyncSender<Block>], spare: &Rece
 fn collect(
     from_workers: &[Receiver<(Block, Vec<Found>)>],
     give_back: &SyncSender<Block>,
+    profile: &mut Profile,
     commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
 ) {
     let mut all = Vec::new();
@@ -196,6 +221,7 @@ fn collect(
             let _ = give_back.try_send(block);
             all.append(&mut found);
         }
+        profile.skip();
         // Stable: the packets of one frame keep their order. Live frames have no numbers, but are in the order of time.
         all.sort_by_key(|found: &Found| (found.packet.number, found.packet.ts_ns));
         for found in all.drain(..) {
@@ -203,5 +229,6 @@ fn collect(
                 return;
             }
         }
+        profile.lap(Stage::Commit);
     }
 }

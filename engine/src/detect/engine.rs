@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::index::{self, Index};
+use super::index;
 use super::threshold::{Due, Thresholds};
-use super::{FlowFacts, PacketFacts, header};
+use super::{FlowFacts, PacketFacts, Prepared, Profile, Stage, header};
 use crate::eval::{EvalCounters, Evaluator, Subject};
 use crate::flow::{FlowAction, FlowConfig, FlowCounters, FlowTable, FlowView};
 use crate::matcher::{Matcher, MatcherError, Outcome, Plain, Request};
@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub alert_max: usize,
     /// Verdicts are carried out; otherwise they are only remembered, and alerts of `drop` rules say `allowed`.
     pub inline: bool,
+    /// Measure how long each [`Stage`] takes.
+    pub profile: bool,
 }
 
 impl Default for EngineConfig {
@@ -31,6 +33,7 @@ impl Default for EngineConfig {
             flow: FlowConfig::default(),
             alert_max: 15,
             inline: false,
+            profile: false,
         }
     }
 }
@@ -96,21 +99,33 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A worker for a rule set; the probes are loaded into `matcher`.
+    /// The only worker for a rule set; the probes are loaded into `matcher`.
     ///
     /// # Errors
     /// When the matcher cannot hold the probes.
     pub fn new(
         rules: Arc<RuleSet>,
+        matcher: Box<dyn Matcher>,
+        evaluator: Box<dyn Evaluator>,
+        config: EngineConfig,
+    ) -> Result<Self, EngineError> {
+        Self::sharing(Arc::new(Prepared::new(rules)), matcher, evaluator, config)
+    }
+
+    /// One of several workers for a rule set, which share what was prepared of it; the probes are loaded into
+    /// `matcher`.
+    ///
+    /// # Errors
+    /// When the matcher cannot hold the probes.
+    pub fn sharing(
+        prepared: Arc<Prepared>,
         mut matcher: Box<dyn Matcher>,
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
-        let index = Index::new(&rules);
-        matcher.load(&index.probes)?;
+        matcher.load(prepared.probes())?;
         let inspector = Inspector {
-            rules,
-            index,
+            prepared,
             matcher,
             fallback: None,
             evaluator,
@@ -120,6 +135,7 @@ impl Engine {
             candidates: Vec::new(),
             matches: Vec::new(),
             counters: Counters::default(),
+            profile: Profile::new(config.profile),
         };
         Ok(Self {
             decoder: Decoder::new(config.decoder),
@@ -130,7 +146,19 @@ impl Engine {
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
     pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Found>) {
         let Self { decoder, inspector } = self;
-        decoder.decode(frame, &mut |packet| inspector.inspect(packet, out));
+        inspector.profile.lap(Stage::Read);
+        decoder.decode(frame, &mut |packet| {
+            inspector.profile.lap(Stage::Decode);
+            let ended = inspector.inspect(packet, out);
+            inspector.profile.lap(ended);
+        });
+        inspector.profile.lap(Stage::Decode);
+    }
+
+    /// The worker's stop watch. What passes between two calls of [`Engine::process`] counts as [`Stage::Read`], unless
+    /// the caller says otherwise.
+    pub fn profile(&mut self) -> &mut Profile {
+        &mut self.inspector.profile
     }
 
     /// What has been counted so far.
@@ -151,8 +179,7 @@ impl Engine {
 
 /// Everything behind the decoder.
 struct Inspector {
-    rules: Arc<RuleSet>,
-    index: Index,
+    prepared: Arc<Prepared>,
     matcher: Box<dyn Matcher>,
     /// Finishes what another backend could not; made when it is first needed.
     fallback: Option<Plain>,
@@ -164,13 +191,15 @@ struct Inspector {
     candidates: Vec<RuleId>,
     matches: Vec<RuleId>,
     counters: Counters,
+    profile: Profile,
 }
 
 impl Inspector {
-    fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Found>) {
+    /// Inspects one packet, and says which stage it ended in.
+    fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Found>) -> Stage {
         if packet.bad_checksum {
             // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
-            return;
+            return Stage::Decode;
         }
         let flow = self.flows.track(packet);
         match flow.map_or(FlowAction::None, |view| self.flows.get(view).action) {
@@ -178,33 +207,37 @@ impl Inspector {
             action => {
                 self.counters.skipped += 1;
                 self.counters.dropped += u64::from(action == FlowAction::Drop);
-                return;
+                return Stage::Flow;
             }
         }
+        self.profile.lap(Stage::Flow);
         self.candidates.clear();
-        self.index.collect(
+        self.prepared.index.collect(
             packet,
             flow.is_none_or(|view| view.first),
             &mut self.candidates,
         );
+        self.profile.lap(Stage::Candidates);
         let payload = inspected_payload(packet);
         if !payload.is_empty() && !packet.invalid {
             self.look_for_probes(packet, flow, payload);
+            self.profile.lap(Stage::Match);
         }
         if self.candidates.is_empty() {
-            return;
+            return Stage::Candidates;
         }
         self.candidates.sort_unstable();
         self.candidates.dedup();
-        let rules = &self.rules;
+        let rules = &self.prepared.rules;
         self.candidates.retain(|&id| {
             rules
                 .get(id)
                 .is_some_and(|rule| header::concerns(rule, packet, flow))
         });
         if self.candidates.is_empty() {
-            return;
+            return Stage::Candidates;
         }
+        self.profile.lap(Stage::Candidates);
         self.counters.candidates += self.candidates.len() as u64;
         self.matches.clear();
         self.evaluator.evaluate(
@@ -212,9 +245,12 @@ impl Inspector {
             &self.candidates,
             &mut self.matches,
         );
-        if !self.matches.is_empty() {
-            out.push(self.settle(packet, flow));
+        if self.matches.is_empty() {
+            return Stage::Evaluate;
         }
+        self.profile.lap(Stage::Evaluate);
+        out.push(self.settle(packet, flow));
+        Stage::Settle
     }
 
     /// Makes the rules of every probe in the payload candidates.
@@ -222,11 +258,12 @@ impl Inspector {
         let Self {
             matcher,
             fallback,
-            index,
+            prepared,
             candidates,
             counters,
             ..
         } = self;
+        let index = &prepared.index;
         let group = index::group(packet, flow.map(|view| view.to_server));
         let request = Request {
             tag: 0,
@@ -274,14 +311,14 @@ impl Inspector {
             dropped: false,
         };
         for &id in &self.matches {
-            let Some(rule) = self.rules.get(id) else {
+            let Some(rule) = self.prepared.rules.get(id) else {
                 continue;
             };
             let due = match rule.action {
                 Action::Alert => Due::Alert,
                 _ => self.thresholds.count(id, rule, &found.packet),
             };
-            let kind = self.index.kind(id);
+            let kind = self.prepared.index.kind(id);
             let for_flow = matches!(kind, RuleKind::IpOnly | RuleKind::LikeIpOnly)
                 || kind == RuleKind::Stream
                     && flow.is_some_and(|view| self.flows.get(view).tcp.established());
@@ -331,7 +368,7 @@ impl Inspector {
 
 /// The bytes that payload keywords look at: none where no transport was decoded (fragments, unknown protocols,
 /// carriers of tunnels), as in Suricata.
-fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {
+pub fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {
     match packet.transport {
         _ if packet.no_payload_inspection => &[],
         Transport::None | Transport::Gre { .. } => &[],

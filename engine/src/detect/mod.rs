@@ -10,8 +10,12 @@ mod commit;
 mod engine;
 mod header;
 mod index;
+mod prepared;
+mod profile;
 mod threshold;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use commit::Alerts;
-pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched};
+pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched, inspected_payload};
+pub use prepared::Prepared;
+pub use profile::{Profile, Spent, Stage};

@@ -11,7 +11,7 @@ use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet};
 #[derive(Debug)]
 pub struct Plain {
     rules: Arc<RuleSet>,
-    prepared: Box<[Prepared]>,
+    prepared: Arc<[Prepared]>,
     machine: Machine,
     /// Where the parts of a buffer are put together.
     joined: Vec<u8>,
@@ -55,6 +55,16 @@ impl Plain {
         Self {
             rules,
             prepared,
+            machine: Machine::new(),
+            joined: Vec::with_capacity(256),
+        }
+    }
+
+    /// The same for another worker: what was prepared is shared.
+    pub fn another(&self) -> Self {
+        Self {
+            rules: Arc::clone(&self.rules),
+            prepared: Arc::clone(&self.prepared),
             machine: Machine::new(),
             joined: Vec::with_capacity(256),
         }

@@ -1,0 +1,31 @@
+//! What all workers of a rule set share.
+
+use std::sync::Arc;
+
+use super::index::Index;
+use crate::matcher::Probe;
+use crate::plan::RuleSet;
+
+/// A rule set, sorted by what makes its rules candidates. Made once; every worker reads it.
+pub struct Prepared {
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) index: Index,
+}
+
+impl Prepared {
+    /// Prepares a rule set.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        let index = Index::new(&rules);
+        Self { rules, index }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// The probes that a matcher has to look for, each once. A hit names one by its place here.
+    pub fn probes(&self) -> &[Probe] {
+        &self.index.probes
+    }
+}

@@ -6,11 +6,14 @@
 //! carry, each with the end offset of its first one, or with "could not finish this buffer", and then the caller
 //! must let the software backend finish it. A hit makes rules candidates and nothing else.
 
+mod found;
 mod plain;
+mod software;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use plain::Plain;
+pub use software::{Level, MAX_PROBES, Software};
 
 /// Longest probe in bytes.
 pub const MAX_PROBE: usize = 8;

@@ -1,0 +1,154 @@
+//! The software backend: a sampled filter in vector registers, and an exact comparison that few offsets reach.
+//!
+//! Each block of 64 bytes goes through three stages, and a later one sees only what the earlier ones left:
+//!
+//! 1. **Repeats.** A block whose every window equals the one 24 bytes before it (a run, or any period that divides 24)
+//!    can report nothing new, and is passed over.
+//! 2. **Filter.** Probes of 5 to 8 bytes are looked for at every *second* offset only, because each of them covers two
+//!    neighbouring 4-grams whatever its place ([`filter::Words`]). Probes of 2 to 4 bytes are found by their rarest pair of
+//!    bytes ([`filter::Pairs`]). Which levels of SIMD do this, and how, is the [`kernel`]s' matter.
+//! 3. **Exact.** Offsets that are left are looked up by the same bytes in [`exact::Exact`], whose work per offset is
+//!    bounded whatever the set.
+//!
+//! Probes of a single byte are looked for on their own, until each has been found.
+//!
+//! `engine/DESIGN.md` says what was measured and what was tried.
+
+mod exact;
+mod filter;
+mod hash;
+mod kernel;
+mod rarity;
+mod single;
+mod tables;
+
+pub use kernel::Level;
+
+use self::hash::Key;
+use self::kernel::{CHUNK, Queues};
+use self::tables::Tables;
+use super::found::Found;
+use super::{MAX_GROUPS, Matcher, MatcherError, Probe, Report, Request};
+
+/// Most probes that fit: enough for any rule set there is, few enough that table sizes stay within their types.
+pub const MAX_PROBES: usize = 1 << 20;
+
+/// The software backend.
+pub struct Software {
+    level: Level,
+    key: Key,
+    tables: Tables,
+    queues: Box<Queues>,
+    found: Found,
+}
+
+impl Default for Software {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Software {
+    /// A matcher without probes, at the best level that this processor has.
+    pub fn new() -> Self {
+        Self::with_level(Level::best())
+    }
+
+    /// A matcher at a level of one's choice, or at the best one below it that this processor has. All give the same
+    /// answers.
+    pub fn with_level(level: Level) -> Self {
+        Self {
+            level: level.or_available(),
+            key: Key::random(),
+            tables: Tables::default(),
+            queues: Box::default(),
+            found: Found::default(),
+        }
+    }
+
+    /// The level it runs at.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Bytes of its tables.
+    pub fn table_bytes(&self) -> usize {
+        self.tables.bytes()
+    }
+
+    fn scan(&mut self, request: &Request<'_>) {
+        let Self {
+            level,
+            key,
+            tables,
+            queues,
+            found,
+        } = self;
+        let Some(filter) = tables.filter(request.group) else {
+            return;
+        };
+        let data = request.data;
+        if data.len() < filter.shortest {
+            return;
+        }
+        found.next_buffer();
+        if let Some(singles) = &filter.singles {
+            singles.scan(request, &mut |byte, end| {
+                for &probe in tables.singles.of(byte) {
+                    tables.note(probe, end, request, found);
+                }
+            });
+        }
+        if !filter.looks_at_blocks() {
+            return;
+        }
+        let mut start = 0;
+        while start < data.len() {
+            let end = data.len().min(start + CHUNK);
+            queues.clear();
+            level.scan(filter, *key, data, start..end, queues);
+            for &at in queues.long() {
+                tables.check_long(*key, start + usize::from(at), request, found);
+            }
+            for &at in queues.middle() {
+                tables.check_middle(*key, start + usize::from(at), request, found);
+            }
+            for &at in queues.short() {
+                tables.check_short(start + usize::from(at), request, found);
+            }
+            start = end;
+        }
+    }
+}
+
+impl Matcher for Software {
+    fn name(&self) -> &'static str {
+        "software"
+    }
+
+    fn load(&mut self, probes: &[Probe]) -> Result<(), MatcherError> {
+        if probes.len() > MAX_PROBES {
+            return Err(MatcherError::TooManyProbes {
+                got: probes.len(),
+                limit: MAX_PROBES,
+            });
+        }
+        self.tables = Tables::new(probes, self.key);
+        self.found.reset(probes.len());
+        Ok(())
+    }
+
+    fn submit(&mut self, request: Request<'_>) -> Result<(), MatcherError> {
+        debug_assert!(request.group < MAX_GROUPS);
+        self.scan(&request);
+        self.found.finish(request.tag);
+        Ok(())
+    }
+
+    fn poll(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize {
+        self.found.deliver(deliver)
+    }
+}
+
+#[cfg(test)]
+mod tests;

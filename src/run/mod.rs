@@ -96,7 +96,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     if let Some(path) = &options.stats {
-        let stats = stats(&outcome, &loaded, load_time.as_secs_f64());
+        let stats = stats(&outcome, &loaded, (load_time + outcome.setup).as_secs_f64());
         if let Err(error) = stats.write(path) {
             let message = format!("cannot write the figures to {}: {error}", path.display());
             // Both are worth knowing; the first failure is what the command ends with.
@@ -241,11 +241,11 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
         load_seconds,
         peak_rss_bytes: usage::peak_rss_bytes(),
         matcher: outcome.matcher.to_owned(),
-        buffers: outcome.sum(|c| c.buffers),
+        buffers: outcome.sum(|c| c.search.buffers),
         card_buffers: 0,
-        probe_hits: outcome.sum(|c| c.probe_hits),
+        probe_hits: outcome.sum(|c| c.search.probe_hits),
         candidates: outcome.sum(|c| c.candidates),
-        rescanned: outcome.sum(|c| c.rescanned),
+        rescanned: outcome.sum(|c| c.search.rescanned),
         failovers: 0,
         dropped: outcome.sum(|c| c.dropped).saturating_add(outcome.seen.lost),
         truncated: outcome.seen.truncated,
@@ -255,7 +255,9 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
             ("alerts_suppressed", outcome.suppressed),
             ("alerts_over_limit", outcome.discarded),
             ("thresholds_evicted", outcome.thresholds_evicted),
-            ("buffer_bytes", outcome.sum(|c| c.buffer_bytes)),
+            ("buffer_bytes", outcome.sum(|c| c.search.buffer_bytes)),
+            ("stray_reports", outcome.sum(|c| c.search.stray_reports)),
+            ("stray_hits", outcome.sum(|c| c.search.stray_hits)),
             ("packets_filtered", outcome.seen.filtered),
             ("packets_lost", outcome.seen.lost),
             ("packets_not_inspected", outcome.sum(|c| c.skipped)),

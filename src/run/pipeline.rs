@@ -103,6 +103,8 @@ pub struct Outcome {
     pub profile: Profile,
     /// The matcher that was used.
     pub matcher: &'static str,
+    /// Wall-clock time of preparing the rules for the workers.
+    pub setup: Duration,
     /// Wall-clock time of packet processing.
     pub time: Duration,
     /// CPU time of packet processing, all threads.
@@ -146,6 +148,7 @@ pub fn run(
     mut input: impl Input,
     on_alert: OnAlert<'_>,
 ) -> Result<Outcome, EngineError> {
+    let setup = Instant::now();
     let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules)));
     let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
     let engine = |_| {
@@ -170,6 +173,7 @@ pub fn run(
     let mut written = 0;
     let mut failure = None;
     let mut profile = Profile::new(job.engine.profile);
+    let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
     workers::run(&mut engines, &mut input, &mut profile, &mut |found| {
         alerts.commit(found, &mut |alert| {
@@ -208,6 +212,7 @@ pub fn run(
         thresholds_evicted: alerts.thresholds_evicted(),
         counters,
         profile,
+        setup,
         matcher: engines.first().map_or("none", Engine::matcher),
         time,
         cpu,

@@ -1,13 +1,15 @@
 //! One worker of the packet path.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::index;
+use super::index::Candidates;
+use super::search::{Search, SearchCounters};
 use super::threshold::{Due, Thresholds};
-use super::{FlowFacts, PacketFacts, Prepared, Profile, Stage, header};
+use super::{FlowFacts, PacketFacts, Prepared, Profile, Stage};
 use crate::eval::{EvalCounters, Evaluator, Subject};
 use crate::flow::{FlowAction, FlowConfig, FlowCounters, FlowTable, FlowView};
-use crate::matcher::{Matcher, MatcherError, Outcome, Plain, Request};
+use crate::matcher::{Matcher, MatcherError};
 use crate::packet::{Decoder, DecoderConfig, DecoderCounters, Frame, Packet, Transport};
 use crate::plan::{Action, RuleId, RuleKind, RuleSet};
 
@@ -22,6 +24,8 @@ pub struct EngineConfig {
     pub alert_max: usize,
     /// Verdicts are carried out; otherwise they are only remembered, and alerts of `drop` rules say `allowed`.
     pub inline: bool,
+    /// How long the matcher may take over a buffer before software does it.
+    pub match_deadline: Duration,
     /// Measure how long each [`Stage`] takes.
     pub profile: bool,
 }
@@ -33,6 +37,7 @@ impl Default for EngineConfig {
             flow: FlowConfig::default(),
             alert_max: 15,
             inline: false,
+            match_deadline: Duration::from_millis(100),
             profile: false,
         }
     }
@@ -76,16 +81,10 @@ pub struct Counters {
     pub flow: FlowCounters,
     /// The evaluator.
     pub eval: EvalCounters,
-    /// Buffers given to the matcher.
-    pub buffers: u64,
-    /// Bytes in them.
-    pub buffer_bytes: u64,
-    /// Probes found (the first occurrence in each buffer).
-    pub probe_hits: u64,
+    /// The search for probes.
+    pub search: SearchCounters,
     /// Rules evaluated after their header was checked.
     pub candidates: u64,
-    /// Buffers that the matcher could not finish and software did.
-    pub rescanned: u64,
     /// Packets not inspected because their flow had been passed or dropped.
     pub skipped: u64,
     /// Packets that a rule, or their flow's verdict, says to drop.
@@ -119,20 +118,18 @@ impl Engine {
     /// When the matcher cannot hold the probes.
     pub fn sharing(
         prepared: Arc<Prepared>,
-        mut matcher: Box<dyn Matcher>,
+        matcher: Box<dyn Matcher>,
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
-        matcher.load(prepared.probes())?;
         let inspector = Inspector {
+            search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
+            candidates: Candidates::new(&prepared.index),
             prepared,
-            matcher,
-            fallback: None,
             evaluator,
             flows: FlowTable::new(config.flow),
             thresholds: Thresholds::default(),
             inline: config.inline,
-            candidates: Vec::new(),
             matches: Vec::new(),
             counters: Counters::default(),
             profile: Profile::new(config.profile),
@@ -167,28 +164,27 @@ impl Engine {
             decoder: self.decoder.counters().clone(),
             flow: self.inspector.flows.counters(),
             eval: self.inspector.evaluator.counters(),
+            search: self.inspector.search.counters,
             ..self.inspector.counters.clone()
         }
     }
 
     /// The backend that matches.
     pub fn matcher(&self) -> &'static str {
-        self.inspector.matcher.name()
+        self.inspector.search.backend()
     }
 }
 
 /// Everything behind the decoder.
 struct Inspector {
     prepared: Arc<Prepared>,
-    matcher: Box<dyn Matcher>,
-    /// Finishes what another backend could not; made when it is first needed.
-    fallback: Option<Plain>,
+    search: Search,
     evaluator: Box<dyn Evaluator>,
     flows: FlowTable,
     /// Limits of rules that decide about packets; those of rules that only alert are [`super::Alerts`]' matter.
     thresholds: Thresholds,
     inline: bool,
-    candidates: Vec<RuleId>,
+    candidates: Candidates,
     matches: Vec<RuleId>,
     counters: Counters,
     profile: Profile,
@@ -211,95 +207,30 @@ impl Inspector {
             }
         }
         self.profile.lap(Stage::Flow);
-        self.candidates.clear();
-        self.prepared.index.collect(
-            packet,
-            flow.is_none_or(|view| view.first),
-            &mut self.candidates,
-        );
-        self.profile.lap(Stage::Candidates);
+        let Prepared { groups, index, .. } = &*self.prepared;
         let payload = inspected_payload(packet);
+        let mut hits: &[u32] = &[];
         if !payload.is_empty() && !packet.invalid {
-            self.look_for_probes(packet, flow, payload);
+            let group = groups.of_packet(packet, flow.map(|view| view.to_server));
+            hits = self.search.find(&index.probes, group, payload);
             self.profile.lap(Stage::Match);
         }
-        if self.candidates.is_empty() {
-            return Stage::Candidates;
-        }
-        self.candidates.sort_unstable();
-        self.candidates.dedup();
-        let rules = &self.prepared.rules;
-        self.candidates.retain(|&id| {
-            rules
-                .get(id)
-                .is_some_and(|rule| header::concerns(rule, packet, flow))
-        });
-        if self.candidates.is_empty() {
+        let candidates = self.candidates.collect(index, packet, flow, hits);
+        if candidates.is_empty() {
             return Stage::Candidates;
         }
         self.profile.lap(Stage::Candidates);
-        self.counters.candidates += self.candidates.len() as u64;
+        self.counters.candidates += candidates.len() as u64;
         self.matches.clear();
-        self.evaluator.evaluate(
-            &Subject { packet, payload },
-            &self.candidates,
-            &mut self.matches,
-        );
+        let subject = Subject { packet, payload };
+        self.evaluator
+            .evaluate(&subject, candidates, &mut self.matches);
         if self.matches.is_empty() {
             return Stage::Evaluate;
         }
         self.profile.lap(Stage::Evaluate);
         out.push(self.settle(packet, flow));
         Stage::Settle
-    }
-
-    /// Makes the rules of every probe in the payload candidates.
-    fn look_for_probes(&mut self, packet: &Packet<'_>, flow: Option<FlowView>, payload: &[u8]) {
-        let Self {
-            matcher,
-            fallback,
-            prepared,
-            candidates,
-            counters,
-            ..
-        } = self;
-        let index = &prepared.index;
-        let group = index::group(packet, flow.map(|view| view.to_server));
-        let request = Request {
-            tag: 0,
-            group,
-            carry: 0,
-            data: payload,
-        };
-        counters.buffers += 1;
-        counters.buffer_bytes += payload.len() as u64;
-        let mut finished = false;
-        let mut take = |report: crate::matcher::Report<'_>| {
-            finished = report.outcome == Outcome::Done;
-            for hit in report.hits {
-                candidates.extend_from_slice(index.of_probe(hit.probe));
-            }
-            counters.probe_hits += report.hits.len() as u64;
-        };
-        if matcher.submit(request).is_ok() {
-            while matcher.poll(&mut take) == 0 {}
-        }
-        if !finished {
-            counters.rescanned += 1;
-            let software = fallback.get_or_insert_with(|| {
-                let mut software = Plain::new();
-                // It holds any set that another backend holds.
-                let _ = software.load(&index.probes);
-                software
-            });
-            if software.submit(request).is_ok() {
-                software.poll(&mut |report| {
-                    for hit in report.hits {
-                        candidates.extend_from_slice(index.of_probe(hit.probe));
-                    }
-                });
-            }
-        }
     }
 
     /// Goes through the matches in order: a pass ends it, a drop holds, both may hold for the flow.

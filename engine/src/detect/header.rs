@@ -1,5 +1,6 @@
 //! Rule headers against packets: protocol, addresses, ports, direction, `flow:`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::flow::FlowView;
@@ -7,10 +8,90 @@ use crate::packet::proto::{ICMP, ICMPV6, IGMP, SCTP, TCP, UDP};
 use crate::packet::{Net, Origin, Packet};
 use crate::plan::{FlowTest, Header, Proto, Rule};
 
-/// True when the rule concerns the packet: everything that stands before the rule's options, and `flow:`.
-pub(super) fn concerns(rule: &Rule, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
-    rule.flow.is_none_or(|test| flow_holds(test, packet, flow))
-        && header_holds(&rule.header, packet)
+/// A header and a `flow:` that rules share, by number.
+pub(super) type HeaderId = u32;
+
+/// The distinct headers of a rule set: there are far fewer than rules.
+#[derive(Default)]
+pub(super) struct Headers(Vec<(Header, Option<FlowTest>)>);
+
+/// What makes a [`Headers`].
+#[derive(Default)]
+pub(super) struct HeadersBuilder<'a> {
+    numbers: HashMap<(&'a Header, Option<FlowTest>), HeaderId>,
+}
+
+impl<'a> HeadersBuilder<'a> {
+    /// The number of a rule's header.
+    pub(super) fn number(&mut self, rule: &'a Rule) -> HeaderId {
+        let next = self.numbers.len() as HeaderId;
+        *self
+            .numbers
+            .entry((&rule.header, rule.flow))
+            .or_insert(next)
+    }
+
+    pub(super) fn build(self) -> Headers {
+        let mut headers: Vec<_> = self.numbers.into_iter().collect();
+        headers.sort_unstable_by_key(|&(_, number)| number);
+        let owned = headers
+            .into_iter()
+            .map(|((header, flow), _)| (header.clone(), flow));
+        Headers(owned.collect())
+    }
+}
+
+/// Which headers concern the packet at hand; each is tested at most once a packet.
+#[derive(Default)]
+pub(super) struct Tested {
+    /// Twice the number of the packet that the header was last tested on, and one more when it concerned it.
+    seen: Vec<u64>,
+    packet: u64,
+}
+
+impl Tested {
+    /// For headers that have not been tested.
+    pub(super) fn new(headers: &Headers) -> Self {
+        Self {
+            seen: vec![0; headers.0.len()],
+            packet: 0,
+        }
+    }
+
+    /// Forgets the last packet.
+    pub(super) fn next_packet(&mut self) {
+        self.packet += 1;
+    }
+
+    /// True when the rules with this header concern the packet.
+    #[inline]
+    pub(super) fn concern(
+        &mut self,
+        id: HeaderId,
+        headers: &Headers,
+        packet: &Packet<'_>,
+        flow: Option<FlowView>,
+    ) -> bool {
+        let (Some(seen), Some((header, test))) =
+            (self.seen.get_mut(id as usize), headers.0.get(id as usize))
+        else {
+            return false;
+        };
+        if *seen >> 1 != self.packet {
+            *seen = self.packet << 1 | u64::from(concerns(header, *test, packet, flow));
+        }
+        *seen & 1 == 1
+    }
+}
+
+/// True when rules with this header and `flow:` concern the packet.
+pub(super) fn concerns(
+    header: &Header,
+    test: Option<FlowTest>,
+    packet: &Packet<'_>,
+    flow: Option<FlowView>,
+) -> bool {
+    test.is_none_or(|test| flow_holds(test, packet, flow)) && header_holds(header, packet)
 }
 
 fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
@@ -18,11 +99,6 @@ fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bo
     if test.no_frag && rebuilt || test.only_frag && !rebuilt {
         return false;
     }
-    let asks_for_a_flow = test.to_server
-        || test.to_client
-        || test.established
-        || test.not_established
-        || test.only_stream;
     match flow {
         Some(flow) => {
             (!test.to_server || flow.to_server)
@@ -30,7 +106,7 @@ fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bo
                 && (!test.established || flow.established)
                 && (!test.not_established || !flow.established)
         }
-        None => !asks_for_a_flow,
+        None => !test.asks_for_a_flow(),
     }
 }
 

@@ -1,188 +1,191 @@
-//! Which rules to look at for a packet: by probe, by port, by event.
+//! Which rules to look at for a packet: by probe, by port, by address, by event.
 //!
-//! A rule that has a probe becomes a candidate when the matcher finds it. The others are sorted by protocol and, where
-//! they name few ports, by port, so that a packet meets only those that could concern it.
+//! A rule that has a probe becomes a candidate when the matcher finds it. The others are sorted by protocol and by what
+//! they name little of, ports or addresses, so that a packet meets only those that could concern it. Every list says
+//! which header each of its rules has, and the header decides first.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
+use super::groups::{Class, Groups, few, probed};
+use super::header::{HeaderId, Headers, HeadersBuilder, Tested};
+use crate::flow::FlowView;
 use crate::matcher::Probe;
 use crate::packet::Packet;
-use crate::packet::proto::{ICMP, ICMPV6, TCP, UDP};
-use crate::plan::{Buffer, PortSet, Proto, Rule, RuleId, RuleKind, RuleSet};
+use crate::plan::{AddrSet, Header, PortSet, Rule, RuleId, RuleKind, RuleSet, high_bits};
 
-/// A rule that names more ports than this is looked at whatever the port.
+/// A rule that names more ports than this is not listed by port.
 const MANY_PORTS: usize = 32;
 
-/// Traffic that shares a table of candidates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Tcp,
-    Udp,
-    Icmp,
-    Other,
-}
+/// A rule whose addresses begin in more ways than this is not listed by address.
+const MANY_ADDRESSES: usize = 512;
 
-const CLASSES: [Class; 4] = [Class::Tcp, Class::Udp, Class::Icmp, Class::Other];
+/// A rule, and its header.
+type Entry = (RuleId, HeaderId);
 
-/// The matcher group of a packet's payload: its protocol class and, where it has a flow, the direction.
-pub(super) fn group(packet: &Packet<'_>, to_server: Option<bool>) -> u8 {
-    class(packet) as u8 * 3 + to_server.map_or(2, |to_server| u8::from(!to_server))
-}
-
-fn class(packet: &Packet<'_>) -> Class {
-    match packet.proto {
-        _ if !packet.is_ip() => Class::Other,
-        TCP => Class::Tcp,
-        UDP => Class::Udp,
-        ICMP | ICMPV6 => Class::Icmp,
-        _ => Class::Other,
-    }
-}
-
-/// The classes of packets that a rule can concern.
-fn classes(rule: &Rule) -> &'static [Class] {
-    match rule.header.proto {
-        Proto::Tcp | Proto::TcpPkt | Proto::TcpStream | Proto::Number(TCP) => &[Class::Tcp],
-        Proto::Udp | Proto::Number(UDP) => &[Class::Udp],
-        Proto::Icmp | Proto::Icmp4 | Proto::Icmp6 | Proto::Number(ICMP | ICMPV6) => &[Class::Icmp],
-        Proto::Sctp | Proto::Igmp | Proto::Number(_) | Proto::Arp => &[Class::Other],
-        Proto::Ip | Proto::Ip4 | Proto::Ip6 | Proto::PktHdr | Proto::Ether => &CLASSES,
-    }
-}
-
-/// Rules without a probe that one class of packets can meet.
+/// Lists of rules by a number of 16 bits.
 #[derive(Default)]
-struct ByPort {
-    any: Vec<RuleId>,
-    /// Keyed by either port, for rules that name few ports.
-    dport: HashMap<u16, Vec<RuleId>>,
-    sport: HashMap<u16, Vec<RuleId>>,
+struct Keyed {
+    /// Place in `lists` of each key's list; empty when there are none.
+    places: Vec<u32>,
+    /// The first one is empty.
+    lists: Vec<Vec<Entry>>,
 }
 
-impl ByPort {
-    fn add(&mut self, id: RuleId, rule: &Rule) {
+impl Keyed {
+    fn add(&mut self, keys: impl IntoIterator<Item = u16>, entry: Entry) {
+        if self.lists.is_empty() {
+            self.places = vec![0; 1 << 16];
+            self.lists.push(Vec::new());
+        }
+        for key in keys {
+            let place = &mut self.places[usize::from(key)];
+            if *place == 0 {
+                *place = self.lists.len() as u32;
+                self.lists.push(Vec::new());
+            }
+            self.lists[*place as usize].push(entry);
+        }
+    }
+
+    #[inline]
+    fn get(&self, key: u16) -> &[Entry] {
+        let place = self.places.get(usize::from(key)).copied().unwrap_or(0);
+        self.lists.get(place as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Rules without a probe, each in one place.
+#[derive(Default)]
+struct Unprobed {
+    /// By class: rules that name few ports, by these.
+    by_dport: [Keyed; Class::ALL.len()],
+    by_sport: [Keyed; Class::ALL.len()],
+    /// Rules of any class that name few addresses, by how these begin.
+    by_dst: Keyed,
+    by_src: Keyed,
+    /// By class: the others.
+    any: [Vec<Entry>; Class::ALL.len()],
+}
+
+impl Unprobed {
+    fn add(&mut self, rule: &Rule, entry: Entry) {
         let header = &rule.header;
-        let sides = if header.bidirectional {
-            None
-        } else {
-            few(&header.dport).map(|ports| (ports, true))
+        let classes = Class::of_rule(rule).iter().map(|&class| class as usize);
+        // What may stand on either side has no place on one.
+        let one_way = Some(header).filter(|header| !header.bidirectional);
+        let ports = |pick: fn(&Header) -> &PortSet| {
+            one_way.and_then(|header| few(pick(header), MANY_PORTS))
         };
-        let sides = sides.or_else(|| {
-            if header.bidirectional {
-                None
-            } else {
-                few(&header.sport).map(|ports| (ports, false))
-            }
-        });
-        match sides {
-            Some((ports, destination)) => {
-                let map = if destination {
-                    &mut self.dport
-                } else {
-                    &mut self.sport
-                };
-                for port in ports {
-                    map.entry(port).or_default().push(id);
-                }
-            }
-            None => self.any.push(id),
-        }
-    }
-
-    fn collect(&self, packet: &Packet<'_>, out: &mut Vec<RuleId>) {
-        out.extend_from_slice(&self.any);
-        for (map, port) in [(&self.dport, packet.dport), (&self.sport, packet.sport)] {
-            if let Some(ids) = map.get(&port) {
-                out.extend_from_slice(ids);
+        let addresses = |pick: fn(&Header) -> &AddrSet| {
+            one_way.and_then(|header| pick(header).high_bits(MANY_ADDRESSES))
+        };
+        if let Some(ports) = ports(|header| &header.dport) {
+            let ports: Vec<u16> = ports.collect();
+            classes.for_each(|class| self.by_dport[class].add(ports.iter().copied(), entry));
+        } else if let Some(ports) = ports(|header| &header.sport) {
+            let ports: Vec<u16> = ports.collect();
+            classes.for_each(|class| self.by_sport[class].add(ports.iter().copied(), entry));
+        } else {
+            let (src, dst) = (
+                addresses(|header| &header.src),
+                addresses(|header| &header.dst),
+            );
+            match (src, dst) {
+                (Some(src), Some(dst)) if dst.len() < src.len() => self.by_dst.add(dst, entry),
+                (Some(src), _) => self.by_src.add(src, entry),
+                (None, Some(dst)) => self.by_dst.add(dst, entry),
+                (None, None) => classes.for_each(|class| self.any[class].push(entry)),
             }
         }
     }
-}
 
-/// The ports of a small set; `None` for a large one and for `any`.
-fn few(ports: &PortSet) -> Option<Vec<u16>> {
-    let count: usize = ports
-        .ranges()
-        .iter()
-        .map(|&(low, high)| usize::from(high - low) + 1)
-        .sum();
-    (count <= MANY_PORTS).then(|| {
-        ports
-            .ranges()
-            .iter()
-            .flat_map(|&(low, high)| low..=high)
-            .collect()
-    })
+    /// Hands out all lists that a packet of a class has to do with.
+    #[inline]
+    fn of_packet(
+        &self,
+        class: Class,
+        (src, sport): (IpAddr, u16),
+        (dst, dport): (IpAddr, u16),
+    ) -> [&[Entry]; 5] {
+        let class = class as usize;
+        [
+            &self.any[class],
+            self.by_dport[class].get(dport),
+            self.by_sport[class].get(sport),
+            self.by_src.get(high_bits(src)),
+            self.by_dst.get(high_bits(dst)),
+        ]
+    }
 }
 
 /// Rules by what makes them candidates.
 pub(super) struct Index {
     /// For the matcher.
     pub(super) probes: Vec<Probe>,
-    /// Rules of each probe.
-    of_probe: Vec<Vec<RuleId>>,
-    plain: [ByPort; 4],
-    ip_only: [Vec<RuleId>; 4],
-    on_events: Vec<RuleId>,
+    /// For each probe, where its rules start in `of_probes`; and where the last one's end.
+    starts: Vec<u32>,
+    of_probes: Vec<Entry>,
+    every_packet: Unprobed,
+    ip_only: Unprobed,
+    on_events: Vec<Entry>,
+    headers: Headers,
     kinds: Vec<RuleKind>,
 }
 
 impl Index {
-    pub(super) fn new(rules: &RuleSet) -> Self {
-        let mut index = Self {
-            probes: Vec::new(),
-            of_probe: Vec::new(),
-            plain: Default::default(),
-            ip_only: Default::default(),
-            on_events: Vec::new(),
-            kinds: rules.rules().iter().map(Rule::kind).collect(),
-        };
-        let mut numbers: HashMap<(Vec<u8>, bool), usize> = HashMap::new();
-        for (id, rule) in (0..).zip(rules.rules()) {
-            match index.kinds[id as usize] {
-                RuleKind::DecoderEvent => index.on_events.push(id),
-                RuleKind::IpOnly => classes(rule)
-                    .iter()
-                    .for_each(|&class| index.ip_only[class as usize].push(id)),
+    pub(super) fn new(rules: &RuleSet, groups: &Groups) -> Self {
+        let kinds: Vec<RuleKind> = rules.rules().iter().map(Rule::kind).collect();
+        let mut probes: Vec<Probe> = Vec::new();
+        let mut of_probe: Vec<Vec<Entry>> = Vec::new();
+        let mut numbers: HashMap<Probe, usize> = HashMap::new();
+        let (mut every_packet, mut ip_only) = (Unprobed::default(), Unprobed::default());
+        let mut on_events = Vec::new();
+        let mut headers = HeadersBuilder::default();
+        for ((id, rule), kind) in (0..).zip(rules.rules()).zip(&kinds) {
+            let entry = (id, headers.number(rule));
+            match kind {
+                RuleKind::DecoderEvent => on_events.push(entry),
+                RuleKind::IpOnly => ip_only.add(rule, entry),
                 _ => match probe_of(rule) {
-                    Some((bytes, folded, probe)) => {
-                        let number = *numbers.entry((bytes, folded)).or_insert_with(|| {
-                            index.probes.push(probe);
-                            index.of_probe.push(Vec::new());
-                            index.probes.len() - 1
+                    Some(probe) => {
+                        let number = *numbers.entry(probe).or_insert_with(|| {
+                            probes.push(probe);
+                            of_probe.push(Vec::new());
+                            probes.len() - 1
                         });
-                        index.probes[number].groups |= groups(rule);
-                        index.of_probe[number].push(id);
+                        probes[number].groups |= groups.of_rule(rule);
+                        of_probe[number].push(entry);
                     }
-                    None => classes(rule)
-                        .iter()
-                        .for_each(|&class| index.plain[class as usize].add(id, rule)),
+                    None => every_packet.add(rule, entry),
                 },
             }
         }
-        index
+        let mut starts = vec![0];
+        let mut of_probes = Vec::new();
+        for entries in of_probe {
+            of_probes.extend(entries);
+            starts.push(of_probes.len() as u32);
+        }
+        Self {
+            probes,
+            starts,
+            of_probes,
+            every_packet,
+            ip_only,
+            on_events,
+            headers: headers.build(),
+            kinds,
+        }
     }
 
     /// Rules that a hit of this probe makes candidates.
-    pub(super) fn of_probe(&self, number: u32) -> &[RuleId] {
-        self.of_probe
-            .get(number as usize)
-            .map_or(&[], Vec::as_slice)
-    }
-
-    /// Adds the rules that are candidates without a probe. `ip_only`: those of kind IP-only are due.
-    pub(super) fn collect(&self, packet: &Packet<'_>, ip_only: bool, out: &mut Vec<RuleId>) {
-        if !packet.events.is_empty() {
-            out.extend_from_slice(&self.on_events);
+    fn of_probe(&self, number: u32) -> &[Entry] {
+        let number = number as usize;
+        match (self.starts.get(number), self.starts.get(number + 1)) {
+            (Some(&start), Some(&end)) => &self.of_probes[start as usize..end as usize],
+            _ => &[],
         }
-        if packet.invalid {
-            return;
-        }
-        let class = class(packet) as usize;
-        if ip_only && packet.is_ip() {
-            out.extend_from_slice(&self.ip_only[class]);
-        }
-        self.plain[class].collect(packet, out);
     }
 
     pub(super) fn kind(&self, id: RuleId) -> RuleKind {
@@ -190,23 +193,110 @@ impl Index {
     }
 }
 
-fn probe_of(rule: &Rule) -> Option<(Vec<u8>, bool, Probe)> {
-    let choice = rule
-        .probe
-        .as_ref()
-        .filter(|choice| choice.buffer == Buffer::Payload)?;
-    let probe = Probe::new(&choice.bytes, choice.folded, 0)?;
-    Some((probe.bytes().to_vec(), choice.folded, probe))
+/// The rule's probe, if it has one for the payload; in no group yet.
+fn probe_of(rule: &Rule) -> Option<Probe> {
+    let choice = rule.probe.as_ref().filter(|_| probed(rule))?;
+    Probe::new(&choice.bytes, choice.folded, 0)
 }
 
-/// The matcher groups whose packets a rule can concern, as [`group`] numbers them.
-fn groups(rule: &Rule) -> u64 {
-    let directions = match rule.flow {
-        Some(flow) if flow.to_server => 0b001,
-        Some(flow) if flow.to_client => 0b010,
-        _ => 0b111,
-    };
-    classes(rule)
-        .iter()
-        .fold(0, |groups, &class| groups | directions << (class as u8 * 3))
+/// The rules to evaluate on the packet at hand.
+pub(super) struct Candidates {
+    rules: Vec<RuleId>,
+    tested: Tested,
+}
+
+impl Candidates {
+    /// For the rules of an index.
+    pub(super) fn new(index: &Index) -> Self {
+        Self {
+            rules: Vec::new(),
+            tested: Tested::new(&index.headers),
+        }
+    }
+
+    /// The rules that concern the packet, in order: those of the probes that were found in it, each once, and those that
+    /// have no probe. `first`: of its direction in its flow, or without a flow; then rules of kind IP-only are due.
+    pub(super) fn collect(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: Option<FlowView>,
+        hits: &[u32],
+    ) -> &[RuleId] {
+        let Self { rules, tested } = self;
+        rules.clear();
+        tested.next_packet();
+        let mut add = |entries: &[Entry]| {
+            for &(rule, header) in entries {
+                if tested.concern(header, &index.headers, packet, flow) {
+                    rules.push(rule);
+                }
+            }
+        };
+        if !packet.events.is_empty() {
+            add(&index.on_events);
+        }
+        if !packet.invalid {
+            let class = Class::of(packet);
+            let ends = ((packet.src, packet.sport), (packet.dst, packet.dport));
+            for entries in index.every_packet.of_packet(class, ends.0, ends.1) {
+                add(entries);
+            }
+            if packet.is_ip() && flow.is_none_or(|view| view.first) {
+                for entries in index.ip_only.of_packet(class, ends.0, ends.1) {
+                    add(entries);
+                }
+            }
+            for &probe in hits {
+                add(index.of_probe(probe));
+            }
+        }
+        rules.sort_unstable();
+        rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::concerns;
+    use super::super::strategies;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Every way into the index, against a look at every rule.
+        #[test]
+        fn candidates_are_the_rules_that_concern_the_packet(
+            rules in prop::collection::vec(strategies::rule(), 1..20),
+            packets in prop::collection::vec((strategies::packet(), any::<bool>()), 1..10),
+        ) {
+            let rules = RuleSet::new(rules);
+            let index = Index::new(&rules, &Groups::new(&rules));
+            let mut candidates = Candidates::new(&index);
+            for ((packet, flow), hit) in &packets {
+                // All probes are the same one.
+                let hits: &[u32] = if *hit { &[0] } else { &[] };
+                let first = packet.is_ip() && flow.is_none_or(|view| view.first);
+                let expected: Vec<RuleId> = (0..)
+                    .zip(rules.rules())
+                    .filter(|(_, rule)| concerns(&rule.header, rule.flow, packet, *flow))
+                    .filter(|(_, rule)| match rule.kind() {
+                        RuleKind::IpOnly => first,
+                        _ => rule.probe.is_none() || *hit,
+                    })
+                    .map(|(id, _)| id)
+                    .collect();
+                prop_assert_eq!(candidates.collect(&index, packet, *flow, hits), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_that_is_not_there_makes_no_candidates() {
+        let rules = RuleSet::default();
+        let index = Index::new(&rules, &Groups::new(&rules));
+        for number in [0, 1, u32::MAX] {
+            assert!(index.of_probe(number).is_empty());
+        }
+    }
 }

@@ -8,14 +8,20 @@
 mod alert;
 mod commit;
 mod engine;
+mod groups;
 mod header;
 mod index;
 mod prepared;
 mod profile;
+mod search;
+#[cfg(test)]
+mod strategies;
 mod threshold;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use commit::Alerts;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched, inspected_payload};
+pub use groups::Groups;
 pub use prepared::Prepared;
 pub use profile::{Profile, Spent, Stage};
+pub use search::SearchCounters;

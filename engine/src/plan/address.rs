@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// A set of IPv4 and IPv6 addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AddrSet {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
@@ -93,14 +93,42 @@ impl AddrSet {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
+    /// The [`high_bits`] of all addresses of the set, each once; `None` when there are more than `most`.
+    pub fn high_bits(&self, most: usize) -> Option<Vec<u16>> {
+        let v4 = self.v4.iter().map(|&(low, high)| (low >> 16, high >> 16));
+        let v6 = self.v6.iter().map(|&(low, high)| (low >> 112, high >> 112));
+        let mut bits: Vec<u16> = Vec::new();
+        for (low, high) in v4.chain(v6.map(|(low, high)| (low as u32, high as u32))) {
+            if (high - low) as usize >= most {
+                return None;
+            }
+            bits.extend((low..=high).map(|bits| bits as u16));
+            bits.dedup();
+            if bits.len() > most * 2 {
+                return None;
+            }
+        }
+        bits.sort_unstable();
+        bits.dedup();
+        (bits.len() <= most).then_some(bits)
+    }
+
     /// True when everything is in the set.
     pub fn is_any(&self) -> bool {
         self.v4 == [(0, u32::MAX)] && self.v6 == [(0, u128::MAX)]
     }
 }
 
+/// The first 16 bits of an address.
+pub fn high_bits(address: IpAddr) -> u16 {
+    match address {
+        IpAddr::V4(a) => (u32::from(a) >> 16) as u16,
+        IpAddr::V6(a) => (u128::from(a) >> 112) as u16,
+    }
+}
+
 /// A set of ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PortSet(Vec<(u16, u16)>);
 
 impl PortSet {
@@ -249,6 +277,34 @@ mod tests {
         let mut set = every(0, 4);
         set.subtract(&every(0, 8));
         assert_eq!(set, every(4, 8));
+    }
+
+    #[test]
+    fn high_bits_are_those_of_every_address_in_the_set() {
+        let prefix = |text: &str, length| {
+            AddrSet::prefix(text.parse().expect("address"), length).expect("prefix")
+        };
+        let mut set = prefix("10.1.0.0", 15);
+        set.union(&prefix("10.0.7.0", 24));
+        set.union(&prefix("2001:db8::", 32));
+        assert_eq!(set.high_bits(4), Some(vec![0x0a00, 0x0a01, 0x2001]));
+        assert_eq!(set.high_bits(3), Some(vec![0x0a00, 0x0a01, 0x2001]));
+        assert_eq!(set.high_bits(2), None);
+        assert_eq!(prefix("10.0.0.0", 8).high_bits(255), None);
+        assert_eq!(
+            prefix("10.0.0.0", 8).high_bits(256).map(|all| all.len()),
+            Some(256)
+        );
+        assert_eq!(AddrSet::none().high_bits(0), Some(vec![]));
+        assert_eq!(AddrSet::any().high_bits(65_535), None);
+        for text in ["10.1.2.3", "10.0.7.9", "2001:db8::1"] {
+            let address = text.parse().expect("address");
+            assert!(set.contains(address));
+            assert!(
+                set.high_bits(4)
+                    .is_some_and(|bits| bits.contains(&high_bits(address)))
+            );
+        }
     }
 
     #[test]

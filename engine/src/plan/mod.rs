@@ -9,7 +9,7 @@ mod kind;
 mod number;
 mod ops;
 
-pub use address::{AddrSet, PortSet};
+pub use address::{AddrSet, PortSet, high_bits};
 pub use kind::RuleKind;
 pub use number::{Num, NumOp};
 pub use ops::{
@@ -84,7 +84,7 @@ pub enum Proto {
 }
 
 /// The part of a rule that says which packets it concerns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
     /// Protocol.
     pub proto: Proto,
@@ -103,7 +103,7 @@ pub struct Header {
 }
 
 /// What `flow:` asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FlowTest {
     /// `to_server` / `from_client`.
     pub to_server: bool,
@@ -123,6 +123,17 @@ pub struct FlowTest {
     pub only_frag: bool,
     /// `no_frag`.
     pub no_frag: bool,
+}
+
+impl FlowTest {
+    /// True when a packet that has no flow cannot pass.
+    pub fn asks_for_a_flow(&self) -> bool {
+        self.to_server
+            || self.to_client
+            || self.established
+            || self.not_established
+            || self.only_stream
+    }
 }
 
 /// How flag-like fields are compared (`flags`, `fragbits`).

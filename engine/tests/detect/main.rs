@@ -1,0 +1,10 @@
+//! Detection, from frames to matches, with backends that do not do as they should.
+
+#[path = "../packet/build.rs"]
+#[expect(dead_code, reason = "most of it is for the decoder's tests")]
+mod build;
+mod fallback;
+mod faulty;
+#[path = "../eval/support.rs"]
+#[expect(dead_code, reason = "most of it is for the evaluator's tests")]
+mod rules;

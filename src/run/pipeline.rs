@@ -9,7 +9,7 @@ use weir_engine::detect::{
     Alert, Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile,
 };
 use weir_engine::eval::Plain as PlainEvaluator;
-use weir_engine::matcher::Plain as PlainMatcher;
+use weir_engine::matcher::Software;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_events::usage;
@@ -154,7 +154,7 @@ pub fn run(
     let engine = |_| {
         Engine::sharing(
             Arc::clone(&prepared),
-            Box::new(PlainMatcher::default()),
+            Box::new(Software::new()),
             Box::new(evaluator.another()),
             job.engine.clone(),
         )

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::matcher::{Hit, Matcher, MatcherError, Outcome, Plain, Probe, Request};
+use crate::matcher::{Hit, Matcher, MatcherError, Outcome, Probe, Request, Software};
 
 /// What looking for probes counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct SearchCounters {
 pub(super) struct Search {
     matcher: Box<dyn Matcher>,
     /// Made when it is first needed; `None` in it when it cannot hold the probes.
-    fallback: Option<Option<Plain>>,
+    fallback: Option<Option<Software>>,
     /// How long a buffer is waited for.
     deadline: Duration,
     /// Tag of the latest buffer. No tag is given twice, so a late report cannot pass for another buffer's.
@@ -158,7 +158,7 @@ impl Search {
     fn rescan(&mut self, probes: &[Probe], request: Request<'_>) {
         let Self { fallback, hits, .. } = self;
         let software = fallback.get_or_insert_with(|| {
-            let mut software = Plain::new();
+            let mut software = Software::new();
             software.load(probes).is_ok().then_some(software)
         });
         let mut finished = false;

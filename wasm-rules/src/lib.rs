@@ -4,6 +4,7 @@
 //! * [`keywords`] knows every keyword of the rule language and what values it takes.
 //! * [`compile`] makes plans of syntax trees, or says why it cannot, and loads whole rule sets.
 //! * [`classification`] holds what classtypes mean.
+//! * [`frequency`] holds how often windows of bytes occur in traffic, and learns it.
 //! * [`probe`] chooses the literal that stands for a rule in the matcher.
 //!
 //! ```
@@ -24,6 +25,7 @@
 
 pub mod classification;
 pub mod compile;
+pub mod frequency;
 pub mod keywords;
 pub mod probe;
 pub mod syntax;

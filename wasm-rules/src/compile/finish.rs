@@ -6,7 +6,8 @@ use weir_engine::plan::{
 };
 
 use super::draft::{Draft, Entry, List, Target};
-use crate::probe::{self, Candidate, StaticFrequency};
+use crate::frequency::Table;
+use crate::probe::{self, Candidate};
 use crate::syntax::ast::{Place, Problem};
 
 /// Checks what only the whole rule, which starts at `place`, shows.
@@ -160,7 +161,7 @@ fn may_be_tcp(draft: &Draft<'_>) -> bool {
 pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
     let (needs_packet, needs_stream) = needs(&draft);
     let variables = draft.variables();
-    let probe = probe(&draft.lists);
+    let probe = probe(&draft.lists, draft.compiler.frequency());
     let mut decoded = take_decoded(&mut draft.lists);
     let mut buffers = Vec::with_capacity(draft.lists.len());
     for list in draft.lists {
@@ -231,7 +232,7 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
 }
 
 /// The rule's probe, from the positive contents that must be in its payload.
-fn probe(lists: &[List]) -> Option<ProbeChoice> {
+fn probe(lists: &[List], frequency: &Table) -> Option<ProbeChoice> {
     let payload = lists
         .iter()
         .find(|list| list.target == Target::Buffer(Buffer::Payload))?;
@@ -265,5 +266,5 @@ fn probe(lists: &[List]) -> Option<ProbeChoice> {
             });
         }
     }
-    probe::choose(&candidates, &StaticFrequency)
+    probe::choose(&candidates, frequency)
 }

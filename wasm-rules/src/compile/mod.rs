@@ -25,6 +25,7 @@ use weir_engine::pcre::{Flags, PcreError, Regex};
 use weir_engine::plan::{Buffer, Op, PacketTest, Proto, Rule};
 
 use crate::classification::Classification;
+use crate::frequency::Table;
 use crate::keywords::{self, Category, Keyword, Tier};
 use crate::syntax::ast::{Place, Problem, RuleOption, RuleText};
 use draft::{Draft, Latest, Target};
@@ -68,18 +69,32 @@ type Regexes = HashMap<(Vec<u8>, Flags), Arc<Regex>>;
 pub struct Compiler {
     variables: Variables,
     classification: Classification,
+    /// Chooses probes.
+    frequency: Arc<Table>,
     /// Expressions that some rule had already: many rules have the same ones.
     regexes: Mutex<Regexes>,
 }
 
 impl Compiler {
-    /// A compiler for rules with these variables and classtypes.
+    /// A compiler for rules with these variables and classtypes, which chooses probes by the standard frequency table.
     pub fn new(variables: Variables, classification: Classification) -> Self {
         Self {
             variables,
             classification,
+            frequency: Table::standard(),
             regexes: Mutex::default(),
         }
+    }
+
+    /// Chooses probes by this table.
+    pub fn with_frequency(mut self, frequency: Arc<Table>) -> Self {
+        self.frequency = frequency;
+        self
+    }
+
+    /// The table that probes are chosen by.
+    pub fn frequency(&self) -> &Table {
+        &self.frequency
     }
 
     /// The variables that rules can use.

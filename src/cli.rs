@@ -54,6 +54,14 @@ pub enum Command {
                             On a terminal of 140 columns the table also says when, and who attacked whom.\n\
                             Ends with 1 if a planted attack was missed, or if anything else raised an alert.")]
     Demo(DemoOptions),
+    /// Measure matchers, beside other people's where this build has them (feature `peers`)
+    #[cfg(feature = "bench")]
+    #[command(after_help = "Examples:\n  weir bench matcher\n  \
+                            weir bench matcher --rules et-open.rules --pcap monday.pcap --rounds 9 -o report\n  \
+                            weir bench matcher --only rules/ --contender software --contender hyperscan\n\n\
+                            Without rules and captures, probes and traffic are made up. All answers are compared before \
+                            any time is told;\na difference is an error. What is said to be going on shows with -v.")]
+    Bench(BenchOptions),
 }
 
 /// The end of the help for `weir run`.
@@ -185,6 +193,50 @@ pub struct DemoOptions {
     /// Keep the capture, the rules and the alerts in this folder
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+}
+
+/// What `weir bench` can measure.
+#[cfg(feature = "bench")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchScenario {
+    /// The matcher: throughput and time a buffer, over probe sets and buffers
+    Matcher,
+}
+
+/// Options of `weir bench`.
+#[cfg(feature = "bench")]
+#[derive(Args, Debug)]
+pub struct BenchOptions {
+    /// What to measure; everything by default
+    #[arg(value_enum, value_name = "SCENARIO")]
+    pub scenarios: Vec<BenchScenario>,
+    /// Rule files, or folders of them: each rule gives the probe that is rarest in the first half of the traffic
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+    /// Captures: matchers are measured on the payloads of the second half of each
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub pcap: Vec<PathBuf>,
+    /// Times everything is measured; the median counts
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub rounds: NonZeroUsize,
+    /// Sizes of the probe sets that are drawn from the rules' contents
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [100, 1000, 10_000, 65_000])]
+    pub probes: Vec<usize>,
+    /// About how many bytes of buffers to use at most; by default all payloads, and 16 MiB of other buffers
+    #[arg(long, value_name = "N")]
+    pub bytes: Option<NonZeroUsize>,
+    /// Only sets and buffers whose name (SET/BUFFERS) contains this (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Only contenders whose name begins so (repeatable)
+    #[arg(long = "contender", value_name = "NAME")]
+    pub contenders: Vec<String>,
+    /// What is made up is drawn from this
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Write report.json and plots into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 #[cfg(test)]

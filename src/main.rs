@@ -1,9 +1,12 @@
 //! The command line of Weir.
 //!
 //! `weir run` reads captures and writes alerts, `weir rules check` says what a rule set holds, `weir demo` shows both on
-//! traffic of its own making. Standard output carries the result, standard error the log; the exit status is 0 when all
-//! is done, 1 when something failed or was refused, 2 when the command line or the configuration is wrong.
+//! traffic of its own making, `weir bench` measures. Standard output carries the result, standard error the log; the exit
+//! status is 0 when all is done, 1 when something failed or was refused, 2 when the command line or the configuration is
+//! wrong.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod cli;
 mod config;
 mod demo;
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(options),
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Demo(options) => demo::demo(options),
+        #[cfg(feature = "bench")]
+        Command::Bench(options) => bench::bench(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

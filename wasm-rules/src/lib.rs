@@ -3,6 +3,7 @@
 //! * [`syntax`] reads rule files into syntax trees in which everything knows its place.
 //! * [`keywords`] knows every keyword of the rule language and what values it takes.
 //! * [`compile`] makes plans of syntax trees, or says why it cannot, and loads whole rule sets.
+//! * [`contents`] lists what rules look for as it is written.
 //! * [`classification`] holds what classtypes mean.
 //! * [`frequency`] holds how often windows of bytes occur in traffic, and learns it.
 //! * [`probe`] chooses the literal that stands for a rule in the matcher.
@@ -25,6 +26,7 @@
 
 pub mod classification;
 pub mod compile;
+pub mod contents;
 pub mod frequency;
 pub mod keywords;
 pub mod probe;

@@ -1,0 +1,66 @@
+//! Measures matchers on the same probe sets and the same buffers, and compares their answers before any time is told.
+//!
+//! * [`workload`] makes probe sets and buffers: from rules and captures where there are some, else from nothing.
+//! * [`contender`] lists what is measured. With the cargo feature `peers` that includes libhs (Hyperscan, or Vectorscan,
+//!   whichever is installed) and the crates `aho-corasick` and `daachorse`; `peers` says how each is set up.
+//! * [`answers`] holds every contender's answers to those of the plain reference.
+//! * [`measure`] takes processor time, in rounds in which all contenders take turns, and latencies.
+//! * [`scenario`] puts these together, and [`report`] writes what came out.
+//!
+//! Everyone looks for the first occurrence of each probe in each buffer, in one group, without carry.
+
+pub mod answers;
+pub mod contender;
+pub mod measure;
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod report;
+pub mod scenario;
+pub mod workload;
+
+use std::path::PathBuf;
+
+/// Why something could not be measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// Rules cannot be read.
+    #[error(transparent)]
+    Rules(#[from] weir_rules::syntax::LoadError),
+    /// A capture cannot be read.
+    #[error(transparent)]
+    Capture(#[from] weir_capture::CaptureError),
+    /// A file or folder of the report cannot be written.
+    #[error("{}: {error}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// Nothing to measure with.
+    #[error("{0}")]
+    Nothing(String),
+    /// A contender cannot take a probe set.
+    #[error("{contender}: {why}")]
+    Contender {
+        /// Which.
+        contender: String,
+        /// What it said.
+        why: String,
+    },
+    /// Two contenders disagree.
+    #[error(transparent)]
+    Differs(#[from] Box<answers::Difference>),
+}
+
+impl BenchError {
+    /// What `contender` said.
+    pub(crate) fn contender(contender: &str, why: impl std::fmt::Display) -> Self {
+        Self::Contender {
+            contender: contender.to_owned(),
+            why: why.to_string(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `weir bench`: how fast the parts are, beside others.
+
+use std::io::{self, Write};
+
+use weir_bench::measure;
+use weir_bench::report::{Report, table};
+use weir_bench::scenario::{Bench, Options};
+
+use crate::cli::{BenchOptions, BenchScenario};
+use crate::failure::Failure;
+
+/// Runs the scenarios that are named, or all there are.
+pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
+    let all = [BenchScenario::Matcher];
+    let wanted = match options.scenarios.as_slice() {
+        [] => &all[..],
+        named => named,
+    };
+    wanted.iter().try_for_each(|scenario| match scenario {
+        BenchScenario::Matcher => matcher(options),
+    })
+}
+
+/// Measures, prints tables as they come, and writes the report where one is asked for.
+fn matcher(options: &BenchOptions) -> Result<(), Failure> {
+    let core = measure::pin();
+    let rounds = options.rounds.get();
+    let bench = Bench::new(Options {
+        rules: options.rules.clone(),
+        pcap: options.pcap.clone(),
+        rounds,
+        probes: options.probes.clone(),
+        bytes: options.bytes.map(usize::from),
+        only: options.only.clone(),
+        contenders: options.contenders.clone(),
+        seed: options.seed,
+    })
+    .map_err(Failure::failed)?;
+    let mut report = Report::new(core, rounds, bench.about(), bench.contenders());
+    let mut out = io::stdout().lock();
+    head(&mut out, &report).map_err(Failure::stdout)?;
+    let mut printed = Ok(());
+    bench
+        .run(&mut |what| tracing::info!("{what}"), &mut |measured| {
+            if printed.is_ok() {
+                printed = writeln!(out, "\n{}", table(&measured).trim_end());
+            }
+            report.scenarios.push(measured);
+        })
+        .map_err(Failure::failed)?;
+    printed.map_err(Failure::stdout)?;
+    if let Some(folder) = &options.output {
+        for path in report.write(folder).map_err(Failure::failed)? {
+            writeln!(out, "wrote {}", path.display()).map_err(Failure::stdout)?;
+        }
+    }
+    Ok(())
+}
+
+fn head(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let pinned = report.core.map_or("not pinned".to_owned(), |core| {
+        format!("pinned to core {core}")
+    });
+    writeln!(out, "traffic: {}\nrules: {}", report.traffic, report.rules)?;
+    writeln!(
+        out,
+        "processor: {}, {pinned}; processor time, median of {} rounds; all answers compared",
+        report.processor, report.rounds
+    )?;
+    for (name, about) in &report.contenders {
+        writeln!(out, "  {name}: {about}")?;
+    }
+    Ok(())
+}

@@ -1,59 +1,93 @@
-//! Rule headers against packets: protocol, addresses, ports, direction, `flow:`.
+//! Rule headers against packets: protocol, addresses, ports, direction, `flow:`, and `flags`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::groups::Class;
 use crate::flow::FlowView;
 use crate::packet::proto::{ICMP, ICMPV6, IGMP, SCTP, TCP, UDP};
 use crate::packet::{Net, Origin, Packet};
-use crate::plan::{FlowTest, Header, Proto, Rule};
+use crate::plan::{BitsMode, FlowTest, Header, PacketTest, Proto, Rule};
 
-/// A header and a `flow:` that rules share, by number.
-pub(super) type HeaderId = u32;
-
-/// The distinct headers of a rule set: there are far fewer than rules.
-#[derive(Default)]
-pub(super) struct Headers(Vec<(Header, Option<FlowTest>)>);
-
-/// What makes a [`Headers`].
-#[derive(Default)]
-pub(super) struct HeadersBuilder<'a> {
-    numbers: HashMap<(&'a Header, Option<FlowTest>), HeaderId>,
+/// What is checked of a packet before a rule becomes a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Check {
+    /// Classes of packets that can match, one bit each: `ip_proto` narrows down what the header says.
+    classes: u8,
+    /// Flags that are checked with it, as [`PacketTest::TcpFlags`]: most rules that speak of flags speak of SYN, and
+    /// few packets have it.
+    flags: Option<(BitsMode, u8, u8)>,
+    flow: Option<FlowTest>,
+    header: Header,
 }
 
-impl<'a> HeadersBuilder<'a> {
-    /// The number of a rule's header.
-    pub(super) fn number(&mut self, rule: &'a Rule) -> HeaderId {
-        let next = self.numbers.len() as HeaderId;
-        *self
-            .numbers
-            .entry((&rule.header, rule.flow))
-            .or_insert(next)
+impl Check {
+    pub(super) fn new(rule: &Rule) -> Self {
+        Self {
+            classes: Class::of_rule(rule).fold(0, |bits, class| bits | 1 << class as u8),
+            flags: rule.tests.iter().find_map(|test| match *test {
+                PacketTest::TcpFlags { mode, bits, ignore } => Some((mode, bits, ignore)),
+                _ => None,
+            }),
+            flow: rule.flow,
+            header: rule.header.clone(),
+        }
     }
 
-    pub(super) fn build(self) -> Headers {
-        let mut headers: Vec<_> = self.numbers.into_iter().collect();
-        headers.sort_unstable_by_key(|&(_, number)| number);
-        let owned = headers
-            .into_iter()
-            .map(|((header, flow), _)| (header.clone(), flow));
-        Headers(owned.collect())
+    /// True when rules with this check concern the packet.
+    pub(super) fn holds(&self, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
+        let flags_hold = |(mode, bits, ignore): (BitsMode, u8, u8)| {
+            let flags = packet.tcp_flags();
+            flags.is_some_and(|flags| mode.holds(flags & !ignore, bits))
+        };
+        self.classes >> Class::of(packet) as u8 & 1 == 1
+            && self.flags.is_none_or(flags_hold)
+            && self.flow.is_none_or(|test| flow_holds(test, packet, flow))
+            && header_holds(&self.header, packet)
     }
 }
 
-/// Which headers concern the packet at hand; each is tested at most once a packet.
+/// A check by its number.
+pub(super) type CheckId = u32;
+
+/// The distinct checks of a rule set: there are far fewer than rules.
 #[derive(Default)]
-pub(super) struct Tested {
-    /// Twice the number of the packet that the header was last tested on, and one more when it concerned it.
-    seen: Vec<u64>,
+pub(super) struct Checks {
+    checks: Vec<Check>,
+    numbers: HashMap<Check, CheckId>,
+}
+
+impl Checks {
+    /// The number of a rule's check.
+    pub(super) fn number(&mut self, rule: &Rule) -> CheckId {
+        let check = Check::new(rule);
+        if let Some(&number) = self.numbers.get(&check) {
+            return number;
+        }
+        let number = self.checks.len() as CheckId;
+        self.checks.push(check.clone());
+        self.numbers.insert(check, number);
+        number
+    }
+
+    /// All of them, by number.
+    pub(super) fn finish(self) -> Box<[Check]> {
+        self.checks.into()
+    }
+}
+
+/// Which checks hold for the packet at hand; each is made at most once a packet.
+pub(super) struct Checked {
+    /// Twice the number of the packet that it was last made on, and one more when it held.
+    seen: Box<[u64]>,
     packet: u64,
 }
 
-impl Tested {
-    /// For headers that have not been tested.
-    pub(super) fn new(headers: &Headers) -> Self {
+impl Checked {
+    /// For as many checks.
+    pub(super) fn new(checks: usize) -> Self {
         Self {
-            seen: vec![0; headers.0.len()],
+            seen: vec![0; checks].into(),
             packet: 0,
         }
     }
@@ -63,35 +97,24 @@ impl Tested {
         self.packet += 1;
     }
 
-    /// True when the rules with this header concern the packet.
+    /// True when the check holds.
     #[inline]
-    pub(super) fn concern(
+    pub(super) fn holds(
         &mut self,
-        id: HeaderId,
-        headers: &Headers,
+        id: CheckId,
+        checks: &[Check],
         packet: &Packet<'_>,
         flow: Option<FlowView>,
     ) -> bool {
-        let (Some(seen), Some((header, test))) =
-            (self.seen.get_mut(id as usize), headers.0.get(id as usize))
+        let (Some(seen), Some(check)) = (self.seen.get_mut(id as usize), checks.get(id as usize))
         else {
             return false;
         };
         if *seen >> 1 != self.packet {
-            *seen = self.packet << 1 | u64::from(concerns(header, *test, packet, flow));
+            *seen = self.packet << 1 | u64::from(check.holds(packet, flow));
         }
         *seen & 1 == 1
     }
-}
-
-/// True when rules with this header and `flow:` concern the packet.
-pub(super) fn concerns(
-    header: &Header,
-    test: Option<FlowTest>,
-    packet: &Packet<'_>,
-    flow: Option<FlowView>,
-) -> bool {
-    test.is_none_or(|test| flow_holds(test, packet, flow)) && header_holds(header, packet)
 }
 
 fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {

@@ -2,13 +2,13 @@
 //!
 //! A rule that has a probe becomes a candidate when the matcher finds it. The others are sorted by protocol and by what
 //! they name little of, ports or addresses, so that a packet meets only those that could concern it. Every list says
-//! which header each of its rules has, and the header decides first.
+//! which check of the header each of its rules needs, and that decides first.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::groups::{Class, Groups, few, probed};
-use super::header::{HeaderId, Headers, HeadersBuilder, Tested};
+use super::header::{Check, CheckId, Checked, Checks};
 use crate::flow::FlowView;
 use crate::matcher::Probe;
 use crate::packet::Packet;
@@ -20,8 +20,8 @@ const MANY_PORTS: usize = 32;
 /// A rule whose addresses begin in more ways than this is not listed by address.
 const MANY_ADDRESSES: usize = 512;
 
-/// A rule, and its header.
-type Entry = (RuleId, HeaderId);
+/// A rule, and what is checked before it becomes a candidate.
+type Entry = (RuleId, CheckId);
 
 /// Lists of rules by a number of 16 bits.
 #[derive(Default)]
@@ -71,7 +71,7 @@ struct Unprobed {
 impl Unprobed {
     fn add(&mut self, rule: &Rule, entry: Entry) {
         let header = &rule.header;
-        let classes = Class::of_rule(rule).iter().map(|&class| class as usize);
+        let classes = Class::of_rule(rule).map(|class| class as usize);
         // What may stand on either side has no place on one.
         let one_way = Some(header).filter(|header| !header.bidirectional);
         let ports = |pick: fn(&Header) -> &PortSet| {
@@ -129,7 +129,7 @@ pub(super) struct Index {
     every_packet: Unprobed,
     ip_only: Unprobed,
     on_events: Vec<Entry>,
-    headers: Headers,
+    checks: Box<[Check]>,
     kinds: Vec<RuleKind>,
 }
 
@@ -141,9 +141,9 @@ impl Index {
         let mut numbers: HashMap<Probe, usize> = HashMap::new();
         let (mut every_packet, mut ip_only) = (Unprobed::default(), Unprobed::default());
         let mut on_events = Vec::new();
-        let mut headers = HeadersBuilder::default();
+        let mut checks = Checks::default();
         for ((id, rule), kind) in (0..).zip(rules.rules()).zip(&kinds) {
-            let entry = (id, headers.number(rule));
+            let entry = (id, checks.number(rule));
             match kind {
                 RuleKind::DecoderEvent => on_events.push(entry),
                 RuleKind::IpOnly => ip_only.add(rule, entry),
@@ -174,7 +174,7 @@ impl Index {
             every_packet,
             ip_only,
             on_events,
-            headers: headers.build(),
+            checks: checks.finish(),
             kinds,
         }
     }
@@ -202,7 +202,7 @@ fn probe_of(rule: &Rule) -> Option<Probe> {
 /// The rules to evaluate on the packet at hand.
 pub(super) struct Candidates {
     rules: Vec<RuleId>,
-    tested: Tested,
+    checked: Checked,
 }
 
 impl Candidates {
@@ -210,7 +210,7 @@ impl Candidates {
     pub(super) fn new(index: &Index) -> Self {
         Self {
             rules: Vec::new(),
-            tested: Tested::new(&index.headers),
+            checked: Checked::new(index.checks.len()),
         }
     }
 
@@ -223,12 +223,12 @@ impl Candidates {
         flow: Option<FlowView>,
         hits: &[u32],
     ) -> &[RuleId] {
-        let Self { rules, tested } = self;
+        let Self { rules, checked } = self;
         rules.clear();
-        tested.next_packet();
+        checked.next_packet();
         let mut add = |entries: &[Entry]| {
-            for &(rule, header) in entries {
-                if tested.concern(header, &index.headers, packet, flow) {
+            for &(rule, check) in entries {
+                if checked.holds(check, &index.checks, packet, flow) {
                     rules.push(rule);
                 }
             }
@@ -258,7 +258,6 @@ impl Candidates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::concerns;
     use super::super::strategies;
     use super::*;
     use proptest::prelude::*;
@@ -279,7 +278,7 @@ mod tests {
                 let first = packet.is_ip() && flow.is_none_or(|view| view.first);
                 let expected: Vec<RuleId> = (0..)
                     .zip(rules.rules())
-                    .filter(|(_, rule)| concerns(&rule.header, rule.flow, packet, *flow))
+                    .filter(|(_, rule)| Check::new(rule).holds(packet, *flow))
                     .filter(|(_, rule)| match rule.kind() {
                         RuleKind::IpOnly => first,
                         _ => rule.probe.is_none() || *hit,

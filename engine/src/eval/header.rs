@@ -1,17 +1,17 @@
 //! Tests on header fields.
 
 use crate::packet::{Packet, Transport};
-use crate::plan::{BitsMode, Num, NumOp, PacketTest, VlanLayer};
+use crate::plan::{Num, NumOp, PacketTest, VlanLayer};
 
 /// True when the packet passes. A packet without the field fails, also where the test is negated.
 pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
     match test {
         &PacketTest::TcpFlags { mode, bits, ignore } => packet
             .tcp_flags()
-            .is_some_and(|flags| compare_bits(mode, flags & !ignore, bits)),
+            .is_some_and(|flags| mode.holds(flags & !ignore, bits)),
         &PacketTest::FragBits { mode, bits } => packet
             .frag_bits()
-            .is_some_and(|found| compare_bits(mode, (found >> 13) as u8 & 0b111, bits)),
+            .is_some_and(|found| mode.holds((found >> 13) as u8 & 0b111, bits)),
         PacketTest::FragOffset(num) => passes(num, packet.frag_offset()),
         PacketTest::IpId(id) => packet.ip_id() == Some(*id),
         PacketTest::IpOpt(wanted) => packet.ip_options().any(|option| option == *wanted),
@@ -50,15 +50,6 @@ pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
 
 fn passes<T: Into<u64>>(num: &Num, field: Option<T>) -> bool {
     field.is_some_and(|value| num.test(value.into()))
-}
-
-fn compare_bits(mode: BitsMode, found: u8, wanted: u8) -> bool {
-    match mode {
-        BitsMode::Exact => found == wanted,
-        BitsMode::All => found & wanted == wanted,
-        BitsMode::Any => found & wanted != 0,
-        BitsMode::Not => found & wanted != wanted,
-    }
 }
 
 /// Except with `<`, `<=` and 0, the payload has to be one that rules may look into, and not be empty: `dsize:!5` does

@@ -137,7 +137,7 @@ impl FlowTest {
 }
 
 /// How flag-like fields are compared (`flags`, `fragbits`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BitsMode {
     /// Exactly these bits (no modifier).
     Exact,
@@ -147,6 +147,18 @@ pub enum BitsMode {
     Any,
     /// Not all of these (`!`, `-`): as Suricata, some of them may be set.
     Not,
+}
+
+impl BitsMode {
+    /// Compares the bits that were found with those that are wanted.
+    pub fn holds(self, found: u8, wanted: u8) -> bool {
+        match self {
+            Self::Exact => found == wanted,
+            Self::All => found & wanted == wanted,
+            Self::Any => found & wanted != 0,
+            Self::Not => found & wanted != wanted,
+        }
+    }
 }
 
 /// A test on header fields of one packet. Every test that needs a protocol the packet has not is false.

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use crate::packet::Packet;
 use crate::packet::proto::{ICMP, ICMPV6, TCP, UDP};
-use crate::plan::{Buffer, FlowTest, Header, PortSet, ProbeChoice, Proto, Rule, RuleKind, RuleSet};
+use crate::plan::{
+    Buffer, FlowTest, Header, PacketTest, PortSet, ProbeChoice, Proto, Rule, RuleKind, RuleSet,
+};
 
 /// A rule that names more ports than this speaks of a range, not of services.
 const MANY_PORTS: usize = 256;
@@ -38,18 +40,16 @@ impl Class {
 
     /// The class of a packet.
     pub(super) fn of(packet: &Packet<'_>) -> Self {
-        match packet.proto {
-            _ if !packet.is_ip() => Self::Other,
-            TCP => Self::Tcp,
-            UDP => Self::Udp,
-            ICMP | ICMPV6 => Self::Icmp,
-            _ => Self::Other,
+        if packet.is_ip() {
+            Self::of_number(packet.proto)
+        } else {
+            Self::Other
         }
     }
 
-    /// The classes of packets that a rule can concern.
-    pub(super) fn of_rule(rule: &Rule) -> &'static [Self] {
-        match rule.header.proto {
+    /// The classes of packets that a rule can match.
+    pub(super) fn of_rule(rule: &Rule) -> impl Iterator<Item = Self> {
+        let of_header: &[Self] = match rule.header.proto {
             Proto::Tcp | Proto::TcpPkt | Proto::TcpStream | Proto::Number(TCP) => &[Self::Tcp],
             Proto::Udp | Proto::Number(UDP) => &[Self::Udp],
             Proto::Icmp | Proto::Icmp4 | Proto::Icmp6 | Proto::Number(ICMP | ICMPV6) => {
@@ -57,6 +57,27 @@ impl Class {
             }
             Proto::Sctp | Proto::Igmp | Proto::Number(_) | Proto::Arp => &[Self::Other],
             Proto::Ip | Proto::Ip4 | Proto::Ip6 | Proto::PktHdr | Proto::Ether => &Self::ALL,
+        };
+        let may_pass = |class: &Self| {
+            (0..=u8::MAX)
+                .filter(|&number| Self::of_number(number) == *class)
+                .any(|number| {
+                    rule.tests.iter().all(|test| match test {
+                        PacketTest::IpProto(num) => num.test(number.into()),
+                        _ => true,
+                    })
+                })
+        };
+        of_header.iter().copied().filter(may_pass)
+    }
+
+    /// The class of an IP protocol.
+    fn of_number(number: u8) -> Self {
+        match number {
+            TCP => Self::Tcp,
+            UDP => Self::Udp,
+            ICMP | ICMPV6 => Self::Icmp,
+            _ => Self::Other,
         }
     }
 
@@ -236,7 +257,7 @@ impl Groups {
         let header = &rule.header;
         let any_port = header.sport.is_any() && header.dport.is_any();
         let mut groups = 0;
-        for &class in Class::of_rule(rule) {
+        for class in Class::of_rule(rule) {
             if class == Class::Icmp && !any_port {
                 continue;
             }
@@ -321,7 +342,7 @@ fn server_ports(rule: &Rule, way: Way) -> Option<Cow<'_, PortSet>> {
 fn same_rules(rules: &[&Rule], class: Class, way: Way) -> Vec<Named> {
     let mut naming: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     for (number, rule) in rules.iter().enumerate() {
-        let concerns = Class::of_rule(rule).contains(&class)
+        let concerns = Class::of_rule(rule).any(|of_rule| of_rule == class)
             && rule.flow.is_none_or(|test| way.may_pass(test));
         let Some(ports) = server_ports(rule, way).filter(|_| concerns) else {
             continue;

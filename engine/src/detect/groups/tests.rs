@@ -1,8 +1,9 @@
-use super::super::header::concerns;
+use super::super::header::Check;
 use super::super::strategies;
 use super::*;
 use crate::flow::FlowView;
 use crate::packet::{Net, Transport};
+use crate::plan::{Num, NumOp};
 use proptest::prelude::*;
 
 /// A rule of TCP to these server ports with a probe in the payload.
@@ -60,7 +61,7 @@ proptest! {
             prop_assert!(!groups.name(group).is_empty());
             for rule in set.rules() {
                 prop_assert!(
-                    !concerns(&rule.header, rule.flow, packet, *flow)
+                    !Check::new(rule).holds(packet, *flow)
                         || groups.of_rule(rule) >> group & 1 == 1,
                     "{} misses {:?} {:?}", groups.name(group), rule.header, rule.flow
                 );
@@ -133,4 +134,24 @@ fn a_rule_of_a_wide_range_divides_nothing() {
     assert_eq!(groups.of_rule(&wide), bit(1) | bit(300));
     wide.header.dport = PortSet::range(1, 299).expect("in order");
     assert_eq!(groups.of_rule(&wide), bit(1));
+}
+
+#[test]
+fn a_protocol_number_that_a_rule_asks_for_keeps_it_out_of_the_others() {
+    let classes = |op, a| {
+        let mut rule = to_ports(&[]);
+        rule.header.proto = Proto::Ip;
+        rule.tests = vec![PacketTest::IpProto(Num { op, a, b: 0 })];
+        Class::of_rule(&rule).collect::<Vec<_>>()
+    };
+    assert_eq!(classes(NumOp::Eq, 6), [Class::Tcp]);
+    assert_eq!(classes(NumOp::Eq, 58), [Class::Icmp]);
+    assert_eq!(classes(NumOp::Eq, 41), [Class::Other]);
+    assert_eq!(classes(NumOp::Lt, 2), [Class::Icmp, Class::Other]);
+    assert_eq!(classes(NumOp::Gt, 17), [Class::Icmp, Class::Other]);
+    assert_eq!(
+        classes(NumOp::Ne, 17),
+        [Class::Tcp, Class::Icmp, Class::Other]
+    );
+    assert_eq!(classes(NumOp::Eq, 300), []);
 }

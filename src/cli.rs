@@ -1,9 +1,11 @@
 //! What can be said on the command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::rules::ranges::Ranges;
 
 /// Examples that every build can run.
 macro_rules! run_examples {
@@ -86,6 +88,15 @@ pub enum RulesCommand {
                             Ends with 1 if any rule was refused."
     )]
     Check(CheckOptions),
+    /// Learn from traffic which byte windows are common, so that better literals stand for rules in the matcher
+    #[command(
+        after_help = "Examples:\n  weir rules learn --pcap monday.pcap tuesday.pcap.gz -o ours.freq\n  \
+                            weir run --pcap wednesday.pcap --rules rules/ --frequency ours.freq\n\n\
+                            The table holds counts of windows of 1 to 8 bytes and nothing else: no addresses, no names, no \
+                            longer text,\nand no window that was seen fewer than --hits times or in fewer than --payloads \
+                            payloads."
+    )]
+    Learn(LearnOptions),
 }
 
 /// Options of `weir run`.
@@ -113,6 +124,9 @@ pub struct RunOptions {
     /// Configuration in TOML: variables, checksums, limits
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
+    #[arg(long, value_name = "FILE")]
+    pub frequency: Option<PathBuf>,
     /// Where EVE JSON goes, a record a line; - is standard output
     #[arg(long, value_name = "FILE")]
     pub eve: Option<PathBuf>,
@@ -173,12 +187,41 @@ pub struct CheckOptions {
     /// Configuration in TOML, for its variables; without one, Suricata's stock variables
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
+    #[arg(long, value_name = "FILE")]
+    pub frequency: Option<PathBuf>,
     /// Only the summary, not every problem
     #[arg(long)]
     pub summary: bool,
     /// One JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `weir rules learn`.
+#[derive(Args, Debug)]
+pub struct LearnOptions {
+    /// Captures to learn from, numbered through in this order: pcap or pcapng, also gzipped; - is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub pcap: Vec<PathBuf>,
+    /// Where the table goes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Only packets with these numbers, the first being 1: A-B, A- or A, several with commas
+    #[arg(long, value_name = "RANGES")]
+    pub packets: Option<Ranges>,
+    /// Configuration in TOML, for the ports of its tunnels
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Leave out windows that were seen fewer times than this
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub hits: NonZeroU64,
+    /// Leave out windows that were seen in fewer payloads than this
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub payloads: NonZeroU64,
+    /// Keep at most this many windows, the commonest
+    #[arg(long, value_name = "N", default_value = "200000")]
+    pub windows: NonZeroUsize,
 }
 
 /// Options of `weir demo`.

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(options) => run::run(options),
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
+        Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
         Command::Demo(options) => demo::demo(options),
         #[cfg(feature = "bench")]
         Command::Bench(options) => bench::bench(options),

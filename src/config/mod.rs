@@ -18,6 +18,8 @@
 //! timeout = 60                                # seconds until an unfinished packet is given up
 //! [detect]
 //! alert-max = 15                              # alerts of one packet
+//! [rules]
+//! frequency = "ours.freq"                     # from `weir rules learn`; looked up beside the configuration file
 //! [classification]
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
@@ -53,6 +55,8 @@ pub struct Config {
     pub defrag_timeout: Option<usize>,
     /// `detect.alert-max`.
     pub alert_max: Option<usize>,
+    /// `rules.frequency`.
+    pub frequency: Option<PathBuf>,
     /// `classification.file`.
     pub classification: Option<PathBuf>,
 }
@@ -102,10 +106,18 @@ impl Config {
             message: format!("cannot read the configuration: {error}"),
         })?;
         let mut config = Self::parse(&name, &bytes)?;
-        if let Some(file) = &mut config.classification {
-            *file = path.parent().unwrap_or(Path::new("")).join(&file);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let files = [&mut config.classification, &mut config.frequency];
+        for file in files.into_iter().flatten() {
+            *file = folder.join(&file);
         }
         Ok(config)
+    }
+
+    /// The same with this frequency table, if one is given, instead of its own.
+    pub fn with_frequency(mut self, path: Option<&Path>) -> Self {
+        self.frequency = path.map(Path::to_owned).or(self.frequency);
+        self
     }
 
     /// Reads the text of a file called `name`.
@@ -120,6 +132,7 @@ impl Config {
             "flow",
             "defrag",
             "detect",
+            "rules",
             "classification",
         ])?;
         let mut config = Self::default();
@@ -157,6 +170,10 @@ impl Config {
         if let Some(detect) = root.section("detect")? {
             detect.only(&["alert-max"])?;
             config.alert_max = detect.number("alert-max", 1, 65_535)?;
+        }
+        if let Some(rules) = root.section("rules")? {
+            rules.only(&["frequency"])?;
+            config.frequency = rules.string("frequency")?.map(PathBuf::from);
         }
         if let Some(classification) = root.section("classification")? {
             classification.only(&["file"])?;
@@ -208,6 +225,7 @@ mod tests {
                 defrag_timeout: Some(60),
                 defrag_memory: Some(32 << 20),
                 alert_max: Some(15),
+                frequency: Some(PathBuf::from("ours.freq")),
                 classification: Some(PathBuf::from("classification.config")),
                 ..Config::default()
             }
@@ -227,11 +245,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, defrag, detect, classification"
+             Known here: vars, capture, stream, flow, defrag, detect, rules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, defrag, detect, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, defrag, detect, rules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(

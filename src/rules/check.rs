@@ -19,7 +19,8 @@ const SUBJECT_WIDTH: usize = 60;
 /// Prints what is wrong with rules.
 pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     let config = Config::load(options.config.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| Failure::Usage(error.to_string()))?
+        .with_frequency(options.frequency.as_deref());
     let loaded = super::load(&options.paths, Context::new(&config)?)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {

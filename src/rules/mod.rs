@@ -1,6 +1,8 @@
 //! Loading rules, and what to say about those that cannot be used.
 
 pub mod check;
+pub mod learn;
+pub mod ranges;
 
 use std::path::PathBuf;
 
@@ -26,10 +28,14 @@ pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
 
 /// Compiles the rules of files that have been read.
 pub fn compile(sources: &[SourceFile], context: Context) -> Loaded {
-    compile::load(
-        sources,
-        &Compiler::new(context.variables, context.classification),
-    )
+    let compiler = Compiler::new(context.variables, context.classification);
+    compile::load(sources, &compiler.with_frequency(context.frequency))
+}
+
+/// A literal as it is shown: in quotation marks, escaped, with an `i` behind it where case does not matter.
+pub fn literal(bytes: &[u8], folded: bool) -> String {
+    let mark = if folded { "i" } else { "" };
+    format!("\"{}\"{mark}", bytes.escape_ascii())
 }
 
 /// `3 of 10 rules refused: reasons`, or `None` when none were.

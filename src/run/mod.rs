@@ -7,7 +7,7 @@ pub mod pipeline;
 pub mod settings;
 mod stages;
 mod summary;
-mod workers;
+pub mod workers;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,8 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         ));
     }
     let config = Config::load(options.config.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| Failure::Usage(error.to_string()))?
+        .with_frequency(options.frequency.as_deref());
     let total = capture_size(&options.pcap)?;
     #[cfg(feature = "libpcap")]
     let filter = options
@@ -122,7 +123,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
 
 /// The size of all captures together, if it is known; complains about those that are not there before anything else is
 /// done.
-fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
+pub fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
     let mut total = Some(0);
     for path in paths {
         if path == Path::new("-") {
@@ -220,7 +221,7 @@ fn workers(options: &RunOptions) -> NonZeroUsize {
 }
 
 /// A flag that SIGINT and SIGTERM set. A second signal ends the process at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // In this order: the first signal finds the flag unset.

@@ -1,8 +1,12 @@
 //! From the configuration file to the settings of the engine and the rule compiler.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use weir_engine::detect::EngineConfig;
 use weir_rules::classification::Classification;
 use weir_rules::compile::Variables;
+use weir_rules::frequency::Table;
 
 use crate::config::{Config, Group};
 use crate::failure::Failure;
@@ -15,13 +19,16 @@ pub struct Context {
     pub variables: Variables,
     /// Class types.
     pub classification: Classification,
+    /// What probes are chosen by.
+    pub frequency: Arc<Table>,
 }
 
 impl Context {
     /// Turns a configuration into settings.
     ///
     /// # Errors
-    /// When a variable of the configuration has no value, or the classification file cannot be used.
+    /// When a variable of the configuration has no value, or the classification file or the frequency table cannot
+    /// be used.
     pub fn new(config: &Config) -> Result<Self, Failure> {
         let (mut addresses, mut ports) = Variables::stock_definitions();
         let texts = |(name, group): (&String, &Group)| (name.clone(), group.text.clone());
@@ -49,6 +56,10 @@ impl Context {
                 })?;
                 Classification::parse(&text).map_err(|error| usage(error.to_string()))?
             }
+        };
+        let frequency = match &config.frequency {
+            None => Table::standard(),
+            Some(path) => Arc::new(read_frequency(path)?),
         };
         let mut engine = EngineConfig::default();
         engine.decoder.vxlan_ports = tunnel_ports(&variables, "VXLAN_PORTS", config)?;
@@ -79,8 +90,16 @@ impl Context {
             engine,
             variables,
             classification,
+            frequency,
         })
     }
+}
+
+fn read_frequency(path: &Path) -> Result<Table, Failure> {
+    let usage = |problem: String| Failure::Usage(format!("{}: {problem}", path.display()));
+    let file = std::fs::read(path)
+        .map_err(|error| usage(format!("cannot read the frequency table: {error}")))?;
+    Table::read(&file).map_err(|error| usage(error.to_string()))
 }
 
 fn set<T>(setting: &mut T, value: Option<T>) {

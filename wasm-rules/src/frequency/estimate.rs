@@ -108,15 +108,70 @@ impl Table {
     /// windows inside it suggest.
     pub fn estimate(&self, window: &[u8], folded: bool) -> Estimate {
         let seen = self.seen(window, folded);
-        let offsets = f64::from(-self.rarity(window, folded)).exp2();
-        let payloads = match seen.payloads.get(window.len().wrapping_sub(1)) {
-            Some(&payloads) if payloads > 0 => payloads as f64 / self.learnt.payloads.max(1) as f64,
+        let at = window.len().wrapping_sub(1);
+        match (seen.hits.get(at), seen.payloads.get(at)) {
+            (Some(&hits @ 1..), Some(&payloads)) => self.shares(hits, payloads),
             // What is rare stands in a payload once.
-            _ => offsets * self.learnt.bytes as f64 / self.learnt.payloads.max(1) as f64,
+            _ => {
+                let offsets = f64::from(-self.rarity(window, folded)).exp2();
+                let each = self.learnt.bytes as f64 / self.learnt.payloads.max(1) as f64;
+                Estimate {
+                    offsets,
+                    payloads: (offsets * each).min(1.0),
+                }
+            }
+        }
+    }
+
+    /// The commonest windows of a length, in bytes, the commonest first.
+    pub fn commonest(&self, length: usize, most: usize) -> Vec<(Vec<u8>, Estimate)> {
+        let mut best: Vec<(u64, u64, Vec<u8>)> = Vec::new();
+        let roots = 0..self.windows_of(1);
+        self.visit(roots, &mut Vec::new(), &mut |window, hits, payloads| {
+            let full = best.len() >= most;
+            let last = best.last().map_or(0, |(hits, ..)| *hits);
+            if window.len() == length && (!full || hits > last) {
+                let at = best.partition_point(|(before, ..)| *before >= hits);
+                best.insert(at, (hits, payloads, window.to_vec()));
+                best.truncate(most);
+            }
+        });
+        let best = best.into_iter();
+        best.map(|(hits, payloads, window)| (window, self.shares(hits, payloads)))
+            .collect()
+    }
+
+    /// Shows every window with its offsets and payloads.
+    fn visit(
+        &self,
+        siblings: Range<usize>,
+        before: &mut Vec<u8>,
+        show: &mut impl FnMut(&[u8], u64, u64),
+    ) {
+        let Some(level) = self.levels.get(before.len()) else {
+            return;
         };
+        for at in siblings {
+            let columns = (
+                level.symbols.get(at),
+                level.hits.get(at),
+                level.payloads.get(at),
+            );
+            let (Some(&symbol), Some(hits), Some(payloads)) = columns else {
+                continue;
+            };
+            before.push(symbol);
+            show(before, hits.count(), payloads.count());
+            self.visit(level.children(at), before, show);
+            before.pop();
+        }
+    }
+
+    fn shares(&self, hits: u64, payloads: u64) -> Estimate {
+        let share = |part: u64, all: u64| (part as f64 / all.max(1) as f64).min(1.0);
         Estimate {
-            offsets,
-            payloads: payloads.min(1.0),
+            offsets: share(hits, self.learnt.bytes),
+            payloads: share(payloads, self.learnt.payloads),
         }
     }
 

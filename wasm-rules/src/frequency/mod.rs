@@ -103,6 +103,12 @@ impl Table {
 
     /// How many windows of all lengths are in it.
     pub fn windows(&self) -> usize {
-        self.levels.iter().map(|level| level.symbols.len()).sum()
+        (1..=MAX_PROBE).map(|length| self.windows_of(length)).sum()
+    }
+
+    /// How many windows of this length, in bytes, are in it.
+    pub fn windows_of(&self, length: usize) -> usize {
+        let level = length.checked_sub(1).and_then(|at| self.levels.get(at));
+        level.map_or(0, |level| level.symbols.len())
     }
 }

@@ -176,7 +176,7 @@ impl Bench {
     /// When a file cannot be read, or there is nothing to measure in what was given.
     pub fn new(options: Options) -> Result<Self, BenchError> {
         let traffic = if options.pcap.is_empty() {
-            Traffic::generated(options.seed, PACKETS)
+            Traffic::generated(options.seed, packets(options.bytes))
         } else {
             Traffic::read(&options.pcap)?
         };
@@ -293,6 +293,12 @@ impl Bench {
     }
 }
 
+/// How many packets to generate: no more than are needed for so many bytes of payload in their second half.
+fn packets(bytes: Option<usize>) -> u64 {
+    let enough = |bytes: usize| (bytes as u64 / 200).clamp(2000, PACKETS);
+    bytes.map_or(PACKETS, enough)
+}
+
 /// The probe sets, and what each is measured on.
 fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kind>)> {
     let mut every = vec![Kind::Payloads];
@@ -333,6 +339,12 @@ fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kin
                 "rules-all".to_owned(),
                 "rules' probes of all lengths, runs too",
                 made.probes.clone(),
+                payloads,
+            );
+            add(
+                "rules-planned".to_owned(),
+                "what Weir looks for, by the frequency table that comes with it",
+                made.planned.clone(),
                 payloads,
             );
             vec![&made.probes[..], &made.others[..]]

@@ -2,6 +2,8 @@
 
 use weir_engine::matcher::{MAX_PROBE, Probe};
 use weir_rules::contents::{self, Literal};
+use weir_rules::frequency::Table;
+use weir_rules::probe::{Candidate, choose};
 use weir_rules::syntax::{RuleFile, SourceFile};
 
 use super::count::Counter;
@@ -16,6 +18,8 @@ pub struct RuleProbes {
     pub without: usize,
     /// One probe a rule, each once.
     pub probes: Vec<Probe>,
+    /// What Weir looks for, by the frequency table that comes with it: no probe for rules with nothing rare to offer.
+    pub planned: Vec<Probe>,
     /// Other windows of the rules' contents, of 3 to 8 bytes, that are not in the traffic they were chosen by.
     pub others: Vec<Probe>,
 }
@@ -71,9 +75,35 @@ pub fn rule_probes(sources: &[SourceFile], learnt: &Buffers) -> RuleProbes {
             candidates.filter(|(window, _)| window.len() >= 3 && counter.hits(window) == 0);
         others.extend(unseen.filter_map(probe));
     }
+    made.planned = distinct(rules.iter().filter_map(|literals| planned(literals)));
     made.probes = distinct(probes);
     made.others = distinct(others);
     made
+}
+
+/// The probe that the planner chooses.
+fn planned(literals: &[Literal]) -> Option<Probe> {
+    let lower: Vec<_> = literals
+        .iter()
+        .map(|literal| {
+            let mut bytes = literal.bytes.clone();
+            if literal.nocase {
+                bytes.make_ascii_lowercase();
+            }
+            bytes
+        })
+        .collect();
+    let candidates: Vec<_> = literals
+        .iter()
+        .zip(&lower)
+        .map(|(literal, bytes)| Candidate {
+            bytes,
+            nocase: literal.nocase,
+            preferred: literal.preferred,
+        })
+        .collect();
+    let choice = choose(&candidates, &*Table::standard())?;
+    Probe::new(&choice.bytes, choice.folded, 1)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use weir_capture::CaptureReader;
 use weir_capture::generate::Scenario;
+use weir_engine::detect::inspected_payload;
 use weir_engine::packet::{Decoder, DecoderConfig, Frame};
 
 use super::Buffers;
@@ -32,9 +33,9 @@ impl Source {
     fn add(&mut self, decoder: &mut Decoder, frame: Frame<'_>) {
         self.count += 1;
         decoder.decode(frame, &mut |packet| {
-            let inspected = !packet.invalid && !packet.no_payload_inspection;
-            if inspected && !packet.payload.is_empty() {
-                self.payloads.push(packet.payload);
+            let payload = inspected_payload(packet);
+            if !payload.is_empty() {
+                self.payloads.push(payload);
                 self.frames.push(self.count);
             }
         });

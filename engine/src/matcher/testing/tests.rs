@@ -5,11 +5,17 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::matcher::{Matcher, MatcherError, Outcome, Plain, Report};
+use crate::matcher::{Level, Matcher, MatcherError, Outcome, Plain, Report, Software};
 
 /// Every backend of this crate that this machine can run: a new one is a line.
-fn backends() -> Vec<(&'static str, Box<dyn Matcher>)> {
-    vec![("plain", Box::new(Plain::new()))]
+fn backends() -> Vec<(String, Box<dyn Matcher>)> {
+    let mut backends: Vec<(String, Box<dyn Matcher>)> =
+        vec![("plain".to_owned(), Box::new(Plain::new()))];
+    for level in Level::ALL.into_iter().filter(|level| level.available()) {
+        let name = format!("software/{level}");
+        backends.push((name, Box::new(Software::with_level(level))));
+    }
+    backends
 }
 
 /// A number from the environment, for longer runs.
@@ -35,7 +41,7 @@ fn every_backend_passes_the_corpus() {
 /// `WEIR_MATCHER_CASES` and `WEIR_MATCHER_SEED` make it longer and other.
 #[test]
 fn every_backend_finds_what_the_definition_finds() {
-    let count = from_env("WEIR_MATCHER_CASES", 300);
+    let count = from_env("WEIR_MATCHER_CASES", 200);
     let seed = from_env("WEIR_MATCHER_SEED", 1);
     let mut backends = backends();
     let driver = Driver::default();
@@ -49,7 +55,7 @@ fn every_backend_finds_what_the_definition_finds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_backend_finds_it_in_tables_that_follow_each_other(cases in strategies::cases(40)) {

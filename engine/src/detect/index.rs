@@ -5,14 +5,13 @@
 //! which check of the header each of its rules needs, and that decides first.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use super::groups::{Class, Groups, few, probed};
 use super::header::{Check, CheckId, Checked, Checks};
 use crate::flow::FlowView;
 use crate::matcher::Probe;
 use crate::packet::Packet;
-use crate::plan::{AddrSet, Header, PortSet, Rule, RuleId, RuleKind, RuleSet, high_bits};
+use crate::plan::{Header, Rule, RuleId, RuleKind, RuleSet, high_bits};
 
 /// A rule that names more ports than this is not listed by port.
 const MANY_PORTS: usize = 32;
@@ -55,66 +54,58 @@ impl Keyed {
     }
 }
 
-/// Rules without a probe, each in one place.
+/// Rules without a probe that packets of one class can match, each in one place.
 #[derive(Default)]
 struct Unprobed {
-    /// By class: rules that name few ports, by these.
-    by_dport: [Keyed; Class::ALL.len()],
-    by_sport: [Keyed; Class::ALL.len()],
-    /// Rules of any class that name few addresses, by how these begin.
+    /// Rules that name few ports, by these.
+    by_dport: Keyed,
+    by_sport: Keyed,
+    /// Rules that name few addresses, by how these begin.
     by_dst: Keyed,
     by_src: Keyed,
-    /// By class: the others.
-    any: [Vec<Entry>; Class::ALL.len()],
+    any: Vec<Entry>,
+}
+
+/// [`Unprobed`] of every class.
+type ByClass = [Unprobed; Class::ALL.len()];
+
+/// Adds a rule to the classes whose packets it can match.
+fn add_unprobed(to: &mut ByClass, rule: &Rule, entry: Entry) {
+    for class in Class::of_rule(rule) {
+        to[class as usize].add(&rule.header, entry);
+    }
 }
 
 impl Unprobed {
-    fn add(&mut self, rule: &Rule, entry: Entry) {
-        let header = &rule.header;
-        let classes = Class::of_rule(rule).map(|class| class as usize);
-        // What may stand on either side has no place on one.
-        let one_way = Some(header).filter(|header| !header.bidirectional);
-        let ports = |pick: fn(&Header) -> &PortSet| {
-            one_way.and_then(|header| few(pick(header), MANY_PORTS))
-        };
-        let addresses = |pick: fn(&Header) -> &AddrSet| {
-            one_way.and_then(|header| pick(header).high_bits(MANY_ADDRESSES))
-        };
-        if let Some(ports) = ports(|header| &header.dport) {
-            let ports: Vec<u16> = ports.collect();
-            classes.for_each(|class| self.by_dport[class].add(ports.iter().copied(), entry));
-        } else if let Some(ports) = ports(|header| &header.sport) {
-            let ports: Vec<u16> = ports.collect();
-            classes.for_each(|class| self.by_sport[class].add(ports.iter().copied(), entry));
-        } else {
-            let (src, dst) = (
-                addresses(|header| &header.src),
-                addresses(|header| &header.dst),
-            );
-            match (src, dst) {
-                (Some(src), Some(dst)) if dst.len() < src.len() => self.by_dst.add(dst, entry),
-                (Some(src), _) => self.by_src.add(src, entry),
-                (None, Some(dst)) => self.by_dst.add(dst, entry),
-                (None, None) => classes.for_each(|class| self.any[class].push(entry)),
-            }
+    fn add(&mut self, header: &Header, entry: Entry) {
+        if header.bidirectional {
+            // What may stand on either side has no place on one.
+            return self.any.push(entry);
+        }
+        if let Some(ports) = few(&header.dport, MANY_PORTS) {
+            return self.by_dport.add(ports, entry);
+        }
+        if let Some(ports) = few(&header.sport, MANY_PORTS) {
+            return self.by_sport.add(ports, entry);
+        }
+        let [src, dst] = [&header.src, &header.dst].map(|set| set.high_bits(MANY_ADDRESSES));
+        match (src, dst) {
+            (Some(src), Some(dst)) if dst.len() < src.len() => self.by_dst.add(dst, entry),
+            (Some(src), _) => self.by_src.add(src, entry),
+            (None, Some(dst)) => self.by_dst.add(dst, entry),
+            (None, None) => self.any.push(entry),
         }
     }
 
-    /// Hands out all lists that a packet of a class has to do with.
+    /// All lists that a packet has to do with.
     #[inline]
-    fn of_packet(
-        &self,
-        class: Class,
-        (src, sport): (IpAddr, u16),
-        (dst, dport): (IpAddr, u16),
-    ) -> [&[Entry]; 5] {
-        let class = class as usize;
+    fn of_packet(&self, packet: &Packet<'_>) -> [&[Entry]; 5] {
         [
-            &self.any[class],
-            self.by_dport[class].get(dport),
-            self.by_sport[class].get(sport),
-            self.by_src.get(high_bits(src)),
-            self.by_dst.get(high_bits(dst)),
+            &self.any,
+            self.by_dport.get(packet.dport),
+            self.by_sport.get(packet.sport),
+            self.by_src.get(high_bits(packet.src)),
+            self.by_dst.get(high_bits(packet.dst)),
         ]
     }
 }
@@ -126,8 +117,8 @@ pub(super) struct Index {
     /// For each probe, where its rules start in `of_probes`; and where the last one's end.
     starts: Vec<u32>,
     of_probes: Vec<Entry>,
-    every_packet: Unprobed,
-    ip_only: Unprobed,
+    every_packet: ByClass,
+    ip_only: ByClass,
     on_events: Vec<Entry>,
     checks: Box<[Check]>,
     kinds: Vec<RuleKind>,
@@ -139,14 +130,14 @@ impl Index {
         let mut probes: Vec<Probe> = Vec::new();
         let mut of_probe: Vec<Vec<Entry>> = Vec::new();
         let mut numbers: HashMap<Probe, usize> = HashMap::new();
-        let (mut every_packet, mut ip_only) = (Unprobed::default(), Unprobed::default());
+        let (mut every_packet, mut ip_only) = (ByClass::default(), ByClass::default());
         let mut on_events = Vec::new();
         let mut checks = Checks::default();
         for ((id, rule), kind) in (0..).zip(rules.rules()).zip(&kinds) {
             let entry = (id, checks.number(rule));
             match kind {
                 RuleKind::DecoderEvent => on_events.push(entry),
-                RuleKind::IpOnly => ip_only.add(rule, entry),
+                RuleKind::IpOnly => add_unprobed(&mut ip_only, rule, entry),
                 _ => match probe_of(rule) {
                     Some(probe) => {
                         let number = *numbers.entry(probe).or_insert_with(|| {
@@ -157,7 +148,7 @@ impl Index {
                         probes[number].groups |= groups.of_rule(rule);
                         of_probe[number].push(entry);
                     }
-                    None => every_packet.add(rule, entry),
+                    None => add_unprobed(&mut every_packet, rule, entry),
                 },
             }
         }
@@ -237,13 +228,12 @@ impl Candidates {
             add(&index.on_events);
         }
         if !packet.invalid {
-            let class = Class::of(packet);
-            let ends = ((packet.src, packet.sport), (packet.dst, packet.dport));
-            for entries in index.every_packet.of_packet(class, ends.0, ends.1) {
+            let class = Class::of(packet) as usize;
+            for entries in index.every_packet[class].of_packet(packet) {
                 add(entries);
             }
             if packet.is_ip() && flow.is_none_or(|view| view.first) {
-                for entries in index.ip_only.of_packet(class, ends.0, ends.1) {
+                for entries in index.ip_only[class].of_packet(packet) {
                     add(entries);
                 }
             }

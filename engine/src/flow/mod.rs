@@ -4,6 +4,7 @@
 //! packet's sender is the client. An ICMP error belongs to the flow of the packet that it quotes. The table holds a fixed
 //! number of flows; when it is full, one that was idle for long makes room, and that is counted.
 
+mod hash;
 mod quote;
 mod shard;
 mod table;

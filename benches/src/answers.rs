@@ -119,3 +119,61 @@ impl Answers {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender;
+
+    /// The reference, which gets wrong what `wrong` makes of its hits.
+    struct Wrong(Box<dyn Contender>, fn(&mut Vec<Hit>));
+
+    impl Contender for Wrong {
+        fn scan(&mut self, data: &[u8], found: &mut Vec<Hit>) -> Result<(), BenchError> {
+            self.0.scan(data, found)?;
+            (self.1)(found);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_difference_names_the_buffer_and_the_probe() {
+        let literals = [&b"one"[..], b"two"];
+        let probes = literals.map(|literal| Probe::new(literal, false, 1).expect("short"));
+        let mut buffers = Buffers::new();
+        for text in [&b"nothing"[..], b"one two one"] {
+            buffers.push(text);
+        }
+        let load = || contender::reference().load(&probes).expect("it fits");
+        let right = Answers::of(&mut *load(), &buffers).expect("finished");
+        assert_eq!(right.hits(), 2);
+        let compare = |wrong: fn(&mut Vec<Hit>)| {
+            let answers = Answers::of(&mut Wrong(load(), wrong), &buffers).expect("finished");
+            let compared = answers.compare(&right, ("this", "that"), &probes, &buffers);
+            compared.map_err(|difference| difference.to_string())
+        };
+        assert_eq!(compare(|found| found.extend_from_within(..)), Ok(()));
+        assert_eq!(compare(|found| found.reverse()), Ok(()));
+        for (wrong, what) in [
+            (
+                (|found| found.retain(|hit| hit.probe == 0)) as fn(&mut Vec<Hit>),
+                "buffer 1 (11 bytes): probe 1 (\"two\"@1): this has none, that has end 7",
+            ),
+            (
+                |found| {
+                    found
+                        .iter_mut()
+                        .for_each(|hit| hit.end += 8 * (1 - hit.probe))
+                },
+                "probe 0 (\"one\"@1): this has end 11, that has end 3",
+            ),
+            (
+                |found| found.push(Hit { probe: 7, end: 1 }),
+                "buffer 0 (7 bytes): probe 7 (no such): this has end 1, that has none",
+            ),
+        ] {
+            let difference = compare(wrong).expect_err("it is wrong");
+            assert!(difference.contains(what), "{difference}");
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! | `test` | everything that must hold before a change goes in; what CI runs |
 //! | `campaign fuzz` | fuzzing for as long as asked; exit 1 on a finding |
 //! | `campaign conformance` | holds a release build against recorded alerts, where those are at hand |
+//! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `seeds` | writes the fuzz targets' seeds again |
 //!
 //! Exit status: 0 done, 1 something failed, 2 the command line is wrong. With `WEIR_CI=1` a step that would be
@@ -86,6 +87,15 @@ enum Campaign {
     },
     /// Hold a release build against the alerts recorded in ../shared/conformance
     Conformance,
+    /// Hold every matcher backend to the definition on random cases
+    Matcher {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000)]
+        cases: u64,
+        /// What they are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -106,6 +116,9 @@ fn main() -> ExitCode {
             input,
         }) => fuzz::campaign(&workspace, &targets, seconds, seed, input.as_deref()),
         Command::Campaign(Campaign::Conformance) => conformance::campaign(&workspace),
+        Command::Campaign(Campaign::Matcher { cases, seed }) => {
+            suite::random_cases(&workspace, cases, seed)
+        }
         Command::Seeds => fuzz::write_seeds(&workspace),
     };
     match outcome {

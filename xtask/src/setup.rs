@@ -37,6 +37,26 @@ pub const LIBPCAP: Need = Need {
             .any(|header| Path::new(header).exists())
     },
 };
+/// Hyperscan, or where it does not exist its portable descendant, for the `peers` feature.
+pub const LIBHS: Need = Need {
+    package: if cfg!(target_arch = "x86_64") {
+        "libhyperscan-dev"
+    } else {
+        "libvectorscan-dev"
+    },
+    why: "the peers feature: measuring the matcher beside Hyperscan or Vectorscan",
+    present: || {
+        ["/usr/include/hs/hs.h", "/usr/local/include/hs/hs.h"]
+            .iter()
+            .any(|header| Path::new(header).exists())
+    },
+};
+/// What finds libhs.
+pub const PKG_CONFIG: Need = Need {
+    package: "pkg-config",
+    why: "the peers feature: finding libhs",
+    present: || in_path("pkg-config"),
+};
 /// Python, for the conformance runner.
 pub const PYTHON: Need = Need {
     package: "python3",
@@ -46,7 +66,7 @@ pub const PYTHON: Need = Need {
 
 /// Looks for everything that this repository's steps use; installs what is missing where it may.
 pub fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let mut needs = vec![COMPILER, CXX, LIBPCAP];
+    let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG];
     if crate::conformance::runner(workspace).is_some() {
         needs.push(PYTHON);
     }
@@ -60,7 +80,7 @@ pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     }
     ensure(workspace, &needs)?;
     for need in &needs {
-        println!("  found {:12} {}", need.package, need.why);
+        println!("  found {:18} {}", need.package, need.why);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::exec::{Cmd, Failure, Workspace};
+use crate::setup::Need;
 use crate::steps::{self, Done, Step};
 use crate::{conformance, fuzz, licences, repo, setup};
 
@@ -42,6 +43,11 @@ const STEPS: &[Step] = &[
         name: "libpcap",
         about: "the libpcap feature: lints and tests, live capture on the loopback interface included",
         run: libpcap,
+    },
+    Step {
+        name: "peers",
+        about: "the peers feature: Hyperscan and others give the same answers as our matchers",
+        run: peers,
     },
     Step {
         name: "docs",
@@ -128,9 +134,6 @@ fn test(workspace: &Workspace) -> Result<Done, Failure> {
 }
 
 fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {
-    if let Err(failure) = setup::ensure(workspace, &[setup::LIBPCAP]) {
-        return Ok(Done::Skipped(failure.to_string()));
-    }
     let packages = [
         "-p",
         "weir",
@@ -140,12 +143,38 @@ fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {
         "weir/libpcap,weir-capture/libpcap",
         "--locked",
     ];
+    feature(workspace, &[setup::LIBPCAP], &packages)
+}
+
+fn peers(workspace: &Workspace) -> Result<Done, Failure> {
+    let package = ["-p", "weir-bench", "--features", "peers", "--locked"];
+    feature(workspace, &[setup::LIBHS, setup::PKG_CONFIG], &package)
+}
+
+/// Lints and tests of a feature that needs something from the system.
+fn feature(workspace: &Workspace, needs: &[Need], packages: &[&str]) -> Result<Done, Failure> {
+    if let Err(failure) = setup::ensure(workspace, needs) {
+        return Ok(Done::Skipped(failure.to_string()));
+    }
     Cmd::cargo(workspace)
         .arg("clippy")
         .args(packages)
         .args(["--all-targets", "--", "-D", "warnings"])
         .run()?;
     counted(Cmd::cargo(workspace).arg("test").args(packages))
+}
+
+/// Holds every backend to the definition on random cases, in a release build, for as long as `cases` take.
+pub fn random_cases(workspace: &Workspace, cases: u64, seed: u64) -> Result<(), Failure> {
+    let test = "matcher::testing::tests::every_backend_finds_what_the_definition_finds";
+    let package = ["-p", "weir-engine", "--lib", "--release", "--locked"];
+    Cmd::cargo(workspace)
+        .env("WEIR_MATCHER_CASES", cases.to_string())
+        .env("WEIR_MATCHER_SEED", seed.to_string())
+        .arg("test")
+        .args(package)
+        .args(["--", "--exact", test])
+        .run()
 }
 
 fn docs(workspace: &Workspace) -> Result<Done, Failure> {

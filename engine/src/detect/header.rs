@@ -19,6 +19,16 @@ pub(super) struct Check {
     flags: Option<(BitsMode, u8, u8)>,
     flow: Option<FlowTest>,
     header: Header,
+    open: Open,
+}
+
+/// Which parts of a header are `any`: those need no look at their set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Open {
+    src: bool,
+    sport: bool,
+    dst: bool,
+    dport: bool,
 }
 
 impl Check {
@@ -30,6 +40,12 @@ impl Check {
                 _ => None,
             }),
             flow: rule.flow,
+            open: Open {
+                src: rule.header.src.is_any(),
+                sport: rule.header.sport.is_any(),
+                dst: rule.header.dst.is_any(),
+                dport: rule.header.dport.is_any(),
+            },
             header: rule.header.clone(),
         }
     }
@@ -43,7 +59,36 @@ impl Check {
         self.classes >> Class::of(packet) as u8 & 1 == 1
             && self.flags.is_none_or(flags_hold)
             && self.flow.is_none_or(|test| flow_holds(test, packet, flow))
-            && header_holds(&self.header, packet)
+            && self.header_holds(packet)
+    }
+
+    fn header_holds(&self, packet: &Packet<'_>) -> bool {
+        if !protocol_holds(self.header.proto, packet) {
+            return false;
+        }
+        let Open {
+            src,
+            sport,
+            dst,
+            dport,
+        } = self.open;
+        if !packet.is_ip() {
+            // There is nothing to compare addresses and ports with; only rules that ask for none can concern it.
+            return src && dst && sport && dport;
+        }
+        let from = (packet.src, packet.sport);
+        let to = (packet.dst, packet.dport);
+        let ports = matches!(packet.proto, TCP | UDP | SCTP) && !packet.fragment;
+        self.ends_hold(from, to, ports)
+            || self.header.bidirectional && self.ends_hold(to, from, ports)
+    }
+
+    fn ends_hold(&self, src: (IpAddr, u16), dst: (IpAddr, u16), ports: bool) -> bool {
+        let Self { header, open, .. } = self;
+        (open.dport || ports && header.dport.contains(dst.1))
+            && (open.sport || ports && header.sport.contains(src.1))
+            && (open.dst || header.dst.contains(dst.0))
+            && (open.src || header.src.contains(src.0))
     }
 }
 
@@ -131,30 +176,6 @@ fn flow_holds(test: FlowTest, packet: &Packet<'_>, flow: Option<FlowView>) -> bo
         }
         None => !test.asks_for_a_flow(),
     }
-}
-
-fn header_holds(header: &Header, packet: &Packet<'_>) -> bool {
-    if !protocol_holds(header.proto, packet) {
-        return false;
-    }
-    if !packet.is_ip() {
-        // There is nothing to compare addresses and ports with; only rules that ask for none can concern it.
-        return header.src.is_any()
-            && header.dst.is_any()
-            && header.sport.is_any()
-            && header.dport.is_any();
-    }
-    let (src, dst) = ((packet.src, packet.sport), (packet.dst, packet.dport));
-    let ports = matches!(packet.proto, TCP | UDP | SCTP) && !packet.fragment;
-    ends_hold(header, src, dst, ports) || header.bidirectional && ends_hold(header, dst, src, ports)
-}
-
-fn ends_hold(header: &Header, src: (IpAddr, u16), dst: (IpAddr, u16), ports: bool) -> bool {
-    let port_holds = |set: &crate::plan::PortSet, port| set.is_any() || ports && set.contains(port);
-    port_holds(&header.dport, dst.1)
-        && port_holds(&header.sport, src.1)
-        && header.dst.contains(dst.0)
-        && header.src.contains(src.0)
 }
 
 fn protocol_holds(proto: Proto, packet: &Packet<'_>) -> bool {

@@ -82,7 +82,7 @@ const RUN_HELP: &str = concat!(
 pub enum RulesCommand {
     /// List every problem with its place, and sum up by keyword
     #[command(
-        after_help = "Example:\n  weir rules check --summary et-open.rules\n\n\
+        after_help = "Examples:\n  weir rules check --summary et-open.rules\n  weir rules check --plan local.rules\n\n\
                             Problems print as FILE:LINE:COL: text. The last line is\n  \
                             rules: N read, E evaluated, U unsupported, S syntax errors\n\
                             Ends with 1 if any rule was refused."
@@ -190,7 +190,10 @@ pub struct CheckOptions {
     /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
     #[arg(long, value_name = "FILE")]
     pub frequency: Option<PathBuf>,
-    /// Only the summary, not every problem
+    /// Show what stands for each rule in the matcher, how often that is expected, and which rules are dear
+    #[arg(long)]
+    pub plan: bool,
+    /// Only summaries, not every problem and every rule
     #[arg(long)]
     pub summary: bool,
     /// One JSON object instead of text

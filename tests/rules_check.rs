@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, NEEDLE};
+use common::{Bench, NEEDLE, pcap, udp};
 
 #[test]
 fn a_set_without_problems_is_just_counted() {
@@ -140,4 +140,157 @@ fn a_folder_is_read_in_the_order_of_names() {
         .collect();
     assert_eq!(files, ["rules/a.rules", "rules/b.rules"]);
     bench.weir("rules check nowhere").code(1).says("nowhere: ");
+}
+
+/// One rule of every kind that the plan tells apart.
+const PLANNED: &str = "\
+    alert tcp any any -> any 8080 (msg:\"rare\"; content:\"Zq7#wv|00|!\"; nocase; sid:1;)\n\
+    alert tcp any any -> any any (msg:\"nothing\"; flags:S; sid:2;)\n\
+    alert tcp any any -> any 4000: (msg:\"expression\"; pcre:\"/x+y/\"; sid:3;)\n\
+    alert udp any any -> any any (msg:\"run\"; content:\"AAAAAAAAAAAA\"; sid:4;)\n\
+    alert udp any any -> any 99 (msg:\"short\"; content:\"~\"; content:!\"elsewhere\"; sid:5;)\n\
+    alert tcp any any -> any any (msg:\"common\"; content:\"HTTP/1.1\"; nocase; sid:6;)\n\
+    alert ip 10.0.0.1 any -> any any (msg:\"addresses\"; sid:7;)\n\
+    alert pkthdr any any -> any any (msg:\"event\"; decode-event:ipv4.pkt_too_small; sid:8;)\n\
+    alert tcp any any -> any any (msg:\"the same probe\"; content:\"Zq7#wv|00|!\"; nocase; sid:9; gid:3;)\n";
+
+#[test]
+fn the_plan_shows_probes_and_what_is_dear_before_the_last_line() {
+    let bench = Bench::new();
+    bench.file("p.rules", PLANNED);
+    let ended = bench.weir("rules check --plan p.rules").code(0).quiet();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let line = |start: &str| {
+        let found = lines
+            .iter()
+            .find(|line| line.trim_start().starts_with(start));
+        *found.unwrap_or_else(|| panic!("{start:?} in {ended:#?}"))
+    };
+    let rare = line("1 ");
+    assert!(
+        rare.contains(r#""zq7#wv\x00!"i"#) && rare.contains("< 0.01"),
+        "{rare}"
+    );
+    assert!(rare.contains("8080") && line("3:9 ").contains(r#""zq7#wv\x00!"i"#));
+    assert!(line("7 ").contains("once a flow") && line("8 ").contains("decoder events"));
+    let dear: Vec<&str> = lines
+        .iter()
+        .skip_while(|line| !line.contains("because of"))
+        .skip(2)
+        .take_while(|line| !line.is_empty())
+        .copied()
+        .collect();
+    let expected = [
+        (
+            "2 ",
+            "every packet",
+            "no content that the payload must have",
+        ),
+        ("4 ", "every packet", r#"runs only, such as "AAAAAAAA""#),
+        (
+            "3 ",
+            "tcp to 4000-65535",
+            "no content that the payload must have",
+        ),
+        (
+            "5 ",
+            "udp to 99",
+            r#"short contents only, the best of them "~""#,
+        ),
+        (
+            "6 ",
+            "tcp",
+            r#"common contents only, the best of them "http/1.1"i"#,
+        ),
+    ];
+    assert_eq!(dear.len(), expected.len(), "{dear:#?}");
+    for (line, (sid, on, why)) in dear.iter().zip(expected) {
+        assert!(line.trim_start().starts_with(sid), "{line}");
+        assert!(line.contains(on) && line.ends_with(why), "{line}");
+    }
+    assert!(line("plan:").starts_with("plan: 3 rules by 2 probes, "));
+    assert!(
+        line("4 rules on every packet")
+            .contains("2 of them on any port; 1 once a flow; 1 on decoder")
+    );
+    assert_eq!(
+        lines.last(),
+        Some(&"rules: 9 read, 9 evaluated, 0 unsupported, 0 syntax errors")
+    );
+    let summary = bench
+        .weir("rules check --plan --summary p.rules")
+        .code(0)
+        .stdout;
+    assert!(
+        summary.contains("because of") && !summary.contains("zq7#"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn the_plan_in_json_follows_the_table() {
+    let bench = Bench::new();
+    bench.file("p.rules", PLANNED);
+    let plan = |options: &str| {
+        let ended = bench
+            .weir(&format!("rules check --plan --json p.rules {options}"))
+            .code(0)
+            .quiet();
+        let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
+        json["plan"].clone()
+    };
+    let standard = plan("");
+    let rules = standard["rules"].as_array().expect("rules");
+    assert_eq!(rules.len(), 9);
+    assert_eq!(rules[0]["probe"]["hex"], "7a7137237776".to_owned() + "0021");
+    assert_eq!(
+        (&rules[0]["probe"]["folded"], &rules[0]["line"]),
+        (&true.into(), &1.into())
+    );
+    let by: Vec<&str> = rules
+        .iter()
+        .filter_map(|rule| rule["candidate_by"].as_str())
+        .collect();
+    assert_eq!(
+        by,
+        [
+            "probe", "packet", "packet", "packet", "packet", "probe", "flow", "event", "probe"
+        ]
+    );
+    let names = standard["groups"].as_array().expect("groups");
+    for rule in rules.iter().filter(|rule| rule["candidate_by"] == "probe") {
+        let groups = rule["groups"].as_array().expect("groups");
+        assert!(!groups.is_empty());
+        for group in groups {
+            let name = names.get(group.as_u64().expect("a number") as usize);
+            assert!(
+                name.and_then(|name| name.as_str())
+                    .is_some_and(|name| name.starts_with("tcp"))
+            );
+        }
+    }
+    let hits = |plan: &serde_json::Value, at: usize| {
+        plan["rules"][at]["hits_per_million_offsets"]
+            .as_f64()
+            .expect("a number")
+    };
+    assert!(hits(&standard, 0) < 0.01 && hits(&standard, 5) > 20.0);
+    assert_eq!(standard["total"]["probes"], 2);
+    let sum = hits(&standard, 0) + hits(&standard, 5);
+    let total = standard["total"]["hits_per_million_offsets"]
+        .as_f64()
+        .expect("a number");
+    assert!(
+        (total - sum).abs() < 1e-6,
+        "rules that share a probe share its hits"
+    );
+    assert_eq!(standard["dear"].as_array().map(Vec::len), Some(5));
+    // Where the table was learnt, what was rare elsewhere is common.
+    let frames: Vec<_> = (0..50).map(|_| udp(b"ZQ7#wv\0! all the time")).collect();
+    bench.file("a.pcap", pcap(&frames));
+    bench.weir("rules learn --pcap a.pcap -o a.freq").code(0);
+    let ours = plan("--frequency a.freq");
+    assert_eq!(ours["frequency"]["packets"], 50);
+    assert!(ours["rules"][0]["candidate_by"] == "packet" || hits(&ours, 0) > 1_000.0);
+    assert!(ours["rules"][5]["probe"].is_object());
 }

@@ -1,11 +1,13 @@
-//! `weir rules check`: every problem with its place, and a summary by keyword.
+//! `weir rules check`: every problem with its place, a summary by keyword, and what the matcher makes of the rules.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use serde_json::json;
 use weir_rules::compile::{Loaded, Summary};
 use weir_rules::syntax::ast::ProblemKind;
 
+use super::plan::Plan;
 use crate::cli::CheckOptions;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -21,12 +23,15 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
         .with_frequency(options.frequency.as_deref());
-    let loaded = super::load(&options.paths, Context::new(&config)?)?;
+    let context = Context::new(&config)?;
+    let frequency = Arc::clone(&context.frequency);
+    let loaded = super::load(&options.paths, context)?;
+    let plan = options.plan.then(|| Plan::new(&loaded.rules, &frequency));
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
-        print_json(&mut out, &loaded)
+        print_json(&mut out, &loaded, plan.as_ref())
     } else {
-        print_text(&mut out, &loaded, options.summary)
+        print_text(&mut out, &loaded, plan.as_ref(), options.summary)
     }
     .and_then(|()| out.flush())
     .map_err(Failure::stdout)?;
@@ -37,7 +42,12 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     }
 }
 
-fn print_text(out: &mut dyn Write, loaded: &Loaded, summary_only: bool) -> io::Result<()> {
+fn print_text(
+    out: &mut dyn Write,
+    loaded: &Loaded,
+    plan: Option<&Plan<'_>>,
+    summary_only: bool,
+) -> io::Result<()> {
     if !summary_only {
         for refused in &loaded.refused {
             writeln!(out, "{refused}")?;
@@ -70,6 +80,9 @@ fn print_text(out: &mut dyn Write, loaded: &Loaded, summary_only: bool) -> io::R
         table.write(out, "")?;
         writeln!(out)?;
     }
+    if let Some(plan) = plan {
+        plan.print(out, summary_only)?;
+    }
     if loaded.counts.skipped > 0 {
         let rules = figures::counted(loaded.counts.skipped as u64, "rule");
         writeln!(
@@ -80,7 +93,7 @@ fn print_text(out: &mut dyn Write, loaded: &Loaded, summary_only: bool) -> io::R
     writeln!(out, "{}", loaded.counts)
 }
 
-fn print_json(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
+fn print_json(out: &mut dyn Write, loaded: &Loaded, plan: Option<&Plan<'_>>) -> io::Result<()> {
     let problems: Vec<_> = loaded
         .refused
         .iter()
@@ -115,8 +128,11 @@ fn print_json(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
             })
         })
         .collect();
-    let whole =
+    let mut whole =
         json!({"rules": super::counts(loaded.counts), "keywords": keywords, "problems": problems});
+    if let Some(plan) = plan {
+        whole["plan"] = plan.json();
+    }
     serde_json::to_writer_pretty(&mut *out, &whole)?;
     writeln!(out)
 }

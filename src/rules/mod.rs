@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod learn;
+mod plan;
 pub mod ranges;
 
 use std::path::PathBuf;

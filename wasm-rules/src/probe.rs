@@ -7,8 +7,12 @@
 //! they are laid down here: text that is encrypted or compressed has every short window, padding is a run of any byte, and
 //! what repeats with a short period is often padding, too.
 
+mod cost;
+
 use weir_engine::matcher::MAX_PROBE;
 use weir_engine::plan::{Buffer, ProbeChoice};
+
+pub use cost::{Cost, DEAR, Dear, Occasion};
 
 /// How rare windows of bytes are.
 pub trait Frequency {
@@ -40,8 +44,11 @@ pub const USEFUL_RARITY: f32 = 8.0;
 /// Bits of a byte in encrypted or compressed data, of which any traffic can have much, whatever was learnt from.
 const RANDOM_BYTE: f32 = 8.0;
 
-/// Most bits of a window that repeats with a period of 2 or 3 bytes: rather anything else.
+/// Most bits of a window that repeats with a period of 2 or 3 bytes, and of a byte that stands twice: rather anything else.
 const PERIODIC: f32 = 12.0;
+
+/// A run of this many bytes is no probe: padding is of any byte, by the kilobyte, and what costs least to attack with.
+const LONG_RUN: usize = 3;
 
 /// Why a window is judged as common as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +57,7 @@ pub enum Reason {
     Frequent,
     /// It is so short that random bytes would have it that often.
     Short,
-    /// It is one byte value, repeated. Padding can be of any byte, so that no run is a probe: an attacker could send it by
-    /// the megabyte, too.
+    /// It is one byte value, repeated. Padding can be of any byte, whatever was learnt from.
     Run,
     /// It repeats with a period of 2 or 3 bytes.
     Periodic,
@@ -65,7 +71,8 @@ pub fn rarity(window: &[u8], folded: bool, frequency: &impl Frequency) -> (f32, 
     };
     let learnt = frequency.rarity(window, folded);
     let cap = match window.len() {
-        2.. if periodic(1) => (USEFUL_RARITY, Reason::Run),
+        LONG_RUN.. if periodic(1) => (USEFUL_RARITY, Reason::Run),
+        2.. if periodic(1) => (PERIODIC, Reason::Run),
         5.. if periodic(2) || periodic(3) => (PERIODIC, Reason::Periodic),
         length => (RANDOM_BYTE * length as f32, Reason::Short),
     };
@@ -187,22 +194,24 @@ mod tests {
     }
 
     #[test]
-    fn runs_and_single_bytes_are_no_probes() {
-        for useless in ["AAAAAAAAAAAA", "\0\0", "x", "~"] {
+    fn long_runs_and_single_bytes_are_no_probes() {
+        for useless in ["AAAAAAAAAAAA", "@@@", "x", "~"] {
             assert_eq!(chosen(&[(useless, false)]), None, "{useless:?}");
         }
-        for run in ["AAAAAAAAAAAA", "abababababab", "abcabcabc"] {
+        for run in ["AAAAAAAAAAAA", "abababababab", "abcabcabc", "@@"] {
             assert_eq!(
                 chosen(&[(run, false), ("q#", false)]),
                 Some(("q#".into(), false)),
                 "{run}"
             );
         }
-        assert_eq!(
-            chosen(&[("ababababab", false)]),
-            Some(("abababab".into(), false)),
-            "nothing else is there"
-        );
+        for (only, window) in [("ababababab", "abababab"), ("33", "33")] {
+            assert_eq!(
+                chosen(&[(only, false)]),
+                Some((window.into(), false)),
+                "nothing else is there"
+            );
+        }
         assert_eq!(
             chosen(&[("aaaaaaaax", true)]),
             Some(("aaaaaaax".into(), true)),

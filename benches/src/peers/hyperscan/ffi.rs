@@ -42,6 +42,16 @@ unsafe extern "C" {
         database: *mut *mut Database,
         error: *mut *mut CompileError,
     ) -> c_int;
+    pub fn hs_compile_multi(
+        expressions: *const *const c_char,
+        flags: *const c_uint,
+        ids: *const c_uint,
+        elements: c_uint,
+        mode: c_uint,
+        platform: *const c_void,
+        database: *mut *mut Database,
+        error: *mut *mut CompileError,
+    ) -> c_int;
     pub fn hs_free_compile_error(error: *mut CompileError) -> c_int;
     pub fn hs_free_database(database: *mut Database) -> c_int;
     pub fn hs_database_size(database: *const Database, size: *mut usize) -> c_int;

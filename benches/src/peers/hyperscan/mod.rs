@@ -2,7 +2,7 @@
 
 mod ffi;
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::ptr;
 
 use weir_engine::matcher::{Hit, Probe};
@@ -71,52 +71,106 @@ impl Hyperscan {
         if valid != ffi::SUCCESS {
             return Err(failed("hs_valid_platform", valid));
         }
-        let literals: Vec<*const c_char> = probes
-            .iter()
-            .map(|probe| probe.bytes().as_ptr().cast())
-            .collect();
-        let lengths: Vec<usize> = probes.iter().map(|probe| probe.bytes().len()).collect();
-        let ids: Vec<c_uint> = (0..).take(probes.len()).collect();
-        let flags: Vec<c_uint> = probes
-            .iter()
-            .map(|probe| {
-                let case = if probe.folded() {
-                    ffi::FLAG_CASELESS
-                } else {
-                    0
-                };
-                ffi::FLAG_SINGLEMATCH | case
-            })
-            .collect();
+        // Vectorscan 5.4.9 takes a literal that begins with a zero byte for an empty one.
+        let database = compile_literals(probes).or_else(|_| compile_expressions(probes))?;
+        Self::with(database)
+    }
+
+    /// Takes a database over and allocates its scratch space.
+    fn with(database: *mut ffi::Database) -> Result<Self, BenchError> {
         let mut compiled = Compiled {
-            database: ptr::null_mut(),
+            database,
             scratch: ptr::null_mut(),
         };
-        let mut error = ptr::null_mut();
-        // SAFETY: the four arrays have `ids.len()` elements each; every literal points into `probes` and has as many bytes
-        // as its length says; both places to write to are valid; a null platform is the present one.
-        let code = unsafe {
-            ffi::hs_compile_lit_multi(
-                literals.as_ptr(),
-                flags.as_ptr(),
-                ids.as_ptr(),
-                lengths.as_ptr(),
-                ids.len() as c_uint,
-                ffi::MODE_BLOCK,
-                ptr::null(),
-                &mut compiled.database,
-                &mut error,
-            )
-        };
-        if code != ffi::SUCCESS {
-            return Err(take_error(error));
-        }
         // SAFETY: the database is compiled, and a null scratch asks for a new one.
         let code = unsafe { ffi::hs_alloc_scratch(compiled.database, &mut compiled.scratch) };
         if code != ffi::SUCCESS {
             return Err(failed("hs_alloc_scratch", code));
         }
         Ok(Self(Some(compiled)))
+    }
+}
+
+/// A number and flags for each probe.
+fn ids_and_flags(probes: &[Probe]) -> (Vec<c_uint>, Vec<c_uint>) {
+    let flags = |probe: &Probe| {
+        let case = if probe.folded() {
+            ffi::FLAG_CASELESS
+        } else {
+            0
+        };
+        ffi::FLAG_SINGLEMATCH | case
+    };
+    (0..).zip(probes.iter().map(flags)).unzip()
+}
+
+/// By the interface for literals.
+fn compile_literals(probes: &[Probe]) -> Result<*mut ffi::Database, BenchError> {
+    let literals: Vec<*const c_char> = probes
+        .iter()
+        .map(|probe| probe.bytes().as_ptr().cast())
+        .collect();
+    let lengths: Vec<usize> = probes.iter().map(|probe| probe.bytes().len()).collect();
+    let (ids, flags) = ids_and_flags(probes);
+    let (mut database, mut error) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the four arrays have `ids.len()` elements each; every literal points into `probes` and has as many bytes
+    // as its length says; both places to write to are valid; a null platform is the present one.
+    let code = unsafe {
+        ffi::hs_compile_lit_multi(
+            literals.as_ptr(),
+            flags.as_ptr(),
+            ids.as_ptr(),
+            lengths.as_ptr(),
+            ids.len() as c_uint,
+            ffi::MODE_BLOCK,
+            ptr::null(),
+            &mut database,
+            &mut error,
+        )
+    };
+    result(code, database, error)
+}
+
+/// By the interface for regular expressions, every byte as `\xNN`.
+fn compile_expressions(probes: &[Probe]) -> Result<*mut ffi::Database, BenchError> {
+    let texts: Vec<CString> = probes
+        .iter()
+        .map(|probe| {
+            let bytes = probe.bytes().iter();
+            let text: String = bytes.map(|byte| format!("\\x{byte:02x}")).collect();
+            CString::new(text).unwrap_or_default()
+        })
+        .collect();
+    let expressions: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+    let (ids, flags) = ids_and_flags(probes);
+    let (mut database, mut error) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the three arrays have `ids.len()` elements each; every expression ends with 0 and lives in `texts`; both
+    // places to write to are valid; a null platform is the present one.
+    let code = unsafe {
+        ffi::hs_compile_multi(
+            expressions.as_ptr(),
+            flags.as_ptr(),
+            ids.as_ptr(),
+            ids.len() as c_uint,
+            ffi::MODE_BLOCK,
+            ptr::null(),
+            &mut database,
+            &mut error,
+        )
+    };
+    result(code, database, error)
+}
+
+/// What compiling gave: the database, or what is wrong.
+fn result(
+    code: c_int,
+    database: *mut ffi::Database,
+    error: *mut ffi::CompileError,
+) -> Result<*mut ffi::Database, BenchError> {
+    if code == ffi::SUCCESS {
+        Ok(database)
+    } else {
+        Err(take_error(error))
     }
 }
 
@@ -198,5 +252,32 @@ impl Contender for Hyperscan {
             ]
         };
         (codes == [ffi::SUCCESS; 2]).then_some(database + scratch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_compile_find_the_same() {
+        let probe = |literal: &[u8], folded| Probe::new(literal, folded, 1).expect("short");
+        let probes = [
+            probe(b"a\\.*", false),
+            probe(b"\xffAb\x80", true),
+            probe(b"{[(^$|", false),
+            probe(b"zero\0", true),
+        ];
+        let data = b"a\\.* \xffaB\x80 {[(^$| ZERO\0 zero\0";
+        let want = [(0, 4), (1, 9), (2, 16), (3, 22)];
+        for compile in [compile_literals, compile_expressions] {
+            let database = compile(&probes).expect("it compiles");
+            let mut matcher = Hyperscan::with(database).expect("scratch");
+            let mut found = Vec::new();
+            matcher.scan(data, &mut found).expect("it finishes");
+            found.sort_unstable();
+            let found: Vec<_> = found.iter().map(|hit| (hit.probe, hit.end)).collect();
+            assert_eq!(found, want);
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! What is measured: which probe sets on which buffers.
 
+mod kind;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +11,7 @@ use serde::Serialize;
 use weir_engine::matcher::Probe;
 use weir_rules::syntax::load_paths;
 
+use self::kind::{Kind, SIZES};
 use crate::BenchError;
 use crate::answers::Answers;
 use crate::contender::{self, Contender, Entry, REFERENCE};
@@ -50,71 +55,10 @@ impl Default for Options {
     }
 }
 
-/// Sizes that payloads are cut to, in bytes.
-const SIZES: [usize; 4] = [64, 512, 1500, 65_536];
-/// Bytes of buffers in a scenario where no limit is given.
-const BYTES: usize = 16 << 20;
-/// Size of the buffers that are made to be hard.
-const HARD: usize = 1500;
 /// Packets of traffic that is generated for want of a capture.
 const PACKETS: u64 = 60_000;
 /// Probes that are made up for want of rules.
 const PROBES: usize = 17_500;
-
-/// Which buffers a scenario has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Payloads as they are.
-    Payloads,
-    /// Payloads put together and cut.
-    Cut(usize),
-    Random,
-    NearMisses,
-    Genuine,
-    Runs,
-}
-
-impl Kind {
-    fn name(self) -> String {
-        match self {
-            Self::Payloads => "payloads".to_owned(),
-            Self::Cut(size) => size.to_string(),
-            Self::Random => "random".to_owned(),
-            Self::NearMisses => "near-misses".to_owned(),
-            Self::Genuine => "genuine".to_owned(),
-            Self::Runs => "runs".to_owned(),
-        }
-    }
-
-    fn about(self) -> String {
-        match self {
-            Self::Payloads => "payloads as they came".to_owned(),
-            Self::Cut(size) => format!("payloads put together and cut to {size} bytes"),
-            Self::Random => format!("random bytes, {HARD} a buffer"),
-            Self::NearMisses => {
-                format!("probes with a wrong last byte strung together, {HARD} bytes a buffer")
-            }
-            Self::Genuine => format!("probes strung together, {HARD} bytes a buffer"),
-            Self::Runs => format!("runs of one to three bytes, {HARD} a buffer"),
-        }
-    }
-
-    fn buffers(self, bench: &Bench, probes: &[Probe]) -> Buffers {
-        let seed = bench.options.seed;
-        let bytes = bench.options.bytes.unwrap_or(BYTES);
-        // What is made up needs no more than this to be telling.
-        let few = bytes.clamp(HARD, 4 << 20);
-        let measured = &bench.traffic.measure;
-        match self {
-            Self::Payloads => measured.spread(bench.options.bytes.unwrap_or(usize::MAX)),
-            Self::Cut(size) => Buffers::cut(measured.bytes(), size).spread(bytes),
-            Self::Random => workload::random_bytes(seed, HARD, few),
-            Self::NearMisses => workload::near_misses(seed, probes, HARD, few),
-            Self::Genuine => workload::genuine(seed, probes, HARD, few),
-            Self::Runs => workload::runs(seed, probes, HARD, few),
-        }
-    }
-}
 
 /// A scenario's figures.
 #[derive(Clone, Debug, Serialize)]
@@ -464,93 +408,5 @@ fn row(
         latency_ns,
         load_ms: load.as_secs_f64() * 1e3,
         table_bytes,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(options: Options) -> Result<Vec<Measured>, BenchError> {
-        let mut all = Vec::new();
-        let bench = Bench::new(options)?;
-        bench.run(&mut |_| {}, &mut |measured| all.push(measured))?;
-        Ok(all)
-    }
-
-    /// Everything that takes part in this build, peers too where they are built, on files that a user would give.
-    #[test]
-    fn every_contender_gives_the_same_answers_on_rules_and_captures() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let traffic = weir_capture::generate::Scenario::new(3)
-            .packets(1500)
-            .generate();
-        let link = weir_engine::packet::LinkType::ETHERNET;
-        let mut writer = weir_capture::PcapWriter::new(Vec::new(), link).expect("a header");
-        for frame in traffic.frames() {
-            writer.write(&frame).expect("a frame");
-        }
-        let pcap = folder.path().join("made.pcap");
-        std::fs::write(&pcap, writer.finish().expect("flushed")).expect("written");
-        let rules = folder.path().join("made.rules");
-        std::fs::write(&rules, weir_capture::generate::demo_rules()).expect("written");
-        let all = run(Options {
-            rules: vec![rules],
-            pcap: vec![pcap],
-            rounds: 1,
-            probes: vec![20, 300],
-            bytes: Some(100_000),
-            ..Options::default()
-        })
-        .expect("no difference");
-        let names: Vec<_> = all.iter().map(|measured| measured.name.as_str()).collect();
-        for name in [
-            "rules/payloads",
-            "rules/near-misses",
-            "rules-folded/payloads",
-            "rules-planned/payloads",
-            "rules-all/payloads",
-            "probes-20/64",
-            "probes-300/65536",
-        ] {
-            assert!(names.contains(&name), "{name} is not in {names:?}");
-        }
-        for measured in &all {
-            assert_eq!(measured.rows.len(), contender::all().len(), "{measured:?}");
-            assert!(measured.bytes <= 110_000 && measured.buffer_count > 0);
-            assert!(measured.rows.iter().all(|row| row.gbit > 0.0));
-        }
-        let hits = |part: &str| -> usize {
-            let these = all.iter().filter(|measured| measured.name.contains(part));
-            these.map(|measured| measured.hits).sum()
-        };
-        assert!(hits("/payloads") > 0 && hits("/genuine") > 1000);
-    }
-
-    #[test]
-    fn what_does_not_exist_is_an_error_that_says_what_does() {
-        let options = Options {
-            bytes: Some(1),
-            probes: vec![10],
-            ..Options::default()
-        };
-        let scenario = run(Options {
-            only: vec!["nonsense".to_owned()],
-            ..options.clone()
-        });
-        let scenario = scenario.expect_err("no such scenario").to_string();
-        assert!(scenario.contains("probes-10/1500"), "{scenario}");
-        let contender = run(Options {
-            contenders: vec!["nonsense".to_owned()],
-            ..options.clone()
-        });
-        let contender = contender.expect_err("no such contender").to_string();
-        assert!(contender.contains("software/scalar"), "{contender}");
-        let missing = run(Options {
-            rules: vec!["missing.rules".into()],
-            ..options
-        });
-        let missing = missing.expect_err("no such file").to_string();
-        assert!(missing.contains("missing.rules"), "{missing}");
     }
 }

@@ -289,6 +289,9 @@ fn the_plan_in_json_follows_the_table() {
     let frames: Vec<_> = (0..50).map(|_| udp(b"ZQ7#wv\0! all the time")).collect();
     bench.file("a.pcap", pcap(&frames));
     bench.weir("rules learn --pcap a.pcap -o a.freq").code(0);
+    bench
+        .weir("rules check --plan --summary p.rules --frequency a.freq")
+        .prints("learnt from 50 packets with 1.0 KiB of payload");
     let ours = plan("--frequency a.freq");
     assert_eq!(ours["frequency"]["packets"], 50);
     assert!(ours["rules"][0]["candidate_by"] == "packet" || hits(&ours, 0) > 1_000.0);

@@ -156,6 +156,13 @@ impl<'a> Plan<'a> {
             figures::count(totals.any_port as u64),
             figures::count(totals.by_flow as u64),
             figures::count(totals.by_event as u64)
+        )?;
+        let learnt = self.table.learnt();
+        writeln!(
+            out,
+            "      by a table that was learnt from {} with {} of payload",
+            figures::counted(learnt.packets, "packet"),
+            figures::bytes(learnt.bytes)
         )
     }
 

@@ -6,15 +6,14 @@ use super::learn::Count;
 use super::scale::Scaled;
 use super::{Learnt, Level, Limits, Table};
 
-/// The table of the windows that are worth keeping. `counts` are sorted; no window that is missing there came more often
-/// than `forgotten`.
+/// The table of the windows that are worth keeping. `counts` are sorted; every window with at least `floor` hits is there.
 pub(super) fn table(
     learnt: Learnt,
     counts: &[Vec<Count>; MAX_PROBE],
-    forgotten: u64,
+    floor: u64,
     limits: Limits,
 ) -> Table {
-    let least = least(counts, forgotten, limits);
+    let least = least(counts, floor, limits);
     let mut table = Table {
         learnt,
         least,
@@ -60,10 +59,9 @@ fn keeps(count: &Count, least: u64, limits: Limits) -> bool {
     count.hits >= least && count.payloads >= limits.payloads
 }
 
-/// How often a window must have been seen to be kept: `limits.hits` at least, and as often as it takes for no more than
+/// How often a window must have been seen to be kept: `floor` times at least, and as often as it takes for no more than
 /// `limits.windows` to remain.
-fn least(counts: &[Vec<Count>; MAX_PROBE], forgotten: u64, limits: Limits) -> u64 {
-    let floor = limits.hits.max(forgotten.saturating_add(1));
+fn least(counts: &[Vec<Count>; MAX_PROBE], floor: u64, limits: Limits) -> u64 {
     let mut hits: Vec<u64> = counts
         .iter()
         .flatten()

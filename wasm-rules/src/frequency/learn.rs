@@ -184,9 +184,11 @@ impl Learner {
 
     /// The table of what was learnt.
     pub fn finish(mut self, limits: Limits) -> Table {
-        // What the table would leave out anyway.
-        self.count(self.forgotten.max(limits.hits.saturating_sub(1)));
-        build::table(self.learnt, &self.counts, self.forgotten, limits)
+        // Counts may be too high by this much: what is kept was really seen as often as `limits` ask for.
+        let least = limits.hits.max(1).saturating_add(self.forgotten);
+        // The table leaves out the others anyway.
+        self.count(least - 1);
+        build::table(self.learnt, &self.counts, least, limits)
     }
 }
 

@@ -76,8 +76,12 @@ proptest! {
         let limits = Limits { hits: 3, payloads: 1, windows: 150 };
         let table = learnt(Learner::sized(batch, remembered), &payloads, limits);
         prop_assert!(table.windows() <= limits.windows && table.least() >= limits.hits);
+        let read = Table::read(&table.to_bytes());
+        prop_assert_eq!(read.as_ref(), Ok(&table), "no window is commoner than what it begins with");
         let bytes = table.learnt().bytes as f64;
-        for (window, (hits, _)) in counted(&payloads, folded) {
+        for (window, (hits, inside)) in counted(&payloads, folded) {
+            let kept = table.estimate(&window, false).offsets * bytes > table.least() as f64 * 1.001;
+            prop_assert!(folded || !kept || hits >= limits.hits && inside >= limits.payloads, "{window:?} of {hits}");
             // Each spelling of a window is kept or left out by itself.
             let letters = window.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
             let left_out = if folded { ((1 << letters) - 1) * (table.least() - 1) } else { 0 };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use indicatif::ProgressBar;
 use weir_bench::measure;
 use weir_bench::report::{Report, table};
 use weir_bench::scenario::{Bench, Options};
@@ -24,6 +25,14 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
 /// Measures, prints tables as they come, and writes the report where one is asked for.
 fn matcher(options: &BenchOptions) -> Result<(), Failure> {
     let core = measure::pin();
+    // On standard error, and only where that is a terminal.
+    let progress = ProgressBar::new_spinner();
+    let mut tell = |what: &str| {
+        tracing::info!("{what}");
+        progress.set_message(what.to_owned());
+        progress.tick();
+    };
+    tell("reading rules and captures, or making them up");
     let rounds = options.rounds.get();
     let bench = Bench::new(Options {
         rules: options.rules.clone(),
@@ -38,16 +47,20 @@ fn matcher(options: &BenchOptions) -> Result<(), Failure> {
     .map_err(Failure::failed)?;
     let mut report = Report::new(core, rounds, bench.about(), bench.contenders());
     let mut out = io::stdout().lock();
-    head(&mut out, &report).map_err(Failure::stdout)?;
+    progress
+        .suspend(|| head(&mut out, &report))
+        .map_err(Failure::stdout)?;
     let mut printed = Ok(());
     bench
-        .run(&mut |what| tracing::info!("{what}"), &mut |measured| {
+        .run(&mut tell, &mut |measured| {
             if printed.is_ok() {
-                printed = writeln!(out, "\n{}", table(&measured).trim_end());
+                let table = table(&measured);
+                printed = progress.suspend(|| writeln!(out, "\n{}", table.trim_end()));
             }
             report.scenarios.push(measured);
         })
         .map_err(Failure::failed)?;
+    progress.finish_and_clear();
     printed.map_err(Failure::stdout)?;
     if let Some(folder) = &options.output {
         for path in report.write(folder).map_err(Failure::failed)? {

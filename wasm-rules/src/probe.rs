@@ -38,7 +38,7 @@ pub struct Candidate<'a> {
 const PREFERRED_RARITY: f32 = 16.0;
 
 /// A window that is no rarer than this, in bits, would be found all the time: the rule is better off as a candidate by
-/// its header. This rules out every single byte (see [`RANDOM_BYTE`]).
+/// its header. This rules out every single byte, which random bytes have that often.
 pub const USEFUL_RARITY: f32 = 8.0;
 
 /// Bits of a byte in encrypted or compressed data, of which any traffic can have much, whatever was learnt from.

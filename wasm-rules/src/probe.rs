@@ -50,6 +50,9 @@ const PERIODIC: f32 = 12.0;
 /// A run of this many bytes is no probe: padding is of any byte, by the kilobyte, and what costs least to attack with.
 const LONG_RUN: usize = 3;
 
+/// Windows of a content that are looked at: the rarest of so many is rare enough, and a content of megabytes takes no longer.
+const MOST_WINDOWS: usize = 4096;
+
 /// Why a window is judged as common as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -118,7 +121,7 @@ pub fn rarest<'a, 'c: 'a>(
     let windows = candidates.flat_map(|candidate| {
         // A window of no bytes does not exist, and an empty content has no other.
         let length = candidate.bytes.len().clamp(1, MAX_PROBE);
-        let windows = candidate.bytes.windows(length);
+        let windows = candidate.bytes.windows(length).take(MOST_WINDOWS);
         windows.map(|bytes| {
             (
                 bytes,

@@ -6,7 +6,7 @@ use super::{Hit, Outcome, Report};
 #[derive(Default)]
 pub(super) struct Found {
     hits: Vec<Hit>,
-    /// For each probe: the number of the buffer that it was last found in, and its place in `hits`.
+    /// For each probe, the number of the buffer that it was last found in, and its place in `hits`.
     seen: Vec<(u32, u32)>,
     buffer: u32,
     /// (tag, end of its hits) of finished buffers.
@@ -30,6 +30,16 @@ impl Found {
             self.seen.fill((0, 0));
             self.buffer = 1;
         }
+    }
+
+    /// The first end of the probe that was noted in this buffer.
+    #[inline(always)]
+    pub(super) fn end(&self, probe: u32) -> Option<u32> {
+        let &(buffer, place) = self.seen.get(probe as usize)?;
+        if buffer != self.buffer {
+            return None;
+        }
+        self.hits.get(place as usize).map(|hit| hit.end)
     }
 
     /// A probe occurs: its first end counts, in whatever order its occurrences are noted.

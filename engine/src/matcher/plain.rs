@@ -4,7 +4,8 @@
 //! has the key at an offset; few do, and only then the bucket of that key is searched and each probe of it compared.
 //! It is the reference that faster backends are held to, so it is kept simple.
 
-use super::{Hit, MAX_GROUPS, Matcher, MatcherError, Outcome, Probe, Report, Request};
+use super::found::Found;
+use super::{MAX_GROUPS, Matcher, MatcherError, Probe, Report, Request};
 
 /// Bits of a hashed 4-gram: 2^18 bits are 32 KiB, which stay in the first-level cache.
 const GRAM_BITS: u32 = 18;
@@ -91,55 +92,28 @@ pub struct Plain {
     populated: u64,
     folded: Vec<u8>,
     found: Found,
-    /// (tag, end of its hits) of finished buffers that were not polled yet.
-    ready: Vec<(u64, usize)>,
 }
 
-/// Hits, each probe once per buffer.
-#[derive(Default)]
-struct Found {
-    hits: Vec<Hit>,
-    /// For each probe, the number of the buffer it was last seen in.
-    seen: Vec<u32>,
-    buffer: u32,
-}
-
-impl Found {
-    fn next_buffer(&mut self) {
-        self.buffer = self.buffer.wrapping_add(1);
-        if self.buffer == 0 {
-            // The numbers start again: an old mark could pass for a new one.
-            self.seen.fill(0);
-            self.buffer = 1;
+/// Compares the probes of a bucket whose key stands at `at`, and notes those that are new.
+fn verify(found: &mut Found, bucket: &[Member], probes: &[Probe], at: usize, request: &Request<'_>) {
+    for &Member {
+        probe: number,
+        before,
+    } in bucket
+    {
+        if found.end(number).is_some() {
+            continue;
         }
-    }
-
-    /// Compares the probes of a bucket whose key stands at `at`, and notes those that are new.
-    fn verify(&mut self, bucket: &[Member], probes: &[Probe], at: usize, request: &Request<'_>) {
-        for &Member {
-            probe: number,
-            before,
-        } in bucket
+        let probe = &probes[number as usize];
+        let Some(start) = at.checked_sub(before as usize) else {
+            continue;
+        };
+        let end = start + probe.bytes().len();
+        if probe.groups >> request.group & 1 == 1
+            && end > usize::from(request.carry)
+            && request.data.get(..end).is_some_and(|text| probe.ends(text))
         {
-            let seen = &mut self.seen[number as usize];
-            if *seen == self.buffer {
-                continue;
-            }
-            let probe = &probes[number as usize];
-            let Some(start) = at.checked_sub(before as usize) else {
-                continue;
-            };
-            let end = start + probe.bytes().len();
-            if probe.groups >> request.group & 1 == 1
-                && end > usize::from(request.carry)
-                && request.data.get(..end).is_some_and(|text| probe.ends(text))
-            {
-                *seen = self.buffer;
-                self.hits.push(Hit {
-                    probe: number,
-                    end: end as u32,
-                });
-            }
+            found.note(number, end as u32);
         }
     }
 }
@@ -168,7 +142,7 @@ impl Plain {
                 // Before the fourth byte the window is not full; a hit there is refuted by the comparison.
                 let key = gram_key(window);
                 if grams.has(key) && at >= 3 {
-                    found.verify(grams.bucket(key), probes, at - 3, request);
+                    verify(found, grams.bucket(key), probes, at - 3, request);
                 }
             }
         }
@@ -176,14 +150,14 @@ impl Plain {
             for (at, pair) in folded.array_windows::<2>().enumerate() {
                 let key = u16::from_be_bytes(*pair).into();
                 if pairs.has(key) {
-                    found.verify(pairs.bucket(key), probes, at, request);
+                    verify(found, pairs.bucket(key), probes, at, request);
                 }
             }
         }
         if !bytes.is_empty() {
             for (at, &byte) in folded.iter().enumerate() {
                 if bytes.has(byte.into()) {
-                    found.verify(bytes.bucket(byte.into()), probes, at, request);
+                    verify(found, bytes.bucket(byte.into()), probes, at, request);
                 }
             }
         }
@@ -263,11 +237,7 @@ impl Matcher for Plain {
         self.pairs = Class::new(PAIR_BITS, &pairs);
         self.bytes = Class::new(BYTE_BITS, &bytes);
         self.populated = probes.iter().fold(0, |groups, probe| groups | probe.groups);
-        self.found = Found {
-            seen: vec![0; probes.len()],
-            ..Found::default()
-        };
-        self.ready.clear();
+        self.found.reset(probes.len());
         self.probes = probes.to_vec();
         Ok(())
     }
@@ -281,30 +251,19 @@ impl Matcher for Plain {
             self.folded.make_ascii_lowercase();
             self.scan(&request);
         }
-        self.ready.push((request.tag, self.found.hits.len()));
+        self.found.finish(request.tag);
         Ok(())
     }
 
     fn poll(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize {
-        let mut start = 0;
-        for &(tag, end) in &self.ready {
-            deliver(Report {
-                tag,
-                outcome: Outcome::Done,
-                hits: &self.found.hits[start..end],
-            });
-            start = end;
-        }
-        let count = self.ready.len();
-        self.ready.clear();
-        self.found.hits.clear();
-        count
+        self.found.deliver(deliver)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matcher::{Hit, Outcome};
     use proptest::prelude::*;
 
     /// The definition, word for word.

@@ -11,11 +11,11 @@ const SPARSE: usize = 1;
 /// Fewest and most words, as powers of two: 512 KiB at most, which is half of a second-level cache.
 const WORD_BITS: std::ops::RangeInclusive<u32> = 6..=17;
 
-/// Probes of 5 to 8 bytes, looked for at even offsets.
+/// Probes of 4 to 8 bytes, looked for at even offsets.
 ///
 /// The hash of the 4-gram at an offset chooses a word. A literal of 8 bytes has set two of the word's bits by the hash of 7
 /// bytes, a shorter one two by the hash of the 4-gram alone, and both have done so for two neighbouring windows, of which
-/// one stands at an even offset.
+/// one stands at an even offset. One of 4 has a single window: if that stands at an odd offset, [`Odd`] finds it.
 pub(super) struct Words {
     words: Vec<u32>,
     /// The upper bits of the hash that are left choose the word.
@@ -36,7 +36,9 @@ impl Words {
         let shift = 32 - bits;
         for literal in literals {
             let bytes = literal.bytes();
-            for back in [literal.back, literal.back + 1] {
+            let first = literal.place.sampled;
+            let last = if literal.len == 4 { first } else { first + 1 };
+            for back in first..=last {
                 let text = window(&bytes[..literal.len], back);
                 let gram = key.gram(text);
                 words[(gram >> shift) as usize] |= if literal.len == 8 {
@@ -64,12 +66,53 @@ impl Words {
     }
 }
 
+/// Probes of 4 bytes, looked for at odd offsets: a bitmap by the hash of the 4-gram.
+pub(super) struct Odd {
+    bitmap: Vec<u32>,
+    shift: u32,
+}
+
+/// Bits per probe of [`Odd`], and fewest: 4 KiB.
+const ODD_SPARSE: usize = 32;
+const ODD_FEWEST: usize = 1 << 15;
+
+impl Odd {
+    fn new(literals: &[&Literal], key: Key) -> Option<Self> {
+        if literals.is_empty() {
+            return None;
+        }
+        let bits = (literals.len() * ODD_SPARSE).max(ODD_FEWEST);
+        let bits = bits.next_power_of_two().ilog2().min(22);
+        let mut bitmap = vec![0u32; (1 << bits) / 32];
+        let shift = 32 - bits;
+        for literal in literals {
+            let slot = key.gram(literal.value) >> shift;
+            bitmap[(slot / 32) as usize] |= 1 << (slot % 32);
+        }
+        Some(Self { bitmap, shift })
+    }
+
+    /// `1 << (32 - shift)` bits: bit `hash >> shift` is set if a 4-gram has that hash.
+    #[inline(always)]
+    pub(super) fn bitmap(&self) -> (&[u32], u32) {
+        (&self.bitmap, self.shift)
+    }
+
+    /// 1 if the 4-gram may be a probe.
+    #[inline(always)]
+    pub(super) fn has(&self, gram: u32) -> u32 {
+        let slot = gram >> self.shift;
+        let word = self.bitmap.get((slot / 32) as usize).copied().unwrap_or(0);
+        word >> (slot % 32) & 1
+    }
+}
+
 /// Bytes of the second of a pair that share a bit in [`Matrix`].
 const COLUMNS: usize = 64;
 /// Rows of [`Matrix`], of which the last is empty.
 const ROWS: usize = 64;
 
-/// Probes of 2 to 4 bytes, looked for at every offset by one pair of bytes.
+/// Probes of 2 and 3 bytes, looked for at every offset by one pair of bytes.
 pub(super) struct Pairs {
     /// Bit `first | second << 8`, in either case of each.
     bitmap: Box<[u32; 2048]>,
@@ -97,7 +140,7 @@ impl Pairs {
         }
         let mut pairs: Vec<[u8; 2]> = literals
             .iter()
-            .filter_map(|literal| literal.bytes()[literal.back..].first_chunk::<2>().copied())
+            .filter_map(|literal| literal.bytes()[literal.place.sampled..].first_chunk::<2>().copied())
             .collect();
         pairs.sort_unstable();
         pairs.dedup();
@@ -198,6 +241,7 @@ fn classes(bytes: impl Iterator<Item = u8>, count: usize, none: u8) -> [u8; 256]
 /// What a buffer of a group is filtered by.
 pub(super) struct Filter {
     pub(super) words: Option<Words>,
+    pub(super) odd: Option<Odd>,
     pub(super) pairs: Option<Pairs>,
     pub(super) singles: Option<Singles>,
     /// Length of the shortest probe.
@@ -214,8 +258,9 @@ impl Filter {
         };
         let wanted = || probes.iter().filter(|probe| probe.groups & groups != 0);
         Self {
-            words: Words::new(&of(5..9), key),
-            pairs: Pairs::new(&of(2..5)),
+            words: Words::new(&of(4..9), key),
+            odd: Odd::new(&of(4..5), key),
+            pairs: Pairs::new(&of(2..4)),
             singles: Singles::new(wanted().filter_map(|probe| match *probe.bytes() {
                 [byte] => Some(byte.to_ascii_lowercase()),
                 _ => None,
@@ -241,7 +286,8 @@ impl Filter {
         let pairs = self.pairs.as_ref().map_or(0, |pairs| {
             size_of_val(&*pairs.bitmap) + size_of_val(&*pairs.matrix)
         });
-        size_of::<Self>() + words + pairs
+        let odd = self.odd.as_ref().map_or(0, |odd| size_of_val(&*odd.bitmap));
+        size_of::<Self>() + words + odd + pairs
     }
 }
 

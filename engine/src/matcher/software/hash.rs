@@ -32,9 +32,9 @@ fn short_window(data: &[u8], at: usize) -> u64 {
         .fold(0, |window, &byte| window << 8 | u64::from(byte))
 }
 
-/// Two odd multipliers (multiply-shift hashing: Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair
+/// Odd multipliers (multiply-shift hashing: Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair
 /// problem", 1997). They are drawn afresh for every matcher, so that nobody can send text that is made to collide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Key {
     pub(super) low: u32,
     pub(super) high: u32,
@@ -53,6 +53,14 @@ impl Key {
     #[inline(always)]
     pub(super) fn gram(self, window: u64) -> u32 {
         (window as u32 | CASE as u32).wrapping_mul(self.low)
+    }
+
+    /// Hash of the first `width` bytes of a window, 2 to 8; its upper bits are the good ones.
+    #[inline(always)]
+    pub(super) fn wide(self, window: u64, width: usize) -> u32 {
+        let text = (window | CASE) & mask(width);
+        let low = (text as u32).wrapping_mul(self.low);
+        low.wrapping_add(((text >> 32) as u32).wrapping_mul(self.high))
     }
 
     /// Hash of the first seven bytes of a window whose [`Key::gram`] is `gram`; its upper bits are the good ones.

@@ -21,12 +21,14 @@ mod kernel;
 mod rarity;
 mod single;
 mod tables;
+mod text;
 
 pub use kernel::Level;
 
 use self::hash::Key;
-use self::kernel::{CHUNK, Queues};
+use self::kernel::{Candidates, Queues};
 use self::tables::Tables;
+use self::text::Text;
 use super::found::Found;
 use super::{MAX_GROUPS, Matcher, MatcherError, Probe, Report, Request};
 
@@ -38,7 +40,9 @@ pub struct Software {
     level: Level,
     key: Key,
     tables: Tables,
+    text: Box<Text>,
     queues: Box<Queues>,
+    candidates: Box<Candidates>,
     found: Found,
 }
 
@@ -61,7 +65,9 @@ impl Software {
             level: level.or_available(),
             key: Key::random(),
             tables: Tables::default(),
+            text: Box::default(),
             queues: Box::default(),
+            candidates: Box::default(),
             found: Found::default(),
         }
     }
@@ -81,7 +87,9 @@ impl Software {
             level,
             key,
             tables,
+            text,
             queues,
+            candidates,
             found,
         } = self;
         let Some(filter) = tables.filter(request.group) else {
@@ -104,19 +112,10 @@ impl Software {
         }
         let mut start = 0;
         while start < data.len() {
-            let end = data.len().min(start + CHUNK);
+            start = text.fill(data, start);
             queues.clear();
-            level.scan(filter, *key, data, start..end, queues);
-            for &at in queues.long() {
-                tables.check_long(*key, start + usize::from(at), request, found);
-            }
-            for &at in queues.middle() {
-                tables.check_middle(*key, start + usize::from(at), request, found);
-            }
-            for &at in queues.short() {
-                tables.check_short(start + usize::from(at), request, found);
-            }
-            start = end;
+            level.scan(filter, *key, text, queues);
+            tables.check(*level, request, text, queues, candidates, found);
         }
     }
 }

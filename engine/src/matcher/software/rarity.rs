@@ -2,27 +2,44 @@
 //!
 //! This decides speed only, never an answer.
 
-/// Where the window stands: the pair that is the rarest in a literal of 2 to 4 bytes, or the first of the two neighbouring
-/// 4-grams that are the rarest in one of 5 to 7. In one of 8 bytes there is no choice.
-pub(super) fn place(literal: &[u8]) -> usize {
-    let windows = match literal.len() {
-        2..5 => literal.len() - 1,
-        5..8 => literal.len() - 4,
-        _ => return 0,
+/// Where a literal's windows stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Offset in the literal of what the filter looks for: one pair in a literal of 2 or 3 bytes, the whole of one of 4, the
+    /// first of two neighbouring 4-grams in a longer one.
+    pub(super) sampled: usize,
+    /// Offset in the literal of what the exact stage files it under; the same, or one less.
+    pub(super) filed: usize,
+}
+
+/// The rarest place: for the filter first, which more bytes reach.
+pub(super) fn place(literal: &[u8]) -> Place {
+    let rarest = |width: usize, places: std::ops::RangeInclusive<usize>| {
+        places
+            .min_by_key(|&at| {
+                let pairs = literal[at..at + width].array_windows::<2>();
+                pairs.map(|&pair| commonness(pair)).sum::<u32>()
+            })
+            .unwrap_or(0)
     };
-    let wide = if literal.len() < 5 { 2 } else { 5 };
-    (0..windows)
-        .min_by_key(|&at| {
-            let window = &literal[at..at + wide];
-            let pairs = window.array_windows::<2>();
-            if wide == 2 {
-                pairs.map(|&pair| commonness(pair)).sum::<u32>()
-            } else {
-                // Both 4-grams are looked for: the sum over all of their pairs stands for both.
-                pairs.map(|&pair| commonness(pair)).sum::<u32>()
+    match literal.len() {
+        3 => Place {
+            sampled: rarest(2, 0..=1),
+            filed: 0,
+        },
+        // The five bytes that both 4-grams cover.
+        len @ 5..8 => {
+            let sampled = rarest(5, 0..=len - 5);
+            Place {
+                sampled,
+                filed: sampled,
             }
-        })
-        .unwrap_or(0)
+        }
+        _ => Place {
+            sampled: 0,
+            filed: 0,
+        },
+    }
 }
 
 /// How common a pair of bytes is, on a logarithmic scale.

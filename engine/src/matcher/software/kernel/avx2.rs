@@ -2,64 +2,77 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Job, Queues, repeats};
-use crate::matcher::software::filter::Words;
+use super::scalar::repeats;
+use super::{BACK, Fresh, Job, Queues, SHORT_REPEAT};
+use crate::matcher::software::filter::{Odd, Words};
 use crate::matcher::software::hash::{CASE, Key};
+use crate::matcher::software::text::BLOCK;
 
-/// Filters `blocks` blocks of `text` from `start` on; what is left is queued relative to `start - offset`.
+/// Filters a chunk.
 ///
 /// # Safety
-/// The processor has AVX2. `text` holds `BEHIND` bytes behind the last block; `offset` and the blocks stay within a chunk
-/// and a block.
+/// The processor has AVX2.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn scan(
-    job: &Job<'_>,
-    text: &[u8],
-    start: usize,
-    blocks: usize,
-    offset: usize,
-    queues: &mut Queues,
-) {
-    for block in 0..blocks {
-        let at = start + block * BLOCK;
-        if repeats(text, at) {
+pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
+    for number in 0..job.text.blocks() {
+        let block = job.text.block(number);
+        let first = job.text.is_first(number);
+        if !first && repeats(block) {
             continue;
         }
-        let base = offset + block * BLOCK;
-        // SAFETY: the block and BEHIND bytes after it lie within the text.
-        let block_text = unsafe { text.as_ptr().add(at) };
+        let fresh = Fresh::new(if first { 0 } else { equal(block) });
+        let base = number * BLOCK;
         if let Some(words) = &job.filter.words {
-            // SAFETY: as above.
-            let (long, middle) = unsafe { look(words, job.key, block_text) };
-            queues.long.push(base, long);
-            queues.middle.push(base, middle);
+            let (long, middle) = look(words, job.key, block);
+            queues.long.push(base, long & fresh.wide);
+            queues.middle.push(base, middle & fresh.wide);
+        }
+        if let Some(odd) = &job.filter.odd {
+            queues.odd.push(base, look_at_odd(odd, job.key, block) & fresh.wide);
         }
         if let Some(pairs) = &job.filter.pairs {
-            // SAFETY: as above.
-            let short = unsafe { look_up_pairs(pairs.bitmap(), block_text) };
-            queues.short.push(base, short);
+            let short = look_up_pairs(pairs.bitmap(), block);
+            queues.short.push(base, short & fresh.narrow);
         }
     }
 }
 
-/// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
-///
-/// # Safety
-/// The block and `BEHIND` bytes after it can be read.
+/// A block with what surrounds it.
+type Block = [u8; 3 * BLOCK];
+
+/// 32 bytes from `at` on, counted from the block's start.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn look(words: &Words, key: Key, block: *const u8) -> (u64, u64) {
+fn load(block: &Block, at: isize) -> __m256i {
+    debug_assert!((-64..=96).contains(&at));
+    // SAFETY: there are 64 bytes before the block and behind it; no caller asks for more.
+    unsafe { _mm256_loadu_si256(block.as_ptr().offset(BLOCK as isize + at).cast()) }
+}
+
+/// Bit `i`: the byte at `i` less [`BACK`] of the block equals the one [`SHORT_REPEAT`] before it.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn equal(block: &Block) -> u64 {
+    let half = |at: isize| {
+        let from = at - BACK as isize;
+        let equal = _mm256_cmpeq_epi8(load(block, from), load(block, from - SHORT_REPEAT as isize));
+        u64::from(_mm256_movemask_epi8(equal) as u32)
+    };
+    half(0) | half(32) << 32
+}
+
+/// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look(words: &Words, key: Key, block: &Block) -> (u64, u64) {
     let (table, shift) = words.table();
     let shift = _mm_cvtsi32_si128(shift as i32);
     let (mut long, mut middle) = (0u64, 0u64);
     for half in [0, 32] {
         for at in [0, 2] {
-            // SAFETY: loads of 32 bytes at up to 38 bytes into the block.
-            let load = |at: usize| unsafe {
-                _mm256_or_si256(
-                    _mm256_loadu_si256(block.add(half + at).cast()),
-                    _mm256_set1_epi64x(CASE as i64),
-                )
+            let load = |at: usize| {
+                let text = load(block, (half + at) as isize);
+                _mm256_or_si256(text, _mm256_set1_epi64x(CASE as i64))
             };
             let gram = _mm256_mullo_epi32(load(at), _mm256_set1_epi32(key.low as i32));
             let three = _mm256_and_si256(load(at + 4), _mm256_set1_epi32(0x00FF_FFFF));
@@ -90,18 +103,36 @@ unsafe fn look(words: &Words, key: Key, block: *const u8) -> (u64, u64) {
     (long, middle)
 }
 
-/// Offsets of the block where a pair stands that is in the bitmap.
-///
-/// # Safety
-/// The block and `BEHIND` bytes after it can be read.
+/// Odd offsets of the block where a probe of 4 bytes may stand.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn look_up_pairs(bitmap: &[u32; 2048], block: *const u8) -> u64 {
+fn look_at_odd(odd: &Odd, key: Key, block: &Block) -> u64 {
+    let (bitmap, shift) = odd.bitmap();
+    let shift = _mm_cvtsi32_si128(shift as i32);
+    let mut mask = 0u64;
+    for at in [1, 3, 33, 35] {
+        let text = _mm256_or_si256(load(block, at), _mm256_set1_epi64x(CASE as i64));
+        let gram = _mm256_mullo_epi32(text, _mm256_set1_epi32(key.low as i32));
+        let slot = _mm256_srl_epi32(gram, shift);
+        // SAFETY: a 32-bit hash shifted right by `shift` is below the bitmap's bits.
+        let word = unsafe {
+            _mm256_i32gather_epi32::<4>(bitmap.as_ptr().cast(), _mm256_srli_epi32::<5>(slot))
+        };
+        let bit = _mm256_srlv_epi32(word, _mm256_and_si256(slot, _mm256_set1_epi32(31)));
+        let found = _mm256_castsi256_ps(_mm256_slli_epi32::<31>(bit));
+        mask |= spread(_mm256_movemask_ps(found) as u8) << at;
+    }
+    mask
+}
+
+/// Offsets of the block where a pair stands that is in the bitmap.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_pairs(bitmap: &[u32; 2048], block: &Block) -> u64 {
     let mut mask = 0u64;
     for half in [0, 32] {
         for at in 0..4 {
-            // SAFETY: loads of 32 bytes at up to 35 bytes into the block.
-            let pair = unsafe { _mm256_loadu_si256(block.add(half + at).cast()) };
+            let pair = load(block, (half + at) as isize);
             let number = _mm256_and_si256(pair, _mm256_set1_epi32(0xFFFF));
             // SAFETY: 16 bits less 5 are below the bitmap's 2048 words.
             let word = unsafe {

@@ -1,10 +1,11 @@
 //! The filter stage at each level of SIMD: which offsets of a range could begin a window of a probe.
 
 use std::fmt;
-use std::ops::Range;
 
+use super::exact::Exact;
 use super::filter::Filter;
 use super::hash::Key;
+use super::text::{BLOCK, CHUNK, Text};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -12,20 +13,19 @@ mod avx2;
 mod avx512;
 mod scalar;
 
-/// Bytes that a step of the filter looks at.
-const BLOCK: usize = 64;
-/// Bytes behind a block that its windows reach into: the last sampled offset is 62, a window has 8 bytes, and looking for
-/// repeats wants two more.
-const BEHIND: usize = 8;
 /// Distance at which a repeated block is recognised: any run, and any period that divides it.
 const REPEAT: usize = 24;
-/// Bytes before a block that its windows reach into: a 4-gram stands at most 3 bytes into its literal.
-const BEFORE: usize = 3;
+/// Distance at which repeats are recognised offset by offset: a period that divides it, and even, so that the earlier
+/// offset was sampled, too.
+const SHORT_REPEAT: usize = 4;
+/// How far windows reach before a sampled offset: a 4-gram stands at most 3 bytes into its probe.
+const BACK: usize = 3;
+/// How far they reach behind a block: the last sampled offset is 62, a window has 8 bytes, and looking for repeats wants
+/// two more.
+const AHEAD: usize = 8;
 
-/// Bytes that are filtered before what is left is compared. Offsets in a chunk fit the queues.
-pub(super) const CHUNK: usize = 4096;
-/// Entries of a queue: every offset, and what a vector store writes beyond the last.
-const QUEUE: usize = CHUNK + 3 * BLOCK;
+/// Entries of a queue: every offset of a chunk, and what a vector store writes beyond the last.
+const QUEUE: usize = CHUNK + 2 * BLOCK;
 
 /// The instructions that the filter uses. All levels give the same answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,63 +84,60 @@ impl Level {
             .unwrap_or(Self::Scalar)
     }
 
-    /// Filters `range` of `data`, whose windows may reach beyond it in both directions, and queues the offsets that are
-    /// left, relative to the start of the range, which is a multiple of [`CHUNK`].
+    /// Filters a chunk, and queues the offsets that are left.
     #[inline]
-    pub(super) fn scan(
-        self,
-        filter: &Filter,
-        key: Key,
-        data: &[u8],
-        range: Range<usize>,
-        queues: &mut Queues,
-    ) {
-        debug_assert!(range.len() <= CHUNK && self.available());
-        // Blocks whose windows and look-ahead lie within the buffer are read where they are; the last few bytes are
-        // copied to where zeros follow them.
-        let whole = data.len().saturating_sub(BEHIND).min(range.end);
-        let blocks = whole.saturating_sub(range.start) / BLOCK;
-        let job = Job { filter, key };
-        self.run(&job, data, range.start, blocks, 0, queues);
-        let done = range.start + blocks * BLOCK;
-        if done < range.end {
-            let mut text = [0u8; 2 * BLOCK + BEHIND];
-            let rest = &data[done..data.len().min(done + text.len())];
-            text[..rest.len()].copy_from_slice(rest);
-            let left = (range.end - done).div_ceil(BLOCK);
-            self.run(&job, &text, 0, left, blocks * BLOCK, queues);
+    pub(super) fn scan(self, filter: &Filter, key: Key, text: &Text, queues: &mut Queues) {
+        let job = Job { filter, key, text };
+        match self {
+            // SAFETY: a level is only ever one that is available (`or_available`); the queues were cleared.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vbmi => unsafe { avx512::scan_vbmi(&job, queues) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512::scan(&job, queues) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::scan(&job, queues) },
+            _ => scalar::scan(&job, queues),
         }
     }
 
-    fn run(
+    /// Of the queued offsets, finds those where a window of a probe may stand, there or a byte earlier: what was sampled
+    /// begins where the filed window does, or a byte later. The result is in order.
+    #[inline]
+    pub(super) fn sift<'c>(
         self,
-        job: &Job<'_>,
-        text: &[u8],
-        start: usize,
-        blocks: usize,
-        offset: usize,
-        queues: &mut Queues,
-    ) {
-        assert!(
-            blocks == 0
-                || start + blocks * BLOCK + BEHIND <= text.len()
-                    && offset + blocks * BLOCK <= CHUNK + BLOCK
-        );
-        match self {
-            // SAFETY: a level is only ever one that is available (`or_available`), and the assertion above is the
-            // condition on the text and the queues that the kernels state.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vbmi => unsafe {
-                avx512::scan_vbmi(job, text, start, blocks, offset, queues)
-            },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::scan(job, text, start, blocks, offset, queues) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::scan(job, text, start, blocks, offset, queues) },
-            _ => scalar::scan(job, text, start, blocks, offset, queues),
+        exact: &Exact,
+        text: &Text,
+        queue: &[u16],
+        left: &'c mut Candidates,
+    ) -> &'c mut [u32] {
+        match exact.width() {
+            2 => self.sift_by::<2>(exact, text, queue, left),
+            3 => self.sift_by::<3>(exact, text, queue, left),
+            4 => self.sift_by::<4>(exact, text, queue, left),
+            5 => self.sift_by::<5>(exact, text, queue, left),
+            _ => self.sift_by::<8>(exact, text, queue, left),
         }
+    }
+
+    #[inline]
+    fn sift_by<'c, const WIDTH: usize>(
+        self,
+        exact: &Exact,
+        text: &Text,
+        queue: &[u16],
+        left: &'c mut Candidates,
+    ) -> &'c mut [u32] {
+        let len = match self {
+            // SAFETY: a level is only ever one that is available.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Avx512Vbmi => unsafe {
+                avx512::sift::<WIDTH>(exact, text, queue, left)
+            },
+            _ => scalar::sift::<WIDTH>(exact, text, queue, left),
+        };
+        left.offsets.get_mut(..len).unwrap_or_default()
     }
 }
 
@@ -159,12 +156,14 @@ impl fmt::Display for Level {
 struct Job<'a> {
     filter: &'a Filter,
     key: Key,
+    text: &'a Text,
 }
 
 /// Offsets in a chunk that the filter left, per table of the exact stage.
 pub(super) struct Queues {
     long: Queue,
     middle: Queue,
+    odd: Queue,
     short: Queue,
 }
 
@@ -177,6 +176,7 @@ impl Default for Queues {
         Self {
             long: queue(),
             middle: queue(),
+            odd: queue(),
             short: queue(),
         }
     }
@@ -184,17 +184,24 @@ impl Default for Queues {
 
 impl Queues {
     pub(super) fn clear(&mut self) {
-        (self.long.len, self.middle.len, self.short.len) = (0, 0, 0);
+        for queue in [&mut self.long, &mut self.middle, &mut self.odd, &mut self.short] {
+            queue.len = 0;
+        }
     }
 
-    /// Where a window of 7 bytes may stand.
+    /// Even offsets where a window of 7 bytes may stand.
     pub(super) fn long(&self) -> &[u16] {
         self.long.offsets()
     }
 
-    /// Where a window of 4 bytes may stand.
+    /// Even offsets where one of 4 bytes may stand.
     pub(super) fn middle(&self) -> &[u16] {
         self.middle.offsets()
+    }
+
+    /// Odd offsets where a probe of 4 bytes may stand.
+    pub(super) fn odd(&self) -> &[u16] {
+        self.odd.offsets()
     }
 
     /// Where a pair may stand.
@@ -227,19 +234,41 @@ impl Queue {
     }
 }
 
-/// True when every window of the block at `at` equals the one [`REPEAT`] bytes before it, so that it can report nothing new.
-///
-/// The first such block begins at offset 64, so the windows that it repeats end behind any carry.
-#[inline(always)]
-fn repeats(text: &[u8], at: usize) -> bool {
-    let from = at.wrapping_sub(BEFORE);
-    let earlier = from.wrapping_sub(REPEAT);
-    let len = BEFORE + BLOCK + BEHIND;
-    match (
-        text.get(from..from.wrapping_add(len)),
-        text.get(earlier..earlier.wrapping_add(len)),
-    ) {
-        (Some(now), Some(then)) => now == then,
-        _ => false,
+/// Offsets of a block at which something new can stand: the windows there do not all equal those [`SHORT_REPEAT`] bytes
+/// earlier. Offsets near the end of a block, whose windows reach beyond what is compared, count as new.
+struct Fresh {
+    /// For literals of 5 bytes and more, which stand from 3 bytes before the offset to 8 behind it.
+    wide: u64,
+    /// For shorter ones: from 2 before to 4 behind.
+    narrow: u64,
+}
+
+impl Fresh {
+    /// From the bytes that equal those earlier; bit 0 is [`BACK`] bytes before the block.
+    #[inline(always)]
+    fn new(equal: u64) -> Self {
+        // Bit i: as many bytes as the name says, from the i-th on, are equal.
+        let two = equal & equal >> 1;
+        let four = two & two >> 2;
+        let six = four & two >> 4;
+        let eleven = four & four >> 4 & four >> 7;
+        Self {
+            wide: !eleven,
+            narrow: !(six >> 1),
+        }
+    }
+}
+
+/// Offsets in a chunk, of -1 (wrapped) and more, where a window may stand.
+pub(super) struct Candidates {
+    /// Twice the queue: there, and a byte earlier.
+    offsets: [u32; 2 * QUEUE],
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Self {
+            offsets: [0; 2 * QUEUE],
+        }
     }
 }

@@ -276,7 +276,7 @@ fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kin
             add(
                 "rules".to_owned(),
                 "rules' probes of 3 to 8 bytes, no runs of one byte",
-                rare,
+                rare.clone(),
                 &every,
             );
             add(
@@ -291,7 +291,7 @@ fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kin
                 made.planned.clone(),
                 payloads,
             );
-            vec![&made.probes[..], &made.others[..]]
+            vec![rare, made.others.clone()]
         }
         None => {
             add(

@@ -36,11 +36,11 @@ fn literal(rng: &mut Rng) -> Vec<u8> {
 
 /// `count` probes: `given` ones first, drawn without repetition, then made-up ones of 3 to 8 bytes, half of those that
 /// have letters folded.
-pub fn made_probes(seed: u64, count: usize, given: &[&[Probe]]) -> Vec<Probe> {
+pub fn made_probes(seed: u64, count: usize, given: &[Vec<Probe>]) -> Vec<Probe> {
     let mut rng = Rng::with_seed(seed);
     let mut probes = Vec::with_capacity(count);
     for tier in given {
-        let mut tier = tier.to_vec();
+        let mut tier = tier.clone();
         rng.shuffle(&mut tier);
         probes.extend(tier);
         probes = distinct(probes);
@@ -137,11 +137,11 @@ mod tests {
             .iter()
             .filter_map(|text| Probe::new(text.as_bytes(), false, 1))
             .collect();
-        let all = made_probes(1, 500, &[&given, &given]);
+        let all = made_probes(1, 500, &[given.clone(), given.clone()]);
         assert_eq!(distinct(all.clone()).len(), 500);
         assert!(given.iter().all(|probe| all[..3].contains(probe)));
-        assert!(made_probes(1, 500, &[&given, &given]) == all);
-        let two = made_probes(1, 2, &[&given]);
+        assert!(made_probes(1, 500, &[given.clone(), given.clone()]) == all);
+        let two = made_probes(1, 2, std::slice::from_ref(&given));
         assert!(two.len() == 2 && two.iter().all(|probe| given.contains(probe)));
         assert!(made_probes(2, 300, &[]).iter().any(Probe::folded));
     }

@@ -95,7 +95,13 @@ pub struct Plain {
 }
 
 /// Compares the probes of a bucket whose key stands at `at`, and notes those that are new.
-fn verify(found: &mut Found, bucket: &[Member], probes: &[Probe], at: usize, request: &Request<'_>) {
+fn verify(
+    found: &mut Found,
+    bucket: &[Member],
+    probes: &[Probe],
+    at: usize,
+    request: &Request<'_>,
+) {
     for &Member {
         probe: number,
         before,

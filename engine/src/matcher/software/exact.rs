@@ -1,6 +1,7 @@
 //! The exact stage: which probes stand around an offset that the filter let through.
 
 use super::hash::{CASE, Key, mask, window};
+use super::kernel::QUEUE;
 use super::tables::Literal;
 use super::text::Text;
 
@@ -51,7 +52,7 @@ const FEWEST: usize = 1 << 16;
 
 /// Probes filed under a window of `width` bytes, by its hash.
 ///
-/// Three steps, of which the first two take no branch per offset: a bitmap (`Level::sift`), the first entry of the bucket
+/// Three steps, of which the first two take no branch per offset: a bitmap ([`Exact::sift`]), the first entry of the bucket
 /// ([`Exact::keep`]), and the whole bucket ([`Exact::look_up`]). A bucket is sorted by shape (place of the window in
 /// the probe, length), then by value: however many probes share a window, an offset costs one binary search per shape, of
 /// which there are at most six.
@@ -70,9 +71,7 @@ pub(super) struct Exact {
 }
 
 impl Exact {
-    /// Files literals; `width` is at most their length less [`Place::filed`].
-    ///
-    /// [`Place::filed`]: super::rarity::Place::filed
+    /// Files literals; `width` is at most their length less [`Literal::place`].
     pub(super) fn new<'a>(
         width: usize,
         key: Key,
@@ -84,11 +83,11 @@ impl Exact {
                 let entry = Entry {
                     value: literal.value,
                     probe: literal.probe,
-                    back: literal.place.filed as u8,
+                    back: literal.place as u8,
                     len: literal.len as u8,
                     more: false,
                 };
-                (key.wide(window(&bytes, literal.place.filed), width), entry)
+                (key.wide(window(&bytes, literal.place), width), entry)
             })
             .collect();
         let count = keyed.len();
@@ -134,34 +133,54 @@ impl Exact {
         self.entries.is_empty()
     }
 
-    /// Bytes of the windows that probes are filed under.
-    #[inline(always)]
-    pub(super) fn width(&self) -> usize {
-        self.width
-    }
-
-    #[inline(always)]
-    pub(super) fn key(&self) -> Key {
-        self.key
-    }
-
-    /// `1 << (32 - shift)` bits: bit `hash >> shift` is set if a window has that hash ([`Key::wide`]).
-    #[inline(always)]
-    pub(super) fn bitmap(&self) -> (&[u32], u32) {
-        (&self.bitmap, self.bitmap_shift)
-    }
-
     pub(super) fn bytes(&self) -> usize {
         let entries = size_of_val(&*self.firsts) + size_of_val(&*self.entries);
         entries + size_of_val(&*self.bitmap) + size_of_val(&*self.starts)
     }
 
-    /// 1 if the window that `text` begins with may be a probe's.
-    #[inline(always)]
-    pub(super) fn may_stand(&self, text: u64, width: usize) -> u32 {
-        let slot = self.key.wide(text, width) >> self.bitmap_shift;
-        let word = self.bitmap.get((slot / 32) as usize).copied().unwrap_or(0);
-        word >> (slot % 32) & 1
+    /// Of the queued offsets, finds those where a window may stand; where two neighbouring 4-grams were sampled, there or a byte
+    /// earlier.
+    #[inline]
+    pub(super) fn sift<'c>(
+        &self,
+        text: &Text,
+        queue: &[u16],
+        left: &'c mut Candidates,
+    ) -> &'c mut [u32] {
+        let len = match self.width {
+            2 => self.sift_by::<2, false>(text, queue, left),
+            3 => self.sift_by::<3, false>(text, queue, left),
+            5 => self.sift_by::<5, true>(text, queue, left),
+            _ => self.sift_by::<8, true>(text, queue, left),
+        };
+        left.offsets.get_mut(..len).unwrap_or_default()
+    }
+
+    #[inline]
+    fn sift_by<const WIDTH: usize, const EARLIER: bool>(
+        &self,
+        text: &Text,
+        queue: &[u16],
+        left: &mut Candidates,
+    ) -> usize {
+        let mut len = 0;
+        let mut push = |at: u32| {
+            let slot = self.key.wide(text.window(at as i32 as usize), WIDTH) >> self.bitmap_shift;
+            let word = self.bitmap.get((slot / 32) as usize).copied().unwrap_or(0);
+            // Written always, and counted if a window may stand: a branch would be mispredicted.
+            if let Some(offset) = left.offsets.get_mut(len) {
+                *offset = at;
+                len += (word >> (slot % 32) & 1) as usize;
+            }
+        };
+        for &offset in queue {
+            let here = u32::from(offset);
+            if EARLIER {
+                push(here.wrapping_sub(1));
+            }
+            push(here);
+        }
+        len
     }
 
     #[inline(always)]
@@ -193,7 +212,12 @@ impl Exact {
     ///
     /// Setting the case bit confuses a few bytes that are no letters: the caller compares exactly.
     #[inline(always)]
-    pub(super) fn look_up(&self, text: &Text, at: usize, found: &mut impl FnMut(u32, usize, usize)) {
+    pub(super) fn look_up(
+        &self,
+        text: &Text,
+        at: usize,
+        found: &mut impl FnMut(u32, usize, usize),
+    ) {
         let bucket = self.bucket(text, at);
         let (Some(&start), Some(&end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
         else {
@@ -224,8 +248,25 @@ fn search(mut bucket: &[Entry], text: &Text, at: usize, found: &mut dyn FnMut(u3
         let wanted = first.text(text, at);
         let from = shape.partition_point(|entry| entry.value < wanted);
         // More than one: they differ in case.
-        for entry in shape[from..].iter().take_while(|entry| entry.value == wanted) {
+        for entry in shape[from..]
+            .iter()
+            .take_while(|entry| entry.value == wanted)
+        {
             found(entry.probe, entry.start(at), usize::from(entry.len));
+        }
+    }
+}
+
+/// Offsets in a chunk, of -1 (wrapped) and more, where a window may stand.
+pub(super) struct Candidates {
+    /// Twice the queue: there, and a byte earlier.
+    offsets: [u32; 2 * QUEUE],
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Self {
+            offsets: [0; 2 * QUEUE],
         }
     }
 }

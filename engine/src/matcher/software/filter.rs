@@ -11,11 +11,11 @@ const SPARSE: usize = 1;
 /// Fewest and most words, as powers of two: 512 KiB at most, which is half of a second-level cache.
 const WORD_BITS: std::ops::RangeInclusive<u32> = 6..=17;
 
-/// Probes of 4 to 8 bytes, looked for at even offsets.
+/// Probes of 5 to 8 bytes, looked for at even offsets.
 ///
 /// The hash of the 4-gram at an offset chooses a word. A literal of 8 bytes has set two of the word's bits by the hash of 7
 /// bytes, a shorter one two by the hash of the 4-gram alone, and both have done so for two neighbouring windows, of which
-/// one stands at an even offset. One of 4 has a single window: if that stands at an odd offset, [`Odd`] finds it.
+/// one stands at an even offset.
 pub(super) struct Words {
     words: Vec<u32>,
     /// The upper bits of the hash that are left choose the word.
@@ -36,9 +36,7 @@ impl Words {
         let shift = 32 - bits;
         for literal in literals {
             let bytes = literal.bytes();
-            let first = literal.place.sampled;
-            let last = if literal.len == 4 { first } else { first + 1 };
-            for back in first..=last {
+            for back in [literal.place, literal.place + 1] {
                 let text = window(&bytes[..literal.len], back);
                 let gram = key.gram(text);
                 words[(gram >> shift) as usize] |= if literal.len == 8 {
@@ -66,62 +64,123 @@ impl Words {
     }
 }
 
-/// Probes of 4 bytes, looked for at odd offsets: a bitmap by the hash of the 4-gram.
-pub(super) struct Odd {
-    bitmap: Vec<u32>,
-    shift: u32,
-}
-
-/// Bits per probe of [`Odd`], and fewest: 4 KiB.
-const ODD_SPARSE: usize = 32;
-const ODD_FEWEST: usize = 1 << 15;
-
-impl Odd {
-    fn new(literals: &[&Literal], key: Key) -> Option<Self> {
-        if literals.is_empty() {
-            return None;
-        }
-        let bits = (literals.len() * ODD_SPARSE).max(ODD_FEWEST);
-        let bits = bits.next_power_of_two().ilog2().min(22);
-        let mut bitmap = vec![0u32; (1 << bits) / 32];
-        let shift = 32 - bits;
-        for literal in literals {
-            let slot = key.gram(literal.value) >> shift;
-            bitmap[(slot / 32) as usize] |= 1 << (slot % 32);
-        }
-        Some(Self { bitmap, shift })
-    }
-
-    /// `1 << (32 - shift)` bits: bit `hash >> shift` is set if a 4-gram has that hash.
-    #[inline(always)]
-    pub(super) fn bitmap(&self) -> (&[u32], u32) {
-        (&self.bitmap, self.shift)
-    }
-
-    /// 1 if the 4-gram may be a probe.
-    #[inline(always)]
-    pub(super) fn has(&self, gram: u32) -> u32 {
-        let slot = gram >> self.shift;
-        let word = self.bitmap.get((slot / 32) as usize).copied().unwrap_or(0);
-        word >> (slot % 32) & 1
-    }
-}
-
 /// Bytes of the second of a pair that share a bit in [`Matrix`].
 const COLUMNS: usize = 64;
 /// Rows of [`Matrix`], of which the last is empty.
 const ROWS: usize = 64;
 
-/// Probes of 2 and 3 bytes, looked for at every offset by one pair of bytes.
+/// Probes of 3 and 4 bytes, looked for at every offset by three bytes.
+pub(super) struct Triples {
+    /// By the hash of the three.
+    bitmap: Vec<u32>,
+    shift: u32,
+    /// The first pair of them, and the second.
+    matrices: Box<[Matrix; 2]>,
+}
+
+/// Bits per probe of [`Triples`], and fewest: 4 KiB.
+const TRIPLES_SPARSE: usize = 32;
+const TRIPLES_FEWEST: usize = 1 << 15;
+
+impl Triples {
+    fn new(literals: &[&Literal], key: Key) -> Option<Self> {
+        if literals.is_empty() {
+            return None;
+        }
+        let windows = || {
+            literals
+                .iter()
+                .map(|literal| window(&literal.bytes(), literal.place))
+        };
+        let bits = (literals.len() * TRIPLES_SPARSE).max(TRIPLES_FEWEST);
+        let bits = bits.next_power_of_two().ilog2().min(22);
+        let mut triples = Self {
+            bitmap: vec![0u32; (1 << bits) / 32],
+            shift: 32 - bits,
+            matrices: Box::new([0, 8].map(|shift| {
+                Matrix::new(windows().map(|text| ((text >> shift) as u16).to_le_bytes()))
+            })),
+        };
+        for text in windows() {
+            let slot = key.triple(text) >> triples.shift;
+            triples.bitmap[(slot / 32) as usize] |= 1 << (slot % 32);
+        }
+        Some(triples)
+    }
+
+    /// `1 << (32 - shift)` bits: bit `hash >> shift` is set if three bytes have that hash ([`Key::triple`]).
+    #[inline(always)]
+    pub(super) fn bitmap(&self) -> (&[u32], u32) {
+        (&self.bitmap, self.shift)
+    }
+
+    /// 1 if three bytes with this hash may be a probe's.
+    #[inline(always)]
+    pub(super) fn has(&self, hash: u32) -> u32 {
+        let slot = hash >> self.shift;
+        let word = self.bitmap.get((slot / 32) as usize).copied().unwrap_or(0);
+        word >> (slot % 32) & 1
+    }
+
+    #[inline(always)]
+    pub(super) fn matrices(&self) -> &[Matrix; 2] {
+        &self.matrices
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.bitmap) + size_of_val(&*self.matrices)
+    }
+}
+
+/// Probes of 2 bytes, looked for at every offset.
 pub(super) struct Pairs {
     /// Bit `first | second << 8`, in either case of each.
     bitmap: Box<[u32; 2048]>,
-    /// The same, coarser, for registers.
     matrix: Box<Matrix>,
 }
 
-/// A matrix of 64 rows (classes of first bytes) by 64 columns (classes of second bytes), in the form that `vpermi2b` looks
-/// it up.
+impl Pairs {
+    fn new(literals: &[&Literal]) -> Option<Self> {
+        if literals.is_empty() {
+            return None;
+        }
+        let pairs = || {
+            literals
+                .iter()
+                .map(|literal| (literal.value as u16).to_le_bytes())
+        };
+        let mut bitmap = Box::new([0; 2048]);
+        for [first, second] in pairs() {
+            for first in cases(first) {
+                for second in cases(second) {
+                    let number = usize::from(u16::from_le_bytes([first, second]));
+                    bitmap[number / 32] |= 1 << (number % 32);
+                }
+            }
+        }
+        Some(Self {
+            bitmap,
+            matrix: Box::new(Matrix::new(pairs())),
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn bitmap(&self) -> &[u32; 2048] {
+        &self.bitmap
+    }
+
+    #[inline(always)]
+    pub(super) fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.bitmap) + size_of_val(&*self.matrix)
+    }
+}
+
+/// Pairs of bytes, coarsely: a matrix of 64 rows (classes of first bytes) by 64 columns (classes of second bytes), in the form
+/// that `vpermi2b` looks it up.
 #[repr(C, align(64))]
 pub(super) struct Matrix {
     /// Row of a first byte, below 64.
@@ -133,71 +192,38 @@ pub(super) struct Matrix {
     pub(super) cells: [[u8; 128]; 4],
 }
 
-impl Pairs {
-    fn new(literals: &[&Literal]) -> Option<Self> {
-        if literals.is_empty() {
-            return None;
-        }
-        let mut pairs: Vec<[u8; 2]> = literals
-            .iter()
-            .filter_map(|literal| literal.bytes()[literal.place.sampled..].first_chunk::<2>().copied())
-            .collect();
+impl Matrix {
+    /// Both bytes of the pairs may have the case bit set, or not.
+    fn new(pairs: impl Iterator<Item = [u8; 2]>) -> Self {
+        let mut pairs: Vec<[u8; 2]> = pairs.map(|pair| pair.map(|byte| byte | 0x20)).collect();
         pairs.sort_unstable();
         pairs.dedup();
-        let rows = classes(pairs.iter().map(|pair| pair[0]), ROWS - 1, (ROWS - 1) as u8);
-        // A second byte that ends no pair shares a column; its rows say nothing about it, so it gets one that is empty.
-        let columns = classes(
-            pairs.iter().map(|pair| pair[1]),
-            COLUMNS - 1,
-            (COLUMNS - 1) as u8,
-        );
-        let mut bitmap = Box::new([0; 2048]);
-        let mut matrix = Box::new(Matrix {
-            row: rows,
-            column: columns.map(place_of_column),
+        // Bytes that are in no pair share the last class.
+        let classes = |at: usize, count: usize| {
+            classes(
+                pairs.iter().map(|pair| pair[at]),
+                count - 1,
+                count as u8 - 1,
+            )
+        };
+        let mut matrix = Self {
+            row: classes(0, ROWS),
+            column: classes(1, COLUMNS).map(place_of_column),
             cells: [[0; 128]; 4],
-        });
+        };
         for &[first, second] in &pairs {
-            for first in cases(first) {
-                for second in cases(second) {
-                    let number = usize::from(u16::from_le_bytes([first, second]));
-                    bitmap[number / 32] |= 1 << (number % 32);
-                    matrix.set(first, second);
-                }
-            }
+            // Either case of either byte is in the same class.
+            let (table, index, bit) = matrix.cell(first, second);
+            matrix.cells[table][index] |= bit;
         }
-        Some(Self { bitmap, matrix })
+        matrix
     }
 
-    /// Bit `first | second << 8`.
-    #[inline(always)]
-    pub(super) fn bitmap(&self) -> &[u32; 2048] {
-        &self.bitmap
-    }
-
-    #[inline(always)]
-    pub(super) fn matrix(&self) -> &Matrix {
-        &self.matrix
-    }
-}
-
-impl Matrix {
     fn cell(&self, first: u8, second: u8) -> (usize, usize, u8) {
         let column = self.column[usize::from(second)];
         let table = usize::from(column >> 4 & 3);
         let index = usize::from(self.row[usize::from(first)] | column & 0x40);
         (table, index, 1 << (column & 7))
-    }
-
-    fn set(&mut self, first: u8, second: u8) {
-        let (table, index, bit) = self.cell(first, second);
-        self.cells[table][index] |= bit;
-    }
-
-    #[cfg(test)]
-    fn has(&self, first: u8, second: u8) -> bool {
-        let (table, index, bit) = self.cell(first, second);
-        self.cells[table][index] & bit != 0
     }
 }
 
@@ -241,7 +267,7 @@ fn classes(bytes: impl Iterator<Item = u8>, count: usize, none: u8) -> [u8; 256]
 /// What a buffer of a group is filtered by.
 pub(super) struct Filter {
     pub(super) words: Option<Words>,
-    pub(super) odd: Option<Odd>,
+    pub(super) triples: Option<Triples>,
     pub(super) pairs: Option<Pairs>,
     pub(super) singles: Option<Singles>,
     /// Length of the shortest probe.
@@ -258,9 +284,9 @@ impl Filter {
         };
         let wanted = || probes.iter().filter(|probe| probe.groups & groups != 0);
         Self {
-            words: Words::new(&of(4..9), key),
-            odd: Odd::new(&of(4..5), key),
-            pairs: Pairs::new(&of(2..4)),
+            words: Words::new(&of(5..9), key),
+            triples: Triples::new(&of(3..5), key),
+            pairs: Pairs::new(&of(2..3)),
             singles: Singles::new(wanted().filter_map(|probe| match *probe.bytes() {
                 [byte] => Some(byte.to_ascii_lowercase()),
                 _ => None,
@@ -275,7 +301,7 @@ impl Filter {
     /// False when all probes are single bytes.
     #[inline]
     pub(super) fn looks_at_blocks(&self) -> bool {
-        self.words.is_some() || self.pairs.is_some()
+        self.words.is_some() || self.triples.is_some() || self.pairs.is_some()
     }
 
     fn bytes(&self) -> usize {
@@ -283,11 +309,9 @@ impl Filter {
             .words
             .as_ref()
             .map_or(0, |words| size_of_val(&*words.words));
-        let pairs = self.pairs.as_ref().map_or(0, |pairs| {
-            size_of_val(&*pairs.bitmap) + size_of_val(&*pairs.matrix)
-        });
-        let odd = self.odd.as_ref().map_or(0, |odd| size_of_val(&*odd.bitmap));
-        size_of::<Self>() + words + odd + pairs
+        let triples = self.triples.as_ref().map_or(0, Triples::bytes);
+        let pairs = self.pairs.as_ref().map_or(0, Pairs::bytes);
+        size_of::<Self>() + words + triples + pairs
     }
 }
 

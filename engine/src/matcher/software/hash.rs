@@ -55,6 +55,12 @@ impl Key {
         (window as u32 | CASE as u32).wrapping_mul(self.low)
     }
 
+    /// Hash of the first three bytes of a window; its upper bits are the good ones.
+    #[inline(always)]
+    pub(super) fn triple(self, window: u64) -> u32 {
+        ((window as u32 | CASE as u32) & 0x00FF_FFFF).wrapping_mul(self.low)
+    }
+
     /// Hash of the first `width` bytes of a window, 2 to 8; its upper bits are the good ones.
     #[inline(always)]
     pub(super) fn wide(self, window: u64, width: usize) -> u32 {

@@ -25,8 +25,9 @@ mod text;
 
 pub use kernel::Level;
 
+use self::exact::Candidates;
 use self::hash::Key;
-use self::kernel::{Candidates, Queues};
+use self::kernel::Queues;
 use self::tables::Tables;
 use self::text::Text;
 use super::found::Found;
@@ -103,7 +104,7 @@ impl Software {
         if let Some(singles) = &filter.singles {
             singles.scan(request, &mut |byte, end| {
                 for &probe in tables.singles.of(byte) {
-                    tables.note(probe, end, request, found);
+                    tables.note(probe, byte.into(), end, request, found);
                 }
             });
         }
@@ -115,7 +116,7 @@ impl Software {
             start = text.fill(data, start);
             queues.clear();
             level.scan(filter, *key, text, queues);
-            tables.check(*level, request, text, queues, candidates, found);
+            tables.check(request, text, queues, candidates, found);
         }
     }
 }

@@ -2,44 +2,20 @@
 //!
 //! This decides speed only, never an answer.
 
-/// Where a literal's windows stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Offset in the literal of what the filter looks for: one pair in a literal of 2 or 3 bytes, the whole of one of 4, the
-    /// first of two neighbouring 4-grams in a longer one.
-    pub(super) sampled: usize,
-    /// Offset in the literal of what the exact stage files it under; the same, or one less.
-    pub(super) filed: usize,
-}
-
-/// The rarest place: for the filter first, which more bytes reach.
-pub(super) fn place(literal: &[u8]) -> Place {
-    let rarest = |width: usize, places: std::ops::RangeInclusive<usize>| {
-        places
-            .min_by_key(|&at| {
-                let pairs = literal[at..at + width].array_windows::<2>();
-                pairs.map(|&pair| commonness(pair)).sum::<u32>()
-            })
-            .unwrap_or(0)
+/// Where the window of a literal stands by which the filter and the exact stage know it: the rarest three bytes of one of 3
+/// or 4, the rarest five, which are two neighbouring 4-grams, of one of 5 to 7. In others there is no choice.
+pub(super) fn place(literal: &[u8]) -> usize {
+    let width = match literal.len() {
+        3..5 => 3,
+        5..8 => 5,
+        _ => return 0,
     };
-    match literal.len() {
-        3 => Place {
-            sampled: rarest(2, 0..=1),
-            filed: 0,
-        },
-        // The five bytes that both 4-grams cover.
-        len @ 5..8 => {
-            let sampled = rarest(5, 0..=len - 5);
-            Place {
-                sampled,
-                filed: sampled,
-            }
-        }
-        _ => Place {
-            sampled: 0,
-            filed: 0,
-        },
-    }
+    (0..=literal.len() - width)
+        .min_by_key(|&at| {
+            let pairs = literal[at..at + width].array_windows::<2>();
+            pairs.map(|&pair| commonness(pair)).sum::<u32>()
+        })
+        .unwrap_or(0)
 }
 
 /// How common a pair of bytes is, on a logarithmic scale.

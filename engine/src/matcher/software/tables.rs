@@ -1,12 +1,12 @@
 //! Everything that a set of probes is turned into.
 
-use super::exact::Exact;
+use super::exact::{Candidates, Exact};
 use super::filter::{Filter, Filters};
 use super::hash::{CASE, Key, mask, window};
-use super::kernel::{Candidates, Level, Queues};
-use super::text::Text;
-use super::rarity::{self, Place};
+use super::kernel::Queues;
+use super::rarity;
 use super::single::SingleProbes;
+use super::text::Text;
 use crate::matcher::found::Found;
 use crate::matcher::{Probe, Request};
 
@@ -17,7 +17,8 @@ pub(super) struct Literal {
     /// Little-endian, the case bit set in all of its bytes.
     pub(super) value: u64,
     pub(super) len: usize,
-    pub(super) place: Place,
+    /// Where its window stands.
+    pub(super) place: usize,
     pub(super) groups: u64,
 }
 
@@ -38,18 +39,41 @@ impl Literal {
     }
 }
 
+/// A probe as it is compared in the end.
+struct Wanted {
+    /// Little-endian.
+    value: u64,
+    /// The bits of the text that must be those of `value`: all of its bytes', less the case bit of letters if it is folded.
+    cared_for: u64,
+    groups: u64,
+}
+
+impl Wanted {
+    fn new(probe: &Probe) -> Self {
+        let bytes = probe.bytes();
+        // Of a lower case letter, only the other case differs in the case bit alone.
+        let free = bytes.iter().rev().fold(0, |free, byte| {
+            let letter = probe.folded() && byte.is_ascii_lowercase();
+            free << 8 | if letter { CASE & 0xFF } else { 0 }
+        });
+        Self {
+            value: window(bytes, 0),
+            cared_for: mask(bytes.len()) & !free,
+            groups: probe.groups,
+        }
+    }
+}
+
 /// Probes in the form that the scan needs.
 #[derive(Default)]
 pub(super) struct Tables {
-    probes: Vec<Probe>,
+    probes: Vec<Wanted>,
     filters: Filters,
     /// Literals of 8 bytes, filed whole.
     long: Exact,
     /// Of 5 to 7, by the 5 bytes that their two neighbouring 4-grams cover.
     middle: Exact,
-    /// Of 4.
-    quads: Exact,
-    /// Of 3.
+    /// Of 3 and 4, by three bytes.
     short: Exact,
     /// Of 2.
     pairs: Exact,
@@ -63,7 +87,9 @@ impl Tables {
             .map(|(number, probe)| Literal::new(number, probe))
             .collect();
         let file = |width: usize, lengths: std::ops::Range<usize>| {
-            let filed = literals.iter().filter(|literal| lengths.contains(&literal.len));
+            let filed = literals
+                .iter()
+                .filter(|literal| lengths.contains(&literal.len));
             Exact::new(width, key, filed)
         };
         let singles = (0..)
@@ -76,18 +102,17 @@ impl Tables {
             filters: Filters::new(&literals, probes, key),
             long: file(8, 8..9),
             middle: file(5, 5..8),
-            quads: file(4, 4..5),
-            short: file(3, 3..4),
+            short: file(3, 3..5),
             pairs: file(2, 2..3),
             singles: SingleProbes::new(singles.collect()),
-            probes: probes.to_vec(),
+            probes: probes.iter().map(Wanted::new).collect(),
         }
     }
 
     /// Bytes that they take up.
     pub(super) fn bytes(&self) -> usize {
         let own = size_of_val(&*self.probes);
-        let exact = [&self.long, &self.middle, &self.quads, &self.short, &self.pairs];
+        let exact = [&self.long, &self.middle, &self.short, &self.pairs];
         own + exact.map(Exact::bytes).iter().sum::<usize>() + self.filters.bytes()
     }
 
@@ -101,7 +126,6 @@ impl Tables {
     #[inline]
     pub(super) fn check(
         &self,
-        level: Level,
         request: &Request<'_>,
         text: &Text,
         queues: &Queues,
@@ -114,39 +138,49 @@ impl Tables {
         for (exact, queue, many) in [
             (&self.long, queues.long(), FEW),
             (&self.middle, queues.middle(), FEW),
-            (&self.quads, queues.middle(), FEW),
-            (&self.quads, queues.odd(), FEW),
             (&self.short, queues.short(), SOME),
-            (&self.pairs, queues.short(), FEW),
+            (&self.pairs, queues.pairs(), FEW),
         ] {
             if exact.is_empty() || queue.is_empty() {
                 continue;
             }
-            let offsets = level.sift(exact, text, queue, candidates);
-            let kept = if many { exact.keep(text, offsets) } else { offsets.len() };
+            let offsets = exact.sift(text, queue, candidates);
+            let kept = if many {
+                exact.keep(text, offsets)
+            } else {
+                offsets.len()
+            };
             for &at in offsets.get(..kept).unwrap_or_default() {
                 exact.look_up(text, at as i32 as usize, &mut |probe, start, len| {
-                    let end = text.start().wrapping_add(start).checked_add(len);
-                    if let Some(end) = end {
-                        self.note(probe, end, request, found);
+                    // What would begin before the buffer wraps, and ends nowhere in it.
+                    let begin = text.start().wrapping_add(start);
+                    if begin < request.data.len() {
+                        self.note(probe, text.window(start), begin + len, request, found);
                     }
                 });
             }
         }
     }
 
-    /// Notes a probe whose literal ends at `end`, case ignored, if it is wanted and its case is right.
-    #[inline]
-    pub(super) fn note(&self, number: u32, end: usize, request: &Request<'_>, found: &mut Found) {
-        if found.end(number).is_some_and(|first| first <= end as u32) {
+    /// Notes a probe that ends at `end`, case ignored, where `text` begins, if it is wanted and its case is right.
+    #[inline(always)]
+    pub(super) fn note(
+        &self,
+        number: u32,
+        text: u64,
+        end: usize,
+        request: &Request<'_>,
+        found: &mut Found,
+    ) {
+        let Some(probe) = self.probes.get(number as usize) else {
             return;
-        }
-        let wanted = self.probes.get(number as usize).is_some_and(|probe| {
-            probe.groups >> request.group & 1 == 1
-                && end > usize::from(request.carry)
-                && request.data.get(..end).is_some_and(|text| probe.ends(text))
-        });
-        if wanted {
+        };
+        // One branch for what holds nearly always.
+        let holds = (text ^ probe.value) & probe.cared_for == 0
+            && probe.groups >> request.group & 1 == 1
+            && end > usize::from(request.carry)
+            && end <= request.data.len();
+        if holds && found.end(number).is_none_or(|first| first > end as u32) {
             found.note(number, end as u32);
         }
     }

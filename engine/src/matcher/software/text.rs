@@ -74,12 +74,6 @@ impl Text {
         }
     }
 
-    /// The chunk's bytes, and how many precede it here.
-    #[inline(always)]
-    pub(super) fn bytes(&self) -> (&[u8], usize) {
-        (&self.bytes, BEFORE)
-    }
-
     /// The 8 bytes at an offset in the chunk, which may be a little negative (and has then wrapped), little-endian.
     #[inline(always)]
     pub(super) fn window(&self, at: usize) -> u64 {

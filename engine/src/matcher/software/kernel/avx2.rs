@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::scalar::repeats;
 use super::{BACK, Fresh, Job, Queues, SHORT_REPEAT};
-use crate::matcher::software::filter::{Odd, Words};
+use crate::matcher::software::filter::{Triples, Words};
 use crate::matcher::software::hash::{CASE, Key};
 use crate::matcher::software::text::BLOCK;
 
@@ -20,19 +20,20 @@ pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
         if !first && repeats(block) {
             continue;
         }
-        let fresh = Fresh::new(if first { 0 } else { equal(block) });
+        let fresh = Fresh::new(equal(block), first);
         let base = number * BLOCK;
         if let Some(words) = &job.filter.words {
             let (long, middle) = look(words, job.key, block);
             queues.long.push(base, long & fresh.wide);
             queues.middle.push(base, middle & fresh.wide);
         }
-        if let Some(odd) = &job.filter.odd {
-            queues.odd.push(base, look_at_odd(odd, job.key, block) & fresh.wide);
+        if let Some(triples) = &job.filter.triples {
+            let short = look_up_triples(triples, job.key, block);
+            queues.short.push(base, short & fresh.narrow);
         }
         if let Some(pairs) = &job.filter.pairs {
-            let short = look_up_pairs(pairs.bitmap(), block);
-            queues.short.push(base, short & fresh.narrow);
+            let found = look_up_pairs(pairs.bitmap(), block);
+            queues.pairs.push(base, found & fresh.narrow);
         }
     }
 }
@@ -52,13 +53,13 @@ fn load(block: &Block, at: isize) -> __m256i {
 /// Bit `i`: the byte at `i` less [`BACK`] of the block equals the one [`SHORT_REPEAT`] before it.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn equal(block: &Block) -> u64 {
-    let half = |at: isize| {
+fn equal(block: &Block) -> u128 {
+    let third = |at: isize| {
         let from = at - BACK as isize;
         let equal = _mm256_cmpeq_epi8(load(block, from), load(block, from - SHORT_REPEAT as isize));
-        u64::from(_mm256_movemask_epi8(equal) as u32)
+        u128::from(_mm256_movemask_epi8(equal) as u32)
     };
-    half(0) | half(32) << 32
+    third(0) | third(32) << 32 | third(64) << 64
 }
 
 /// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
@@ -103,17 +104,18 @@ fn look(words: &Words, key: Key, block: &Block) -> (u64, u64) {
     (long, middle)
 }
 
-/// Odd offsets of the block where a probe of 4 bytes may stand.
+/// Offsets of the block where three bytes of a probe may stand.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look_at_odd(odd: &Odd, key: Key, block: &Block) -> u64 {
-    let (bitmap, shift) = odd.bitmap();
+fn look_up_triples(triples: &Triples, key: Key, block: &Block) -> u64 {
+    let (bitmap, shift) = triples.bitmap();
     let shift = _mm_cvtsi32_si128(shift as i32);
     let mut mask = 0u64;
-    for at in [1, 3, 33, 35] {
+    for at in [0, 1, 2, 3, 32, 33, 34, 35] {
         let text = _mm256_or_si256(load(block, at), _mm256_set1_epi64x(CASE as i64));
-        let gram = _mm256_mullo_epi32(text, _mm256_set1_epi32(key.low as i32));
-        let slot = _mm256_srl_epi32(gram, shift);
+        let three = _mm256_and_si256(text, _mm256_set1_epi32(0x00FF_FFFF));
+        let hash = _mm256_mullo_epi32(three, _mm256_set1_epi32(key.low as i32));
+        let slot = _mm256_srl_epi32(hash, shift);
         // SAFETY: a 32-bit hash shifted right by `shift` is below the bitmap's bits.
         let word = unsafe {
             _mm256_i32gather_epi32::<4>(bitmap.as_ptr().cast(), _mm256_srli_epi32::<5>(slot))

@@ -2,11 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{AHEAD, BACK, Candidates, Fresh, Job, Queue, Queues, REPEAT, SHORT_REPEAT};
-use crate::matcher::software::exact::Exact;
-use crate::matcher::software::filter::{Matrix, Odd, Pairs, Words};
+use super::{AHEAD, BACK, Fresh, Job, Queue, Queues, REPEAT, SHORT_REPEAT};
+use crate::matcher::software::filter::{Matrix, Pairs, Triples, Words};
 use crate::matcher::software::hash::{CASE, Key};
-use crate::matcher::software::text::{BLOCK, Text};
+use crate::matcher::software::text::BLOCK;
 
 /// Filters a chunk.
 ///
@@ -14,61 +13,76 @@ use crate::matcher::software::text::{BLOCK, Text};
 /// The processor has the features; the queues were cleared.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt")]
 pub(super) unsafe fn scan_vbmi(job: &Job<'_>, queues: &mut Queues) {
-    let words = job.filter.words.as_ref().map(|words| WordFilter::new(words, job.key));
-    let odd = job.filter.odd.as_ref().map(|odd| OddFilter::new(odd, job.key));
-    let matrix = job.filter.pairs.as_ref().map(|pairs| MatrixFilter::new(pairs.matrix()));
+    let words = job
+        .filter
+        .words
+        .as_ref()
+        .map(|words| WordFilter::new(words, job.key));
     for number in 0..job.text.blocks() {
         let block = job.text.block(number);
-        let Some(fresh) = fresh(block, job.text.is_first(number)) else {
+        let first = job.text.is_first(number);
+        if !first && repeats(block) {
             continue;
-        };
-        let base = number * BLOCK;
+        }
+        let (mut long, mut middle, mut short, mut pairs) = (0, 0, 0, 0);
         if let Some(words) = &words {
-            let (long, middle) = words.look(block);
-            // SAFETY: `base` and what is queued so far are those of a chunk's blocks.
-            unsafe {
-                append(&mut queues.long, base, long & fresh.wide);
-                append(&mut queues.middle, base, middle & fresh.wide);
+            (long, middle) = words.look(block);
+        }
+        if let Some(triples) = &job.filter.triples {
+            let [first, second] = triples.matrices();
+            short = look_at_pairs(first, block, 0) & look_at_pairs(second, block, 1);
+        }
+        if let Some(filter) = &job.filter.pairs {
+            pairs = look_at_pairs(filter.matrix(), block, 0);
+        }
+        if long | middle | short | pairs == 0 {
+            continue;
+        }
+        let fresh = fresh(block, first);
+        let base = number * BLOCK;
+        // SAFETY: `base` and what is queued so far are those of a chunk's blocks.
+        unsafe {
+            append(&mut queues.long, base, long & fresh.wide);
+            append(&mut queues.middle, base, middle & fresh.wide);
+            append(&mut queues.short, base, short & fresh.narrow);
+            if pairs != 0 {
+                append(&mut queues.pairs, base, pairs & fresh.narrow);
             }
-        }
-        if let Some(odd) = &odd {
-            let odd = odd.look(block);
-            // SAFETY: as above.
-            unsafe { append(&mut queues.odd, base, odd & fresh.wide) };
-        }
-        if let Some(matrix) = &matrix {
-            let short = matrix.look(block);
-            // SAFETY: as above.
-            unsafe { append(&mut queues.short, base, short & fresh.narrow) };
         }
     }
 }
 
-/// The same for processors without VBMI: pairs are looked up one by one.
+/// The same for processors without VBMI: pairs and triples are looked up one by one.
 ///
 /// # Safety
 /// As for [`scan_vbmi`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2,popcnt")]
 pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
-    let words = job.filter.words.as_ref().map(|words| WordFilter::new(words, job.key));
-    let odd = job.filter.odd.as_ref().map(|odd| OddFilter::new(odd, job.key));
+    let words = job
+        .filter
+        .words
+        .as_ref()
+        .map(|words| WordFilter::new(words, job.key));
     for number in 0..job.text.blocks() {
         let block = job.text.block(number);
-        let Some(fresh) = fresh(block, job.text.is_first(number)) else {
+        let first = job.text.is_first(number);
+        if !first && repeats(block) {
             continue;
-        };
+        }
+        let fresh = fresh(block, first);
         let base = number * BLOCK;
         if let Some(words) = &words {
             let (long, middle) = words.look(block);
             queues.long.push(base, long & fresh.wide);
             queues.middle.push(base, middle & fresh.wide);
         }
-        if let Some(odd) = &odd {
-            queues.odd.push(base, odd.look(block) & fresh.wide);
+        if let Some(triples) = &job.filter.triples {
+            let short = look_up_triples(triples, job.key, block);
+            queues.short.push(base, short & fresh.narrow);
         }
         if let Some(pairs) = &job.filter.pairs {
-            let short = look_up_pairs(pairs, block);
-            queues.short.push(base, short & fresh.narrow);
+            let found = look_up_pairs(pairs, block);
+            queues.pairs.push(base, found & fresh.narrow);
         }
     }
 }
@@ -85,111 +99,28 @@ fn load(block: &Block, at: isize) -> __m512i {
     unsafe { _mm512_loadu_si512(block.as_ptr().offset(BLOCK as isize + at).cast()) }
 }
 
-/// Offsets of the block that are not repeats; `None` when the whole block is one.
+/// As [`super::scalar::repeats`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn fresh(block: &Block, first: bool) -> Option<Fresh> {
-    if first {
-        return Some(Fresh::new(0));
-    }
-    let differs = |from: isize| {
-        _mm512_xor_si512(load(block, from), load(block, from - REPEAT as isize))
-    };
+#[target_feature(enable = "avx512f")]
+fn repeats(block: &Block) -> bool {
+    let differs =
+        |from: isize| _mm512_xor_si512(load(block, from), load(block, from - REPEAT as isize));
     let differs = _mm512_or_si512(differs(-(BACK as isize)), differs(AHEAD as isize));
-    if _mm512_test_epi32_mask(differs, differs) == 0 {
-        return None;
-    }
-    let from = -(BACK as isize);
-    let earlier = from - SHORT_REPEAT as isize;
-    Some(Fresh::new(_mm512_cmpeq_epi8_mask(load(block, from), load(block, earlier))))
+    _mm512_test_epi32_mask(differs, differs) == 0
 }
 
-/// Finds the queued offsets where a window may stand, there or a byte earlier; returns how many there are.
-///
-/// # Safety
-/// The processor has the features.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2,popcnt")]
-pub(super) unsafe fn sift<const WIDTH: usize>(
-    exact: &Exact,
-    text: &Text,
-    queue: &[u16],
-    left: &mut Candidates,
-) -> usize {
-    let key = exact.key();
-    let (bitmap, shift) = exact.bitmap();
-    let shift = _mm_cvtsi32_si128(shift as i32);
-    let (low, high) = (_mm512_set1_epi32(key.low as i32), _mm512_set1_epi32(key.high as i32));
-    let case = _mm512_set1_epi32(CASE as i32);
-    let one = _mm512_set1_epi32(1);
-    let (bytes, lead) = text.bytes();
-    // Lane j of the first vector and lane j of the second, in turn.
-    let lower_pairs = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    let upper_pairs = _mm512_add_epi32(lower_pairs, _mm512_set1_epi32(8));
-    let mut len = 0;
-    let may_stand = |lower: __m512i, upper: Option<__m512i>| {
-        let mut hash = _mm512_mullo_epi32(lower, low);
-        if let Some(upper) = upper {
-            hash = _mm512_add_epi32(hash, _mm512_mullo_epi32(upper, high));
-        }
-        let slot = _mm512_srl_epi32(hash, shift);
-        // SAFETY: a 32-bit hash shifted right by `shift` is below the bitmap's bits.
-        let word = unsafe {
-            _mm512_i32gather_epi32::<4>(_mm512_srli_epi32::<5>(slot), bitmap.as_ptr().cast())
-        };
-        _mm512_test_epi32_mask(_mm512_rorv_epi32(word, slot), one)
-    };
-    for offsets in queue.chunks(16) {
-        let lanes = u16::MAX >> (16 - offsets.len());
-        // SAFETY: masked to the chunk.
-        let offsets = unsafe { _mm256_maskz_loadu_epi16(lanes, offsets.as_ptr().cast()) };
-        let offset = _mm512_cvtepu16_epi32(offsets);
-        let load = |from: isize| {
-            // SAFETY: queued offsets are below CHUNK, and the text has as much as a block on either side of it.
-            let text = unsafe {
-                let from = bytes.as_ptr().offset(lead as isize + from);
-                _mm512_i32gather_epi32::<1>(offset, from.cast())
-            };
-            _mm512_or_si512(text, case)
-        };
-        let masked = |text: __m512i, mask: i32| _mm512_and_si512(text, _mm512_set1_epi32(mask));
-        let (before, here) = match WIDTH {
-            2 => (0, may_stand(masked(load(0), 0xFFFF), None)),
-            4 => (0, may_stand(load(0), None)),
-            3 => {
-                let text = load(-1);
-                let here = may_stand(_mm512_srli_epi32::<8>(text), None);
-                (may_stand(masked(text, 0x00FF_FFFF), None), here)
-            }
-            5 => {
-                let (first, second) = (load(-1), load(3));
-                let lower = _mm512_or_si512(_mm512_srli_epi32::<8>(first), _mm512_slli_epi32::<24>(second));
-                let upper = masked(_mm512_srli_epi32::<8>(second), 0xFF);
-                let here = may_stand(lower, Some(upper));
-                (may_stand(first, Some(masked(second, 0xFF))), here)
-            }
-            _ => {
-                let (first, second, third) = (load(-1), load(3), load(4));
-                let lower = _mm512_or_si512(_mm512_srli_epi32::<8>(first), _mm512_slli_epi32::<24>(second));
-                (may_stand(first, Some(second)), may_stand(lower, Some(third)))
-            }
-        };
-        // In the order of the text: each offset less one, then the offset.
-        let earlier = _mm512_sub_epi32(offset, one);
-        let keep = _pdep_u32((before & lanes).into(), 0x5555_5555)
-            | _pdep_u32((here & lanes).into(), 0xAAAA_AAAA);
-        for (half, order) in [(keep as u16, lower_pairs), ((keep >> 16) as u16, upper_pairs)] {
-            let both = _mm512_permutex2var_epi32(earlier, order, offset);
-            debug_assert!(len + 16 <= left.offsets.len());
-            // SAFETY: at most two per offset were written before these, and there is room for two per offset of the queue,
-            // which is two blocks longer than a chunk.
-            unsafe {
-                let to = left.offsets.as_mut_ptr().add(len);
-                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(half, both));
-            }
-            len += half.count_ones() as usize;
-        }
-    }
-    len
+/// Offsets of the block that are not repeats.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn fresh(block: &Block, first: bool) -> Fresh {
+    let from = -(BACK as isize);
+    let earlier = from - SHORT_REPEAT as isize;
+    let low = _mm512_cmpeq_epi8_mask(load(block, from), load(block, earlier));
+    let high = _mm_cmpeq_epi8_mask(
+        _mm512_castsi512_si128(load(block, from + 64)),
+        _mm512_castsi512_si128(load(block, earlier + 64)),
+    );
+    Fresh::new(u128::from(low) | u128::from(high) << 64, first)
 }
 
 /// [`Words`] in registers.
@@ -256,96 +187,57 @@ impl<'a> WordFilter<'a> {
     }
 }
 
-/// [`Odd`] in registers.
-struct OddFilter<'a> {
-    bitmap: &'a [u32],
-    shift: __m128i,
-    low: __m512i,
+/// Offsets of the block where, `ahead` bytes on, there may be a pair of the matrix.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_at_pairs(matrix: &Matrix, block: &Block, ahead: isize) -> u64 {
+    let table = |bytes: &[u8], at: usize| {
+        debug_assert!(64 * at + 64 <= bytes.len());
+        // SAFETY: a quarter of 256 bytes, or a half of 128.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().add(64 * at).cast()) }
+    };
+    let class = |classes: &[u8; 256], bytes: __m512i| {
+        // The lookup takes 7 bits; the eighth chooses between two of them.
+        let low = _mm512_permutex2var_epi8(table(classes, 0), bytes, table(classes, 1));
+        let high = _mm512_permutex2var_epi8(table(classes, 2), bytes, table(classes, 3));
+        _mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), low, high)
+    };
+    let row = class(&matrix.row, load(block, ahead));
+    let column = class(&matrix.column, load(block, ahead + 1));
+    let bit = |number: i8| _mm512_test_epi8_mask(column, _mm512_set1_epi8(number));
+    let index = _mm512_or_si512(row, _mm512_and_si512(column, _mm512_set1_epi8(0x40)));
+    let cell = |at: usize| {
+        let cells = &matrix.cells[at];
+        _mm512_permutex2var_epi8(table(cells, 0), index, table(cells, 1))
+    };
+    let (odd, upper) = (bit(0x10), bit(0x20));
+    let cell = _mm512_mask_blend_epi8(
+        upper,
+        _mm512_mask_blend_epi8(odd, cell(0), cell(1)),
+        _mm512_mask_blend_epi8(odd, cell(2), cell(3)),
+    );
+    // 1 << (column & 7), by a lookup of the lower four bits.
+    let powers = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
+    _mm512_test_epi8_mask(cell, _mm512_shuffle_epi8(powers, column))
 }
 
-impl<'a> OddFilter<'a> {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(odd: &'a Odd, key: Key) -> Self {
-        let (bitmap, shift) = odd.bitmap();
-        Self {
-            bitmap,
-            shift: _mm_cvtsi32_si128(shift as i32),
-            low: _mm512_set1_epi32(key.low as i32),
-        }
-    }
-
-    /// Odd offsets of the block where a probe of 4 bytes may stand.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-    fn look(&self, block: &Block) -> u64 {
-        let case = _mm512_set1_epi64(CASE as i64);
-        let look_at = |at: isize| {
-            let gram = _mm512_mullo_epi32(_mm512_or_si512(load(block, at), case), self.low);
-            let slot = _mm512_srl_epi32(gram, self.shift);
-            // SAFETY: a 32-bit hash shifted right by `shift` is below the bitmap's bits.
-            let word = unsafe {
-                let words = self.bitmap.as_ptr().cast();
-                _mm512_i32gather_epi32::<4>(_mm512_srli_epi32::<5>(slot), words)
-            };
-            _mm512_test_epi32_mask(_mm512_rorv_epi32(word, slot), _mm512_set1_epi32(1))
-        };
-        _pdep_u64(look_at(1).into(), 0x2222_2222_2222_2222)
-            | _pdep_u64(look_at(3).into(), 0x8888_8888_8888_8888)
-    }
-}
-
-/// [`Matrix`] in registers: 16 of the 32.
-struct MatrixFilter {
-    row: [__m512i; 4],
-    column: [__m512i; 4],
-    cells: [[__m512i; 2]; 4],
-}
-
-impl MatrixFilter {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(matrix: &Matrix) -> Self {
-        // SAFETY: quarters of 256 bytes and halves of 128.
-        let load = |bytes: &[u8], at: usize| unsafe {
-            debug_assert!(64 * at + 64 <= bytes.len());
-            _mm512_loadu_si512(bytes.as_ptr().add(64 * at).cast())
-        };
-        Self {
-            row: [0, 1, 2, 3].map(|at| load(&matrix.row, at)),
-            column: [0, 1, 2, 3].map(|at| load(&matrix.column, at)),
-            cells: [0, 1, 2, 3].map(|at| [0, 1].map(|half| load(&matrix.cells[at], half))),
-        }
-    }
-
-    /// Offsets of the block where a pair may stand.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn look(&self, block: &Block) -> u64 {
-        let (first, second) = (load(block, 0), load(block, 1));
-        let class = |table: &[__m512i; 4], bytes: __m512i| {
-            // The lookup takes 7 bits; the eighth chooses between two of them.
-            let low = _mm512_permutex2var_epi8(table[0], bytes, table[1]);
-            let high = _mm512_permutex2var_epi8(table[2], bytes, table[3]);
-            _mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), low, high)
-        };
-        let row = class(&self.row, first);
-        let column = class(&self.column, second);
-        let bit = |number: i8| _mm512_test_epi8_mask(column, _mm512_set1_epi8(number));
-        let index = _mm512_or_si512(row, _mm512_and_si512(column, _mm512_set1_epi8(0x40)));
-        let [c0, c1, c2, c3] = self
-            .cells
-            .map(|[low, high]| _mm512_permutex2var_epi8(low, index, high));
-        let (odd, upper) = (bit(0x10), bit(0x20));
-        let cell = _mm512_mask_blend_epi8(
-            upper,
-            _mm512_mask_blend_epi8(odd, c0, c1),
-            _mm512_mask_blend_epi8(odd, c2, c3),
-        );
-        // 1 << (column & 7), by a lookup of the lower four bits.
-        let powers = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
-        _mm512_test_epi8_mask(cell, _mm512_shuffle_epi8(powers, column))
-    }
+/// Offsets of the block where three bytes stand that are in the bitmap.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
+fn look_up_triples(triples: &Triples, key: Key, block: &Block) -> u64 {
+    let (bitmap, shift) = triples.bitmap();
+    let shift = _mm_cvtsi32_si128(shift as i32);
+    (0..4).fold(0, |found, at| {
+        let text = _mm512_or_si512(load(block, at), _mm512_set1_epi64(CASE as i64));
+        let three = _mm512_and_si512(text, _mm512_set1_epi32(0x00FF_FFFF));
+        let hash = _mm512_mullo_epi32(three, _mm512_set1_epi32(key.low as i32));
+        let slot = _mm512_srl_epi32(hash, shift);
+        let place = _mm512_srli_epi32::<5>(slot);
+        // SAFETY: a 32-bit hash shifted right by `shift` is below the bitmap's bits.
+        let word = unsafe { _mm512_i32gather_epi32::<4>(place, bitmap.as_ptr().cast()) };
+        let lanes = _mm512_test_epi32_mask(_mm512_rorv_epi32(word, slot), _mm512_set1_epi32(1));
+        found | _pdep_u64(lanes.into(), 0x1111_1111_1111_1111 << at)
+    })
 }
 
 /// Offsets of the block where a pair stands that is in the bitmap.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::exact::Exact;
 use super::filter::Filter;
 use super::hash::Key;
 use super::text::{BLOCK, CHUNK, Text};
@@ -25,7 +24,7 @@ const BACK: usize = 3;
 const AHEAD: usize = 8;
 
 /// Entries of a queue: every offset of a chunk, and what a vector store writes beyond the last.
-const QUEUE: usize = CHUNK + 2 * BLOCK;
+pub(super) const QUEUE: usize = CHUNK + 2 * BLOCK;
 
 /// The instructions that the filter uses. All levels give the same answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,44 +100,6 @@ impl Level {
             _ => scalar::scan(&job, queues),
         }
     }
-
-    /// Of the queued offsets, finds those where a window of a probe may stand, there or a byte earlier: what was sampled
-    /// begins where the filed window does, or a byte later. The result is in order.
-    #[inline]
-    pub(super) fn sift<'c>(
-        self,
-        exact: &Exact,
-        text: &Text,
-        queue: &[u16],
-        left: &'c mut Candidates,
-    ) -> &'c mut [u32] {
-        match exact.width() {
-            2 => self.sift_by::<2>(exact, text, queue, left),
-            3 => self.sift_by::<3>(exact, text, queue, left),
-            4 => self.sift_by::<4>(exact, text, queue, left),
-            5 => self.sift_by::<5>(exact, text, queue, left),
-            _ => self.sift_by::<8>(exact, text, queue, left),
-        }
-    }
-
-    #[inline]
-    fn sift_by<'c, const WIDTH: usize>(
-        self,
-        exact: &Exact,
-        text: &Text,
-        queue: &[u16],
-        left: &'c mut Candidates,
-    ) -> &'c mut [u32] {
-        let len = match self {
-            // SAFETY: a level is only ever one that is available.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Avx512Vbmi => unsafe {
-                avx512::sift::<WIDTH>(exact, text, queue, left)
-            },
-            _ => scalar::sift::<WIDTH>(exact, text, queue, left),
-        };
-        left.offsets.get_mut(..len).unwrap_or_default()
-    }
 }
 
 impl fmt::Display for Level {
@@ -163,8 +124,8 @@ struct Job<'a> {
 pub(super) struct Queues {
     long: Queue,
     middle: Queue,
-    odd: Queue,
     short: Queue,
+    pairs: Queue,
 }
 
 impl Default for Queues {
@@ -176,15 +137,20 @@ impl Default for Queues {
         Self {
             long: queue(),
             middle: queue(),
-            odd: queue(),
             short: queue(),
+            pairs: queue(),
         }
     }
 }
 
 impl Queues {
     pub(super) fn clear(&mut self) {
-        for queue in [&mut self.long, &mut self.middle, &mut self.odd, &mut self.short] {
+        for queue in [
+            &mut self.long,
+            &mut self.middle,
+            &mut self.short,
+            &mut self.pairs,
+        ] {
             queue.len = 0;
         }
     }
@@ -199,14 +165,14 @@ impl Queues {
         self.middle.offsets()
     }
 
-    /// Odd offsets where a probe of 4 bytes may stand.
-    pub(super) fn odd(&self) -> &[u16] {
-        self.odd.offsets()
-    }
-
-    /// Where a pair may stand.
+    /// Where three bytes of a probe may stand.
     pub(super) fn short(&self) -> &[u16] {
         self.short.offsets()
+    }
+
+    /// Where a probe of two bytes may stand.
+    pub(super) fn pairs(&self) -> &[u16] {
+        self.pairs.offsets()
     }
 }
 
@@ -235,40 +201,37 @@ impl Queue {
 }
 
 /// Offsets of a block at which something new can stand: the windows there do not all equal those [`SHORT_REPEAT`] bytes
-/// earlier. Offsets near the end of a block, whose windows reach beyond what is compared, count as new.
+/// earlier.
 struct Fresh {
     /// For literals of 5 bytes and more, which stand from 3 bytes before the offset to 8 behind it.
     wide: u64,
-    /// For shorter ones: from 2 before to 4 behind.
+    /// For shorter ones: from 1 before to 5 behind.
     narrow: u64,
 }
 
+/// Bytes whose likeness to earlier ones [`Fresh`] wants to know, from [`BACK`] before a block on.
+const LIKENESS: usize = BACK + BLOCK + AHEAD;
+/// Offsets of the first block of a buffer at which what is repeated may have ended within the carry, or where there is
+/// nothing to repeat: all count as new.
+const UNSETTLED: u32 = 16;
+
 impl Fresh {
-    /// From the bytes that equal those earlier; bit 0 is [`BACK`] bytes before the block.
+    /// From the bytes that equal those earlier: bit `i` for the byte at `i` less [`BACK`], [`LIKENESS`] of them.
     #[inline(always)]
-    fn new(equal: u64) -> Self {
+    fn new(equal: u128, first: bool) -> Self {
+        let equal = if first {
+            equal & u128::MAX << UNSETTLED
+        } else {
+            equal
+        };
         // Bit i: as many bytes as the name says, from the i-th on, are equal.
         let two = equal & equal >> 1;
         let four = two & two >> 2;
         let six = four & two >> 4;
         let eleven = four & four >> 4 & four >> 7;
         Self {
-            wide: !eleven,
-            narrow: !(six >> 1),
-        }
-    }
-}
-
-/// Offsets in a chunk, of -1 (wrapped) and more, where a window may stand.
-pub(super) struct Candidates {
-    /// Twice the queue: there, and a byte earlier.
-    offsets: [u32; 2 * QUEUE],
-}
-
-impl Default for Candidates {
-    fn default() -> Self {
-        Self {
-            offsets: [0; 2 * QUEUE],
+            wide: !(eleven as u64),
+            narrow: !((six >> 2) as u64),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The filter without SIMD.
 
-use super::{BACK, Candidates, Fresh, Job, Queues, REPEAT, SHORT_REPEAT};
-use crate::matcher::software::exact::Exact;
+use super::{BACK, Fresh, Job, LIKENESS, Queues, REPEAT, SHORT_REPEAT};
 use crate::matcher::software::hash::{gram_bits, seven_bits, window};
-use crate::matcher::software::text::{BLOCK, Text};
+use crate::matcher::software::text::BLOCK;
 
 /// Filters a chunk.
 pub(super) fn scan(job: &Job<'_>, queues: &mut Queues) {
@@ -13,7 +12,7 @@ pub(super) fn scan(job: &Job<'_>, queues: &mut Queues) {
         if !first && repeats(block) {
             continue;
         }
-        let fresh = Fresh::new(if first { 0 } else { equal(block) });
+        let fresh = Fresh::new(equal(block), first);
         let base = number * BLOCK;
         if let Some(words) = &job.filter.words {
             let (mut long, mut middle) = (0u64, 0u64);
@@ -31,50 +30,24 @@ pub(super) fn scan(job: &Job<'_>, queues: &mut Queues) {
             queues.long.push(base, long & fresh.wide);
             queues.middle.push(base, middle & fresh.wide);
         }
-        if let Some(filter) = &job.filter.odd {
-            let odd = (1..BLOCK).step_by(2).fold(0u64, |odd, step| {
-                let gram = job.key.gram(window(block, BLOCK + step));
-                odd | u64::from(filter.has(gram)) << step
+        if let Some(triples) = &job.filter.triples {
+            let short = (0..BLOCK).fold(0u64, |short, step| {
+                let hash = job.key.triple(window(block, BLOCK + step));
+                short | u64::from(triples.has(hash)) << step
             });
-            queues.odd.push(base, odd & fresh.wide);
+            queues.short.push(base, short & fresh.narrow);
         }
         if let Some(pairs) = &job.filter.pairs {
             let bitmap = pairs.bitmap();
-            let mut short = 0u64;
+            let mut found = 0u64;
             let text = &block[BLOCK..=2 * BLOCK];
             for (step, pair) in text.array_windows::<2>().enumerate() {
                 let number = usize::from(u16::from_le_bytes(*pair));
-                short |= u64::from(bitmap[number / 32] >> (number % 32) & 1) << step;
+                found |= u64::from(bitmap[number / 32] >> (number % 32) & 1) << step;
             }
-            queues.short.push(base, short & fresh.narrow);
+            queues.pairs.push(base, found & fresh.narrow);
         }
     }
-}
-
-/// Finds the queued offsets where a window may stand, there or a byte earlier; returns how many there are.
-pub(super) fn sift<const WIDTH: usize>(
-    exact: &Exact,
-    text: &Text,
-    queue: &[u16],
-    left: &mut Candidates,
-) -> usize {
-    let mut len = 0;
-    for &offset in queue {
-        let here = u32::from(offset);
-        let mut push = |at: u32| {
-            // Written always, and counted if a window may stand: a branch would be mispredicted.
-            if let Some(slot) = left.offsets.get_mut(len) {
-                *slot = at;
-                len += exact.may_stand(text.window(at as i32 as usize), WIDTH) as usize;
-            }
-        };
-        // A probe of 4 bytes and a pair are sampled where they are filed.
-        if WIDTH != 2 && WIDTH != 4 {
-            push(here.wrapping_sub(1));
-        }
-        push(here);
-    }
-    len
 }
 
 /// True when every window of the block equals the one [`REPEAT`] bytes before it, so that it can report nothing new.
@@ -87,19 +60,18 @@ pub(super) fn repeats(block: &[u8; 3 * BLOCK]) -> bool {
 }
 
 /// Bit `i`: the byte at `i` less [`BACK`] of the block equals the one [`SHORT_REPEAT`] before it.
-fn equal(block: &[u8; 3 * BLOCK]) -> u64 {
+fn equal(block: &[u8; 3 * BLOCK]) -> u128 {
     let from = BLOCK - BACK;
-    let mut equal = 0;
-    for step in 0..8 {
-        let here = from + 8 * step;
+    (0..LIKENESS).step_by(8).fold(0, |equal, step| {
+        let here = from + step;
         let differs = window(block, here) ^ window(block, here - SHORT_REPEAT);
         // The highest bit of each byte that is zero, exactly (Hacker's Delight, 6-1).
         let low = (differs & LOW) + LOW;
         let zero = !(low | differs | LOW);
         // Gathers the eight bits.
-        equal |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * step);
-    }
-    equal
+        let bits = (zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        equal | u128::from(bits) << step
+    })
 }
 
 /// All bits of a byte but the highest.

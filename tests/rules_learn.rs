@@ -13,7 +13,6 @@ use weir_capture::generate::{Scenario, Traffic};
 use weir_engine::detect::inspected_payload;
 use weir_engine::packet::{Decoder, DecoderConfig, LinkType};
 use weir_rules::frequency::{Learner, Limits, Table};
-use weir_rules::probe::Frequency;
 
 fn table(bench: &Bench, name: &str) -> Table {
     Table::read(&std::fs::read(bench.path(name)).expect("a file")).expect("a table")

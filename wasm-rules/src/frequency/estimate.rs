@@ -14,6 +14,8 @@ pub struct Estimate {
     pub offsets: f64,
     /// Share of the payloads that have it.
     pub payloads: f64,
+    /// How many times it stands in a payload, on average over all of them.
+    pub times: f64,
 }
 
 /// How often the windows at the start of a text were seen.
@@ -114,12 +116,26 @@ impl Table {
             // What is rare stands in a payload once.
             _ => {
                 let offsets = f64::from(-self.rarity(window, folded)).exp2();
-                let each = self.learnt.bytes as f64 / self.learnt.payloads.max(1) as f64;
+                let times = offsets * self.payload_bytes();
                 Estimate {
                     offsets,
-                    payloads: (offsets * each).min(1.0),
+                    payloads: times.min(1.0),
+                    times,
                 }
             }
+        }
+    }
+
+    /// How rare a window is, in bits: it is expected at one of `2^rarity` byte offsets.
+    pub fn rarity(&self, window: &[u8], folded: bool) -> f32 {
+        let seen = self.seen(window, folded);
+        let all = self.learnt.bytes.max(1) as f64;
+        match seen.hits(window.len()) {
+            0 => {
+                let least = (all / self.least.max(1) as f64).log2() as f32;
+                self.chain(window, folded, seen).max(least)
+            }
+            hits => (all / hits as f64).log2().max(0.0) as f32,
         }
     }
 
@@ -169,10 +185,17 @@ impl Table {
 
     fn shares(&self, hits: u64, payloads: u64) -> Estimate {
         let share = |part: u64, all: u64| (part as f64 / all.max(1) as f64).min(1.0);
+        let offsets = share(hits, self.learnt.bytes);
         Estimate {
-            offsets: share(hits, self.learnt.bytes),
+            offsets,
             payloads: share(payloads, self.learnt.payloads),
+            times: offsets * self.payload_bytes(),
         }
+    }
+
+    /// Bytes of a payload, on average.
+    fn payload_bytes(&self) -> f64 {
+        self.learnt.bytes as f64 / self.learnt.payloads.max(1) as f64
     }
 
     /// Bits of a window that is not in the table: the windows inside it are taken as links of a chain, each given what it
@@ -216,15 +239,7 @@ impl Table {
 }
 
 impl Frequency for Table {
-    fn rarity(&self, window: &[u8], folded: bool) -> f32 {
-        let seen = self.seen(window, folded);
-        let all = self.learnt.bytes.max(1) as f64;
-        match seen.hits(window.len()) {
-            0 => {
-                let least = (all / self.least.max(1) as f64).log2() as f32;
-                self.chain(window, folded, seen).max(least)
-            }
-            hits => (all / hits as f64).log2().max(0.0) as f32,
-        }
+    fn estimate(&self, window: &[u8], folded: bool) -> Estimate {
+        Table::estimate(self, window, folded)
     }
 }

@@ -7,7 +7,6 @@ use weir_engine::matcher::MAX_PROBE;
 
 use super::learn::Learner;
 use super::{Limits, STANDARD, Table, TableError};
-use crate::probe::Frequency;
 
 /// Everything is kept.
 const ALL: Limits = Limits {

@@ -207,7 +207,7 @@ impl Exact {
         kept
     }
 
-    /// Calls `found(probe, start, length)` for the probes whose window stands at `at`, case ignored; `start` is an offset in
+    /// Calls `found(probe, start, length)` for the probes whose window stands at `at`, which was kept, case ignored; `start` is an offset in
     /// the chunk. A probe may begin before the buffer, or end behind it.
     ///
     /// Setting the case bit confuses a few bytes that are no letters: the caller compares exactly.
@@ -219,6 +219,13 @@ impl Exact {
         found: &mut impl FnMut(u32, usize, usize),
     ) {
         let bucket = self.bucket(text, at);
+        match self.firsts.get(bucket) {
+            // The usual case: it was compared by [`Exact::keep`].
+            Some(first) if !first.more => {
+                return found(first.probe, first.start(at), first.len.into());
+            }
+            _ => {}
+        }
         let (Some(&start), Some(&end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
         else {
             return;

@@ -132,24 +132,17 @@ impl Tables {
         candidates: &mut Candidates,
         found: &mut Found,
     ) {
-        // Whether their first entry is compared before the bucket is gone through: not where few windows are no probe's.
-        const SOME: bool = true;
-        const FEW: bool = false;
-        for (exact, queue, many) in [
-            (&self.long, queues.long(), FEW),
-            (&self.middle, queues.middle(), FEW),
-            (&self.short, queues.short(), SOME),
-            (&self.pairs, queues.pairs(), FEW),
+        for (exact, queue) in [
+            (&self.long, queues.long()),
+            (&self.middle, queues.middle()),
+            (&self.short, queues.short()),
+            (&self.pairs, queues.pairs()),
         ] {
             if exact.is_empty() || queue.is_empty() {
                 continue;
             }
             let offsets = exact.sift(text, queue, candidates);
-            let kept = if many {
-                exact.keep(text, offsets)
-            } else {
-                offsets.len()
-            };
+            let kept = exact.keep(text, offsets);
             for &at in offsets.get(..kept).unwrap_or_default() {
                 exact.look_up(text, at as i32 as usize, &mut |probe, start, len| {
                     // What would begin before the buffer wraps, and ends nowhere in it.

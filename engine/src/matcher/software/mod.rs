@@ -151,4 +151,6 @@ impl Matcher for Software {
 }
 
 #[cfg(test)]
+mod repeats;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@
 //! The stages can be used one by one:
 //!
 //! ```
-//! use weir_engine::matcher::{Matcher, Plain, Probe, Request};
+//! use weir_engine::matcher::{Matcher, Probe, Request, Software};
 //! use weir_engine::packet::{Decoder, DecoderConfig, Frame, LinkType};
 //!
 //! // An IPv4 packet with a UDP datagram: "hello" from 10.0.0.1:4000 to 10.0.0.2:53.
@@ -22,7 +22,7 @@
 //! data.extend(b"\x0f\xa0\0\x35\0\x0d\0\0hello");
 //! let frame = Frame { ts_ns: 0, number: 1, link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
 //!
-//! let mut matcher = Plain::new();
+//! let mut matcher = Software::new();
 //! matcher.load(&[Probe::new(b"ELL", true, 1).expect("1 to 8 bytes")])?;
 //! Decoder::new(DecoderConfig::default()).decode(frame, &mut |packet| {
 //!     assert_eq!((packet.dport, packet.payload), (53, &b"hello"[..]));

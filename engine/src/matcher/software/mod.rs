@@ -5,14 +5,14 @@
 //! 1. **Repeats.** A block whose every window equals the one 24 bytes before it (a run, or any period that divides 24)
 //!    can report nothing new, and is passed over.
 //! 2. **Filter.** Probes of 5 to 8 bytes are looked for at every *second* offset only, because each of them covers two
-//!    neighbouring 4-grams whatever its place ([`filter::Words`]). Probes of 2 to 4 bytes are found by their rarest pair of
-//!    bytes ([`filter::Pairs`]). Which levels of SIMD do this, and how, is the [`kernel`]s' matter.
-//! 3. **Exact.** Offsets that are left are looked up by the same bytes in [`exact::Exact`], whose work per offset is
+//!    neighbouring 4-grams whatever its place ([`filter::Words`]). Shorter ones are looked for at every offset, by three
+//!    bytes ([`filter::Triples`]) or two ([`filter::Pairs`]). How the levels of SIMD do this is the [`kernel`]s' matter.
+//! 3. **Exact.** Offsets that are left are looked up by a wider window in [`exact::Exact`], whose work per offset is
 //!    bounded whatever the set.
 //!
 //! Probes of a single byte are looked for on their own, until each has been found.
 //!
-//! `engine/DESIGN.md` says what was measured and what was tried.
+//! `DESIGN.md` beside this file says what was measured and what was tried.
 
 mod exact;
 mod filter;

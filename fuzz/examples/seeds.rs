@@ -3,6 +3,9 @@
 //! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
 //! generator plants add what applications say.
 
+#[path = "seeds/tables.rs"]
+mod tables;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -23,7 +26,9 @@ fn main() -> io::Result<()> {
     traffic(&seeds)?;
     attacks(&seeds)?;
     captures(&seeds)?;
-    rules(&seeds, root)
+    rules(&seeds, root)?;
+    tables::matcher(&seeds)?;
+    tables::frequency(&seeds)
 }
 
 struct Seeds {

@@ -9,6 +9,8 @@
 //! `link` picks from [`LINKS`]. Of a `length`, the low 13 bits count the frame's bytes; bit 15 lets more than a
 //! minute pass before the frame (so that fragments time out), bit 14 says that the frame was longer on the wire.
 
+mod cases;
+
 use std::sync::Arc;
 
 use weir_engine::packet::{Frame, LinkType, Packet};
@@ -16,6 +18,8 @@ use weir_engine::plan::RuleSet;
 use weir_rules::classification::Classification;
 use weir_rules::compile::{Compiler, Variables, load};
 use weir_rules::syntax::SourceFile;
+
+pub use cases::{Cases, TIMES};
 
 /// Link types to choose from, and one that nobody knows.
 pub const LINKS: [LinkType; 13] = [

@@ -46,6 +46,16 @@ const TARGETS: &[Target] = &[
         max_len: 4096,
         dictionary: None,
     },
+    Target {
+        name: "frequency",
+        max_len: 4096,
+        dictionary: None,
+    },
+    Target {
+        name: "matcher",
+        max_len: 1024,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

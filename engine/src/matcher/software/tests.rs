@@ -1,20 +1,11 @@
+//! That all levels answer rightly is for [`crate::matcher::testing`] to check.
+
 use super::*;
-use crate::matcher::testing::{Driver, random_cases};
 
 #[test]
-fn every_level_answers_the_corpus_as_it_should() {
+fn a_level_that_is_there_is_the_one_that_runs() {
     for level in Level::ALL.into_iter().filter(|level| level.available()) {
-        let mut matcher = Software::with_level(level);
-        assert_eq!(matcher.level(), level);
-        let driver = Driver::default();
-        let tally = driver
-            .check(&mut matcher)
-            .unwrap_or_else(|error| panic!("{level}: {error}"));
-        assert_eq!((tally.skipped, tally.unfinished), (0, 0));
-        for case in random_cases(7, 300) {
-            driver
-                .run(&mut matcher, &case)
-                .unwrap_or_else(|error| panic!("{level}: {error}"));
-        }
+        assert_eq!(Software::with_level(level).level(), level);
     }
+    assert_eq!(Software::new().level(), Level::best());
 }

@@ -16,6 +16,8 @@ const HARD: usize = 1500;
 pub(super) enum Kind {
     /// Payloads as they are.
     Payloads,
+    /// Those that hardly repeat themselves.
+    Varied,
     /// Payloads put together and cut.
     Cut(usize),
     Random,
@@ -28,6 +30,7 @@ impl Kind {
     pub fn name(self) -> String {
         match self {
             Self::Payloads => "payloads".to_owned(),
+            Self::Varied => "varied".to_owned(),
             Self::Cut(size) => size.to_string(),
             Self::Random => "random".to_owned(),
             Self::NearMisses => "near-misses".to_owned(),
@@ -39,6 +42,9 @@ impl Kind {
     pub fn about(self) -> String {
         match self {
             Self::Payloads => "payloads as they came".to_owned(),
+            Self::Varied => {
+                format!("payloads of which less than half repeats what was {PERIOD} bytes before")
+            }
             Self::Cut(size) => format!("payloads put together and cut to {size} bytes"),
             Self::Random => format!("random bytes, {HARD} a buffer"),
             Self::NearMisses => {
@@ -57,6 +63,7 @@ impl Kind {
         let measured = &bench.traffic.measure;
         match self {
             Self::Payloads => measured.spread(bench.options.bytes.unwrap_or(usize::MAX)),
+            Self::Varied => varied(measured).spread(bench.options.bytes.unwrap_or(usize::MAX)),
             Self::Cut(size) => Buffers::cut(measured.bytes(), size).spread(bytes),
             Self::Random => workload::random_bytes(seed, HARD, few),
             Self::NearMisses => workload::near_misses(seed, probes, HARD, few),
@@ -64,4 +71,23 @@ impl Kind {
             Self::Runs => workload::runs(seed, probes, HARD, few),
         }
     }
+}
+
+/// Distance at which payloads are looked at for repeats: padding and other short periods show at it.
+const PERIOD: usize = 24;
+
+/// The buffers that hardly repeat themselves.
+fn varied(buffers: &Buffers) -> Buffers {
+    let mut kept = Buffers::new();
+    for buffer in buffers.iter().filter(|buffer| buffer.len() > PERIOD) {
+        let repeated = buffer
+            .iter()
+            .zip(&buffer[PERIOD..])
+            .filter(|(before, here)| before == here)
+            .count();
+        if 2 * repeated < buffer.len() {
+            kept.push(buffer);
+        }
+    }
+    kept
 }

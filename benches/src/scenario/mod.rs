@@ -245,7 +245,7 @@ fn packets(bytes: Option<usize>) -> u64 {
 
 /// The probe sets, and what each is measured on.
 fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kind>)> {
-    let mut every = vec![Kind::Payloads];
+    let mut every = vec![Kind::Payloads, Kind::Varied];
     every.extend(SIZES.map(Kind::Cut));
     every.extend([Kind::Random, Kind::NearMisses, Kind::Genuine, Kind::Runs]);
     let mut sets = Vec::new();
@@ -258,7 +258,7 @@ fn sets(options: &Options, rules: Option<&RuleProbes>) -> Vec<(ProbeSet, Vec<Kin
         };
         sets.push((set, kinds.to_vec()));
     };
-    let payloads = &[Kind::Payloads][..];
+    let payloads = &[Kind::Payloads, Kind::Varied][..];
     let drawn_from = match rules {
         Some(made) => {
             let one_byte = |probe: &Probe| probe.bytes().windows(2).all(|two| two[0] == two[1]);

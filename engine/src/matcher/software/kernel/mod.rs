@@ -57,6 +57,7 @@ impl Level {
                         && has!("avx512dq")
                         && has!("avx512vl")
                         && has!("bmi2")
+                        && has!("popcnt")
                 }
                 Self::Avx512Vbmi => {
                     Self::Avx512.available() && has!("avx512vbmi") && has!("avx512vbmi2")

@@ -42,7 +42,11 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn random() -> Self {
-        let word = RandomState::new().hash_one(0u8);
+        Self::new(RandomState::new().hash_one(0u8))
+    }
+
+    /// The key that is made of these bits.
+    pub(super) fn new(word: u64) -> Self {
         Self {
             low: word as u32 | 1,
             high: (word >> 32) as u32 | 1,

@@ -62,9 +62,22 @@ impl Software {
     /// A matcher at a level of one's choice, or at the best one below it that this processor has. All give the same
     /// answers.
     pub fn with_level(level: Level) -> Self {
+        Self::keyed(level, Key::random())
+    }
+
+    /// The same with hashes that can be had again: for tests, since what comes from outside could be made to collide.
+    pub fn seeded(level: Level, seed: u64) -> Self {
+        // Spreads a small number over all bits (Knuth's multiplicative hashing).
+        Self::keyed(
+            level,
+            Key::new(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        )
+    }
+
+    fn keyed(level: Level, key: Key) -> Self {
         Self {
             level: level.or_available(),
-            key: Key::random(),
+            key,
             tables: Tables::default(),
             text: Box::default(),
             queues: Box::default(),

@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::scalar::repeats;
-use super::{BACK, Fresh, Job, Queues, SHORT_REPEAT};
-use crate::matcher::software::filter::{Triples, Words};
+use super::{BACK, Block, Fresh, Job, Queue, Queues, SHORT_REPEAT};
+use crate::matcher::software::filter::{Pairs, Triples, Words};
 use crate::matcher::software::hash::{CASE, Key};
 use crate::matcher::software::text::BLOCK;
 
@@ -14,32 +14,17 @@ use crate::matcher::software::text::BLOCK;
 /// The processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
-    for number in 0..job.text.blocks() {
-        let block = job.text.block(number);
-        let first = job.text.is_first(number);
-        if !first && repeats(block) {
-            continue;
-        }
-        let fresh = Fresh::new(equal(block), first);
-        let base = number * BLOCK;
-        if let Some(words) = &job.filter.words {
-            let (long, middle) = look(words, job.key, block);
-            queues.long.push(base, long & fresh.wide);
-            queues.middle.push(base, middle & fresh.wide);
-        }
-        if let Some(triples) = &job.filter.triples {
-            let short = look_up_triples(triples, job.key, block);
-            queues.short.push(base, short & fresh.narrow);
-        }
-        if let Some(pairs) = &job.filter.pairs {
-            let found = look_up_pairs(pairs.bitmap(), block);
-            queues.pairs.push(base, found & fresh.narrow);
-        }
-    }
+    scan!(
+        job,
+        queues,
+        repeats,
+        equal,
+        look_up_words,
+        look_up_triples,
+        look_up_pairs,
+        Queue::push
+    );
 }
-
-/// A block with what surrounds it.
-type Block = [u8; 3 * BLOCK];
 
 /// 32 bytes from `at` on, counted from the block's start.
 #[inline]
@@ -65,7 +50,7 @@ fn equal(block: &Block) -> u128 {
 /// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look(words: &Words, key: Key, block: &Block) -> (u64, u64) {
+fn look_up_words(words: &Words, key: Key, block: &Block) -> (u64, u64) {
     let (table, shift) = words.table();
     let shift = _mm_cvtsi32_si128(shift as i32);
     let (mut long, mut middle) = (0u64, 0u64);
@@ -130,7 +115,8 @@ fn look_up_triples(triples: &Triples, key: Key, block: &Block) -> u64 {
 /// Offsets of the block where a pair stands that is in the bitmap.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look_up_pairs(bitmap: &[u32; 2048], block: &Block) -> u64 {
+fn look_up_pairs(pairs: &Pairs, block: &Block) -> u64 {
+    let bitmap = pairs.bitmap();
     let mut mask = 0u64;
     for half in [0, 32] {
         for at in 0..4 {

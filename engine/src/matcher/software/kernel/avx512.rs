@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{AHEAD, BACK, Fresh, Job, Queue, Queues, REPEAT, SHORT_REPEAT};
+use super::{AHEAD, BACK, Block, Fresh, Job, Queue, Queues, REPEAT, SHORT_REPEAT};
 use crate::matcher::software::filter::{Matrix, Pairs, Triples, Words};
 use crate::matcher::software::hash::{CASE, Key};
 use crate::matcher::software::text::BLOCK;
@@ -10,85 +10,38 @@ use crate::matcher::software::text::BLOCK;
 /// Filters a chunk.
 ///
 /// # Safety
-/// The processor has the features; the queues were cleared.
+/// The processor has the features.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt")]
 pub(super) unsafe fn scan_vbmi(job: &Job<'_>, queues: &mut Queues) {
-    let words = job
-        .filter
-        .words
-        .as_ref()
-        .map(|words| WordFilter::new(words, job.key));
-    for number in 0..job.text.blocks() {
-        let block = job.text.block(number);
-        let first = job.text.is_first(number);
-        if !first && repeats(block) {
-            continue;
-        }
-        let (mut long, mut middle, mut short, mut pairs) = (0, 0, 0, 0);
-        if let Some(words) = &words {
-            (long, middle) = words.look(block);
-        }
-        if let Some(triples) = &job.filter.triples {
-            let [first, second] = triples.matrices();
-            short = look_at_pairs(first, block, 0) & look_at_pairs(second, block, 1);
-        }
-        if let Some(filter) = &job.filter.pairs {
-            pairs = look_at_pairs(filter.matrix(), block, 0);
-        }
-        if long | middle | short | pairs == 0 {
-            continue;
-        }
-        let fresh = fresh(block, first);
-        let base = number * BLOCK;
-        // SAFETY: `base` and what is queued so far are those of a chunk's blocks.
-        unsafe {
-            append(&mut queues.long, base, long & fresh.wide);
-            append(&mut queues.middle, base, middle & fresh.wide);
-            append(&mut queues.short, base, short & fresh.narrow);
-            if pairs != 0 {
-                append(&mut queues.pairs, base, pairs & fresh.narrow);
-            }
-        }
-    }
+    scan!(
+        job,
+        queues,
+        repeats,
+        equal,
+        look_up_words,
+        look_at_triples,
+        look_at_pairs,
+        append
+    );
 }
 
 /// The same for processors without VBMI: pairs and triples are looked up one by one.
 ///
 /// # Safety
-/// As for [`scan_vbmi`].
+/// The processor has the features.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2,popcnt")]
 pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
-    let words = job
-        .filter
-        .words
-        .as_ref()
-        .map(|words| WordFilter::new(words, job.key));
-    for number in 0..job.text.blocks() {
-        let block = job.text.block(number);
-        let first = job.text.is_first(number);
-        if !first && repeats(block) {
-            continue;
-        }
-        let fresh = fresh(block, first);
-        let base = number * BLOCK;
-        if let Some(words) = &words {
-            let (long, middle) = words.look(block);
-            queues.long.push(base, long & fresh.wide);
-            queues.middle.push(base, middle & fresh.wide);
-        }
-        if let Some(triples) = &job.filter.triples {
-            let short = look_up_triples(triples, job.key, block);
-            queues.short.push(base, short & fresh.narrow);
-        }
-        if let Some(pairs) = &job.filter.pairs {
-            let found = look_up_pairs(pairs, block);
-            queues.pairs.push(base, found & fresh.narrow);
-        }
-    }
+    scan!(
+        job,
+        queues,
+        repeats,
+        equal,
+        look_up_words,
+        look_up_triples,
+        look_up_pairs,
+        Queue::push
+    );
 }
-
-/// A block with what surrounds it.
-type Block = [u8; 3 * BLOCK];
 
 /// 64 bytes from `at` on, counted from the block's start.
 #[inline]
@@ -109,10 +62,10 @@ fn repeats(block: &Block) -> bool {
     _mm512_test_epi32_mask(differs, differs) == 0
 }
 
-/// Offsets of the block that are not repeats.
+/// Bit `i`: the byte at `i` less [`BACK`] of the block equals the one [`SHORT_REPEAT`] before it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn fresh(block: &Block, first: bool) -> Fresh {
+fn equal(block: &Block) -> u128 {
     let from = -(BACK as isize);
     let earlier = from - SHORT_REPEAT as isize;
     let low = _mm512_cmpeq_epi8_mask(load(block, from), load(block, earlier));
@@ -120,55 +73,26 @@ fn fresh(block: &Block, first: bool) -> Fresh {
         _mm512_castsi512_si128(load(block, from + 64)),
         _mm512_castsi512_si128(load(block, earlier + 64)),
     );
-    Fresh::new(u128::from(low) | u128::from(high) << 64, first)
+    u128::from(low) | u128::from(high) << 64
 }
 
-/// [`Words`] in registers.
-struct WordFilter<'a> {
-    table: &'a [u32],
-    shift: __m128i,
-    low: __m512i,
-    high: __m512i,
-}
-
-impl<'a> WordFilter<'a> {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(words: &'a Words, key: Key) -> Self {
-        let (table, shift) = words.table();
-        Self {
-            table,
-            shift: _mm_cvtsi32_si128(shift as i32),
-            low: _mm512_set1_epi32(key.low as i32),
-            high: _mm512_set1_epi32(key.high as i32),
-        }
-    }
-
-    /// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-    fn look(&self, block: &Block) -> (u64, u64) {
-        let case = _mm512_set1_epi64(CASE as i64);
-        let [t0, t2, t4, t6] = [0, 2, 4, 6].map(|at| _mm512_or_si512(load(block, at), case));
-        // Lane j of t0 is the 4-gram at offset 4j, the one of t4 what follows it.
-        let (long0, middle0) = self.look_at(t0, t4);
-        let (long2, middle2) = self.look_at(t2, t6);
-        let spread = |at0: u16, at2: u16| {
-            _pdep_u64(at0.into(), 0x1111_1111_1111_1111)
-                | _pdep_u64(at2.into(), 0x4444_4444_4444_4444)
-        };
-        (spread(long0, long2), spread(middle0, middle2))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn look_at(&self, low: __m512i, high: __m512i) -> (u16, u16) {
-        let gram = _mm512_mullo_epi32(low, self.low);
-        let three = _mm512_and_si512(high, _mm512_set1_epi32(0x00FF_FFFF));
-        let seven = _mm512_add_epi32(gram, _mm512_mullo_epi32(three, self.high));
-        let place = _mm512_srl_epi32(gram, self.shift);
+/// Even offsets of the block where a window of 7 bytes may stand, and one of 4.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
+fn look_up_words(words: &Words, key: Key, block: &Block) -> (u64, u64) {
+    let (table, shift) = words.table();
+    let shift = _mm_cvtsi32_si128(shift as i32);
+    let (mut longs, mut middles) = (0, 0);
+    for at in [0, 2] {
+        // Lane j is the 4-gram at 4j, and what follows it.
+        let text = |at: isize| _mm512_or_si512(load(block, at), _mm512_set1_epi64(CASE as i64));
+        let gram = _mm512_mullo_epi32(text(at), _mm512_set1_epi32(key.low as i32));
+        let three = _mm512_and_si512(text(at + 4), _mm512_set1_epi32(0x00FF_FFFF));
+        let three = _mm512_mullo_epi32(three, _mm512_set1_epi32(key.high as i32));
+        let seven = _mm512_add_epi32(gram, three);
+        let place = _mm512_srl_epi32(gram, shift);
         // SAFETY: a 32-bit hash shifted right by `shift` is below the table's length, `1 << (32 - shift)`.
-        let word = unsafe { _mm512_i32gather_epi32::<4>(place, self.table.as_ptr().cast()) };
+        let word = unsafe { _mm512_i32gather_epi32::<4>(place, table.as_ptr().cast()) };
         // Rotating by a number takes it modulo 32: the bit asked for comes to the lowest place.
         let bit = |number: __m512i| _mm512_rorv_epi32(word, number);
         let long = _mm512_and_si512(
@@ -179,18 +103,35 @@ impl<'a> WordFilter<'a> {
             bit(_mm512_srli_epi32::<12>(gram)),
             bit(_mm512_srli_epi32::<7>(gram)),
         );
-        let one = _mm512_set1_epi32(1);
-        (
-            _mm512_test_epi32_mask(long, one),
-            _mm512_test_epi32_mask(middle, one),
-        )
+        let lanes = |bits: __m512i| {
+            let lanes = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(1));
+            _pdep_u64(lanes.into(), 0x1111_1111_1111_1111 << at)
+        };
+        longs |= lanes(long);
+        middles |= lanes(middle);
     }
+    (longs, middles)
+}
+
+/// Offsets of the block where three bytes of a probe may stand.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_at_triples(triples: &Triples, _: Key, block: &Block) -> u64 {
+    let [first, second] = triples.matrices();
+    look_at_matrix(first, block, 0) & look_at_matrix(second, block, 1)
+}
+
+/// Offsets of the block where a probe of two bytes may stand.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_at_pairs(pairs: &Pairs, block: &Block) -> u64 {
+    look_at_matrix(pairs.matrix(), block, 0)
 }
 
 /// Offsets of the block where, `ahead` bytes on, there may be a pair of the matrix.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn look_at_pairs(matrix: &Matrix, block: &Block, ahead: isize) -> u64 {
+fn look_at_matrix(matrix: &Matrix, block: &Block, ahead: isize) -> u64 {
     let table = |bytes: &[u8], at: usize| {
         debug_assert!(64 * at + 64 <= bytes.len());
         // SAFETY: a quarter of 256 bytes, or a half of 128.
@@ -258,21 +199,20 @@ fn look_up_pairs(pairs: &Pairs, block: &Block) -> u64 {
     masks[0] | masks[1] | masks[2] | masks[3]
 }
 
-/// Appends `base` plus the number of each bit that is set, without a branch per bit.
-///
-/// # Safety
-/// The queue was cleared for this chunk, and `base` is the offset of a block of it.
+/// As [`Queue::push`], without a branch per bit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-unsafe fn append(queue: &mut Queue, base: usize, mask: u64) {
+fn append(queue: &mut Queue, base: usize, mask: u64) {
+    // There are at most as many entries as offsets before this block, and the queue has room for two blocks more.
+    let Some(room) = queue.offsets.get_mut(queue.len..queue.len + BLOCK) else {
+        return;
+    };
     let count = mask.count_ones() as usize;
     let numbers = _mm512_maskz_compress_epi8(mask, iota());
     let base = _mm512_set1_epi16(base as i16);
-    debug_assert!(queue.len + 2 * BLOCK <= queue.offsets.len());
-    // SAFETY: there are at most as many entries as offsets before this block, and the queue has room for two blocks more than
-    // a chunk.
+    // SAFETY: two halves of a block's worth of offsets.
     unsafe {
-        let to = queue.offsets.as_mut_ptr().add(queue.len);
+        let to = room.as_mut_ptr();
         let low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(numbers));
         _mm512_storeu_si512(to.cast(), _mm512_add_epi16(low, base));
         if count > 32 {

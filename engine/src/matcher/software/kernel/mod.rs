@@ -6,6 +6,39 @@ use super::filter::Filter;
 use super::hash::Key;
 use super::text::{BLOCK, CHUNK, Text};
 
+/// Filters a chunk: the loop over its blocks, which is the same at every level. What a level does with a block is given as
+/// functions; a macro and not a generic function, because only so are they inlined where their instructions are allowed.
+macro_rules! scan {
+    ($job:expr, $queues:expr, $repeats:ident, $equal:ident, $words:ident, $triples:ident, $pairs:ident, $push:path) => {
+        for number in 0..$job.text.blocks() {
+            let block = $job.text.block(number);
+            let first = $job.text.is_first(number);
+            if !first && $repeats(block) {
+                continue;
+            }
+            let (mut long, mut middle, mut short, mut pairs) = (0, 0, 0, 0);
+            if let Some(filter) = &$job.filter.words {
+                (long, middle) = $words(filter, $job.key, block);
+            }
+            if let Some(filter) = &$job.filter.triples {
+                short = $triples(filter, $job.key, block);
+            }
+            if let Some(filter) = &$job.filter.pairs {
+                pairs = $pairs(filter, block);
+            }
+            if long | middle | short | pairs == 0 {
+                continue;
+            }
+            let fresh = Fresh::new($equal(block), first);
+            let base = number * BLOCK;
+            $push(&mut $queues.long, base, long & fresh.wide);
+            $push(&mut $queues.middle, base, middle & fresh.wide);
+            $push(&mut $queues.short, base, short & fresh.narrow);
+            $push(&mut $queues.pairs, base, pairs & fresh.narrow);
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -89,7 +122,7 @@ impl Level {
     pub(super) fn scan(self, filter: &Filter, key: Key, text: &Text, queues: &mut Queues) {
         let job = Job { filter, key, text };
         match self {
-            // SAFETY: a level is only ever one that is available (`or_available`); the queues were cleared.
+            // SAFETY: a level is only ever one that is available (`or_available`).
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vbmi => unsafe { avx512::scan_vbmi(&job, queues) },
             // SAFETY: as above.
@@ -113,6 +146,9 @@ impl fmt::Display for Level {
         })
     }
 }
+
+/// A block with what surrounds it.
+type Block = [u8; 3 * BLOCK];
 
 /// What to filter by.
 struct Job<'a> {

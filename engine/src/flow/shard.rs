@@ -2,8 +2,10 @@
 //!
 //! All packets of a flow, all fragments of a packet and both directions must meet in one worker, so the choice is made
 //! by the outermost pair of IP addresses alone: ports are not there in fragments, and what a tunnel carries stays with
-//! the tunnel.
+//! the tunnel. An ICMP error goes where the packet goes that it quotes, because it belongs to that packet's flow.
 
+use super::icmp_is_error;
+use crate::packet::proto::{ICMP, ICMPV6};
 use crate::packet::{Frame, LinkType};
 
 /// A number that is the same for all frames that must meet in one worker; frames without an IP header give 0.
@@ -36,11 +38,44 @@ fn addresses<'a>(frame: &Frame<'a>) -> Option<(&'a [u8], &'a [u8])> {
         LinkType::CHDLC => after_ethertype(data, 2, 4)?,
         _ => return None,
     };
+    let outer = pair(ip)?;
+    let quoted = quotation(ip).and_then(pair);
+    // An error goes to the sender of what it quotes: see `quote`.
+    Some(
+        quoted
+            .filter(|(sender, _)| *sender == outer.1)
+            .unwrap_or(outer),
+    )
+}
+
+/// Source and destination of an IP header.
+fn pair(ip: &[u8]) -> Option<(&[u8], &[u8])> {
     match ip.first()? >> 4 {
         4 => Some((ip.get(12..16)?, ip.get(16..20)?)),
         6 => Some((ip.get(8..24)?, ip.get(24..40)?)),
         _ => None,
     }
+}
+
+/// What an ICMP error quotes; `None` for other packets, and for fragments, which must meet the others of their packet.
+fn quotation(ip: &[u8]) -> Option<&[u8]> {
+    let v6 = ip.first()? >> 4 == 6;
+    let (proto, header_len) = if v6 {
+        (*ip.get(6)?, 40)
+    } else {
+        let fragment = u16::from_be_bytes(*ip.get(6..)?.first_chunk()?) & 0x3fff;
+        if fragment != 0 {
+            return None;
+        }
+        (*ip.get(9)?, usize::from(ip.first()? & 0xf) * 4)
+    };
+    let icmp = ip.get(header_len..)?;
+    let error = match (proto, v6) {
+        (ICMP, false) => icmp_is_error(*icmp.first()?, false),
+        (ICMPV6, true) => matches!(icmp.first()?, 1..=4),
+        _ => false,
+    };
+    error.then(|| icmp.get(8..))?
 }
 
 /// What follows any VLAN tags, MPLS labels and PPPoE header: the ethertype is at `kind_at`, what it names at `at`.
@@ -129,6 +164,50 @@ mod tests {
             shard(&frame(LinkType::PPP, &behind(&[0xff, 3, 0, 0x21]))),
             want
         );
+    }
+
+    #[test]
+    fn an_error_meets_what_it_quotes() {
+        let (client, server, router) = ([10, 0, 0, 1], [10, 0, 0, 2], [10, 9, 9, 9]);
+        let place = |data: &[u8]| shard(&frame(LinkType::RAW, data));
+        let flow = ipv4(client, server);
+        // Destination unreachable, from a router on the way.
+        let error = |proto: u8, kind: u8, fragment: u8, to: [u8; 4]| {
+            let mut packet = ipv4(router, to);
+            packet[6..8].copy_from_slice(&[fragment, 0]);
+            packet[9] = proto;
+            packet.extend([kind, 1, 0, 0, 0, 0, 0, 0]);
+            packet.extend(&flow);
+            packet
+        };
+        let outer = place(&ipv4(router, client));
+        assert_ne!(outer, place(&flow));
+        assert_eq!(place(&error(ICMP, 3, 0, client)), place(&flow));
+        assert_eq!(
+            place(&error(ICMP, 8, 0, client)),
+            outer,
+            "an echo request quotes nothing"
+        );
+        assert_eq!(place(&error(17, 3, 0, client)), outer, "no ICMP");
+        assert_eq!(place(&error(ICMP, 3, 0x20, client)), outer, "a fragment");
+        assert_eq!(
+            place(&error(ICMP, 3, 0, server)),
+            place(&ipv4(router, server)),
+            "forged"
+        );
+        assert_eq!(place(&error(ICMP, 3, 0, client)[..30]), outer, "cut");
+
+        let ipv6 = |src: u8, dst: u8, next: u8| {
+            let mut packet = vec![0x60, 0, 0, 0, 0, 0, next, 64];
+            packet.extend([src; 16]);
+            packet.extend([dst; 16]);
+            packet
+        };
+        let flow = ipv6(1, 2, 6);
+        let mut error = ipv6(9, 1, ICMPV6);
+        error.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        error.extend(&flow);
+        assert_eq!(place(&error), place(&flow));
     }
 
     #[test]

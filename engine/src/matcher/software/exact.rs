@@ -207,8 +207,8 @@ impl Exact {
         kept
     }
 
-    /// Calls `found(probe, start, length)` for the probes whose window stands at `at`, which was kept, case ignored; `start` is an offset in
-    /// the chunk. A probe may begin before the buffer, or end behind it.
+    /// Calls `found(probe, start, length)` for the probes whose window stands at `at`, which was kept, case ignored; `start`
+    /// is an offset in the chunk. A probe may begin before the buffer, or end behind it.
     ///
     /// Setting the case bit confuses a few bytes that are no letters: the caller compares exactly.
     #[inline(always)]

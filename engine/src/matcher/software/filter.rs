@@ -6,8 +6,6 @@ use super::single::Singles;
 use super::tables::Literal;
 use crate::matcher::{MAX_GROUPS, Probe};
 
-/// Words per 4-gram that is filed: more words, fewer false alarms, more cache.
-const SPARSE: usize = 1;
 /// Fewest and most words, as powers of two: 512 KiB at most, which is half of a second-level cache.
 const WORD_BITS: std::ops::RangeInclusive<u32> = 6..=17;
 
@@ -28,7 +26,8 @@ impl Words {
         if grams == 0 {
             return None;
         }
-        let bits = (grams * SPARSE)
+        // A word a gram: half as many let more through than the smaller table saves.
+        let bits = grams
             .next_power_of_two()
             .ilog2()
             .clamp(*WORD_BITS.start(), *WORD_BITS.end());

@@ -14,16 +14,7 @@ use crate::matcher::software::text::BLOCK;
 /// The processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
-    scan!(
-        job,
-        queues,
-        repeats,
-        equal,
-        look_up_words,
-        look_up_triples,
-        look_up_pairs,
-        Queue::push
-    );
+    scan!(job, queues, look_up_triples, look_up_pairs, Queue::push);
 }
 
 /// 32 bytes from `at` on, counted from the block's start.

@@ -13,16 +13,7 @@ use crate::matcher::software::text::BLOCK;
 /// The processor has the features.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt")]
 pub(super) unsafe fn scan_vbmi(job: &Job<'_>, queues: &mut Queues) {
-    scan!(
-        job,
-        queues,
-        repeats,
-        equal,
-        look_up_words,
-        look_at_triples,
-        look_at_pairs,
-        append
-    );
+    scan!(job, queues, look_at_triples, look_at_pairs, append);
 }
 
 /// The same for processors without VBMI: pairs and triples are looked up one by one.
@@ -31,16 +22,7 @@ pub(super) unsafe fn scan_vbmi(job: &Job<'_>, queues: &mut Queues) {
 /// The processor has the features.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2,popcnt")]
 pub(super) unsafe fn scan(job: &Job<'_>, queues: &mut Queues) {
-    scan!(
-        job,
-        queues,
-        repeats,
-        equal,
-        look_up_words,
-        look_up_triples,
-        look_up_pairs,
-        Queue::push
-    );
+    scan!(job, queues, look_up_triples, look_up_pairs, Queue::push);
 }
 
 /// 64 bytes from `at` on, counted from the block's start.

@@ -6,19 +6,20 @@ use super::filter::Filter;
 use super::hash::Key;
 use super::text::{BLOCK, CHUNK, Text};
 
-/// Filters a chunk: the loop over its blocks, which is the same at every level. What a level does with a block is given as
-/// functions; a macro and not a generic function, because only so are they inlined where their instructions are allowed.
+/// Filters a chunk: the loop over its blocks, which is the same at every level. Each has functions `repeats`, `equal` and
+/// `look_up_words` of its own, and names those that differ within it. A macro and not a generic function, because only so are
+/// they inlined where their instructions are allowed.
 macro_rules! scan {
-    ($job:expr, $queues:expr, $repeats:ident, $equal:ident, $words:ident, $triples:ident, $pairs:ident, $push:path) => {
+    ($job:expr, $queues:expr, $triples:ident, $pairs:ident, $push:path) => {
         for number in 0..$job.text.blocks() {
             let block = $job.text.block(number);
             let first = $job.text.is_first(number);
-            if !first && $repeats(block) {
+            if !first && repeats(block) {
                 continue;
             }
             let (mut long, mut middle, mut short, mut pairs) = (0, 0, 0, 0);
             if let Some(filter) = &$job.filter.words {
-                (long, middle) = $words(filter, $job.key, block);
+                (long, middle) = look_up_words(filter, $job.key, block);
             }
             if let Some(filter) = &$job.filter.triples {
                 short = $triples(filter, $job.key, block);
@@ -29,7 +30,7 @@ macro_rules! scan {
             if long | middle | short | pairs == 0 {
                 continue;
             }
-            let fresh = Fresh::new($equal(block), first);
+            let fresh = Fresh::new(equal(block), first);
             let base = number * BLOCK;
             $push(&mut $queues.long, base, long & fresh.wide);
             $push(&mut $queues.middle, base, middle & fresh.wide);

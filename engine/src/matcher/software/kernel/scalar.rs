@@ -7,16 +7,7 @@ use crate::matcher::software::text::BLOCK;
 
 /// Filters a chunk.
 pub(super) fn scan(job: &Job<'_>, queues: &mut Queues) {
-    scan!(
-        job,
-        queues,
-        repeats,
-        equal,
-        look_up_words,
-        look_up_triples,
-        look_up_pairs,
-        Queue::push
-    );
+    scan!(job, queues, look_up_triples, look_up_pairs, Queue::push);
 }
 
 /// Even offsets of the block where a window of 7 bytes may stand, and one of 4.

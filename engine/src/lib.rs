@@ -1,11 +1,12 @@
 //! The packet path of Weir, without any input or output: frames go in, alerts and verdicts come out as values.
 //!
 //! ```text
-//! frame ─► packet (decode, defragment) ─► flow ─► detect ─► matcher ─► eval ─► verdict, alerts
+//! frame ─► packet (decode, defragment) ─► flow ─► stream ─► detect ─► matcher ─► eval ─► verdict, alerts
 //! ```
 //!
 //! * [`packet`] turns link-layer frames into [`packet::Packet`]s and raises decoder events.
 //! * [`flow`] keeps the flow table: direction, handshake state, what earlier verdicts decided.
+//! * [`stream`] follows TCP connections and puts their streams of bytes together.
 //! * [`plan`] is what a rule *is* once its text has been read: predicates, buffers, operations.
 //! * [`matcher`] finds probes (short literals) in buffers; one contract, several backends.
 //! * [`eval`] decides whether a candidate rule really matches.
@@ -43,3 +44,4 @@ pub mod matcher;
 pub mod packet;
 pub mod pcre;
 pub mod plan;
+pub mod stream;

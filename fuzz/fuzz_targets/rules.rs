@@ -43,10 +43,7 @@ fuzz_target!(|input: &[u8]| {
         decoder.decode(frame, &mut |packet| {
             matches.clear();
             plain.evaluate(
-                &Subject {
-                    packet,
-                    payload: packet.payload,
-                },
+                &Subject::packet(packet, packet.payload),
                 &all,
                 &mut matches,
             );

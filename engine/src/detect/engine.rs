@@ -222,7 +222,7 @@ impl Inspector {
         self.profile.lap(Stage::Candidates);
         self.counters.candidates += candidates.len() as u64;
         self.matches.clear();
-        let subject = Subject { packet, payload };
+        let subject = Subject::packet(packet, payload);
         self.evaluator
             .evaluate(&subject, candidates, &mut self.matches);
         if self.matches.is_empty() {

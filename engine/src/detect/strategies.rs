@@ -9,6 +9,7 @@ use crate::packet::{Net, Origin, Packet, Transport};
 use crate::plan::{
     Action, AddrSet, Buffer, FlowTest, Header, Meta, PacketTest, PortSet, ProbeChoice, Proto, Rule,
 };
+use crate::stream::Step;
 
 const PORTS: [u16; 8] = [0, 25, 53, 80, 445, 8080, 40_000, u16::MAX];
 
@@ -108,6 +109,9 @@ pub(super) fn rule() -> impl Strategy<Value = Rule> {
             },
             buffers: Vec::new(),
             variables: 0,
+            flow_properties: vec![],
+            state_tests: vec![],
+            state_actions: vec![],
             threshold: None,
             detection_filter: None,
             probe: (how == 2).then(|| ProbeChoice {
@@ -132,6 +136,7 @@ pub(super) fn packet() -> impl Strategy<Value = (Packet<'static>, Option<FlowVie
             to_server,
             established,
             first,
+            step: Step::default(),
         })
     });
     (0..8u8, ends, view, any::<bool>()).prop_map(|(kind, (src, sport, dst, dport), view, whole)| {

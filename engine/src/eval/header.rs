@@ -1,10 +1,12 @@
 //! Tests on header fields.
 
+use super::Subject;
 use crate::packet::{Packet, Transport};
 use crate::plan::{Num, NumOp, PacketTest, VlanLayer};
 
 /// True when the packet passes. A packet without the field fails, also where the test is negated.
-pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
+pub(super) fn test(test: &PacketTest, subject: &Subject<'_>) -> bool {
+    let packet = subject.packet;
     match test {
         &PacketTest::TcpFlags { mode, bits, ignore } => packet
             .tcp_flags()
@@ -40,6 +42,7 @@ pub(super) fn test(test: &PacketTest, packet: &Packet<'_>) -> bool {
         PacketTest::VlanId { id, layer } => vlan_id(id, *layer, packet),
         PacketTest::VlanLayers(num) => num.test(packet.vlan_layers.into()),
         PacketTest::DecodeEvent(event) => packet.events.contains(*event),
+        &PacketTest::StreamEvent(event) => subject.events.contains(event),
         &PacketTest::Rpc {
             program,
             version,

@@ -20,6 +20,7 @@ pub use plain::Plain;
 
 use crate::packet::Packet;
 use crate::plan::RuleId;
+use crate::stream::StreamEvents;
 
 /// What rules are evaluated against.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,22 @@ pub struct Subject<'a> {
     pub packet: &'a Packet<'a>,
     /// What the buffer [`crate::plan::Buffer::Payload`] stands for: the packet's payload, or stream data.
     pub payload: &'a [u8],
+    /// Where `payload` is stream data: the offset of its first byte in the stream.
+    pub stream_offset: Option<u64>,
+    /// What the stream engine found wrong with the packet.
+    pub events: StreamEvents,
+}
+
+impl<'a> Subject<'a> {
+    /// A packet with the payload that rules may look into.
+    pub fn packet(packet: &'a Packet<'a>, payload: &'a [u8]) -> Self {
+        Self {
+            packet,
+            payload,
+            stream_offset: None,
+            events: StreamEvents::default(),
+        }
+    }
 }
 
 /// Decides candidates.

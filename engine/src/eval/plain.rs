@@ -84,11 +84,7 @@ impl Plain {
         if subject.packet.invalid && !prepared.decoder_event {
             return false;
         }
-        if !rule
-            .tests
-            .iter()
-            .all(|test| header::test(test, subject.packet))
-        {
+        if !rule.tests.iter().all(|test| header::test(test, subject)) {
             return false;
         }
         machine.start_rule(rule.variables);

@@ -8,15 +8,14 @@ mod hash;
 mod quote;
 mod shard;
 mod table;
-mod tcp;
 
 pub use shard::shard;
 pub use table::{FlowConfig, FlowCounters, FlowTable};
-pub use tcp::{Tcp, TcpState};
 
 use std::net::IpAddr;
 
 use crate::packet::{Packet, Transport};
+use crate::stream::{Session, Step, TcpState};
 
 /// What an earlier rule decided for the rest of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub struct Flow {
     /// Wire bytes to server and to client.
     pub bytes: [u64; 2],
     /// Handshake state; [`TcpState::None`] for other protocols and for TCP whose handshake was not seen.
-    pub tcp: Tcp,
+    pub tcp: Session,
     /// For other protocols: packets were seen both ways.
     pub both_ways: bool,
     /// What a rule decided.
@@ -71,6 +70,8 @@ pub struct FlowView {
     pub established: bool,
     /// First packet of its direction.
     pub first: bool,
+    /// What the packet did to its TCP connection.
+    pub step: Step,
 }
 
 /// What identifies a flow, the same for both directions.

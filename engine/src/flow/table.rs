@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use hashbrown::HashTable;
 
 use super::hash::HashKey;
-use super::{Endpoint, Flow, FlowAction, FlowKey, FlowView, Tcp, endpoints, quote, tcp};
+use super::{Endpoint, Flow, FlowAction, FlowKey, FlowView, endpoints, quote};
 use crate::packet::Packet;
+use crate::stream::{Session, Step, is_syn};
 
 const NONE: u32 = u32::MAX;
 const TCP: u8 = 6;
@@ -121,7 +122,7 @@ impl FlowTable {
                 self.remove(slot);
                 self.insert(key, from, to, packet)
             }
-            Some(slot) if self.slots[slot as usize].flow.tcp.reusable() && tcp::is_syn(packet) => {
+            Some(slot) if self.slots[slot as usize].flow.tcp.reusable() && is_syn(packet) => {
                 self.remove(slot);
                 self.insert(key, from, to, packet)
             }
@@ -135,10 +136,11 @@ impl FlowTable {
         let first = !flow.seen[way];
         flow.seen[way] = true;
         flow.count(packet, way);
+        let mut step = Step::default();
         let established = if packet.tcp().is_some() {
             // As Suricata: the packet that completes the handshake is not itself in an established flow.
             let before = flow.established();
-            flow.tcp.advance(packet, to_server, midstream);
+            step = flow.tcp.advance(packet, to_server, midstream);
             before
         } else {
             flow.both_ways |= flow.seen == [true; 2];
@@ -150,6 +152,7 @@ impl FlowTable {
             to_server,
             established,
             first,
+            step,
         })
     }
 
@@ -172,6 +175,7 @@ impl FlowTable {
             to_server,
             established,
             first: false,
+            step: Step::default(),
         })
     }
 
@@ -224,7 +228,7 @@ impl FlowTable {
             last_ns: packet.ts_ns,
             packets: [0; 2],
             bytes: [0; 2],
-            tcp: Tcp::default(),
+            tcp: Session::default(),
             both_ways: false,
             action: FlowAction::None,
             seen: [false; 2],

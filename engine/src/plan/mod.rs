@@ -8,6 +8,8 @@ mod address;
 mod kind;
 mod number;
 mod ops;
+mod state;
+mod transform;
 
 pub use address::{AddrSet, PortSet, high_bits};
 pub use kind::RuleKind;
@@ -17,7 +19,14 @@ pub use ops::{
     Content, Endian, Entropy, IsDataAt, JumpFrom, MathOp, NumberBase, Op, Pcre, Value, VarId,
 };
 
+pub use state::{
+    BitOp, BitTrack, Compare, DataSet, FlowIntOp, FlowIntValue, FlowProperty, FlowSide, HostSide,
+    HostTest, Name, SetKind, StateAction, StateTest, TagMetric, TagScope,
+};
+pub use transform::Transform;
+
 use crate::packet::DecoderEvent;
+use crate::stream::StreamEvent;
 
 /// A rule's index in its [`RuleSet`]: the order in which rules are evaluated and alerts of one packet come out.
 pub type RuleId = u32;
@@ -247,6 +256,8 @@ pub enum PacketTest {
     VlanLayers(Num),
     /// `decode-event`.
     DecodeEvent(DecoderEvent),
+    /// `stream-event`
+    StreamEvent(StreamEvent),
     /// `rpc`: SunRPC call; `None` matches anything.
     Rpc {
         /// Program.
@@ -361,6 +372,12 @@ pub struct Rule {
     pub buffers: Vec<BufferPlan>,
     /// How many byte variables the rule uses.
     pub variables: u8,
+    /// Tests on the flow, all of which must hold.
+    pub flow_properties: Vec<FlowProperty>,
+    /// Tests on state, all of which must hold.
+    pub state_tests: Vec<StateTest>,
+    /// What it does once it has matched, in this order.
+    pub state_actions: Vec<StateAction>,
     /// Limits on its alerts.
     pub threshold: Option<Threshold>,
     /// `detection_filter`, which limits matches.
@@ -391,6 +408,7 @@ pub struct ProbeChoice {
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    data_sets: Vec<DataSet>,
 }
 
 impl RuleSet {
@@ -403,7 +421,20 @@ impl RuleSet {
             Action::Alert => 3,
         };
         rules.sort_by_key(|rule| (rank(rule.action), rule.meta.priority));
-        Self { rules }
+        Self {
+            rules,
+            data_sets: Vec::new(),
+        }
+    }
+
+    /// The same with these data sets, which its rules name.
+    pub fn with_data_sets(self, data_sets: Vec<DataSet>) -> Self {
+        Self { data_sets, ..self }
+    }
+
+    /// The data sets that rules name.
+    pub fn data_sets(&self) -> &[DataSet] {
+        &self.data_sets
     }
 
     /// All rules, in evaluation order; a [`RuleId`] indexes this.

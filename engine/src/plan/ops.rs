@@ -39,6 +39,8 @@ pub enum Buffer {
 pub struct BufferPlan {
     /// Which.
     pub buffer: Buffer,
+    /// What is done to its bytes first, in order.
+    pub transforms: Vec<super::Transform>,
     /// In order; all must match.
     pub ops: Vec<Op>,
 }

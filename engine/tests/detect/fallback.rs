@@ -24,6 +24,7 @@ const WORDS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
 fn rule(word: &str) -> Rule {
     let plan = BufferPlan {
         buffer: Buffer::Payload,
+        transforms: vec![],
         ops: vec![Op::from(rules::content(word))],
     };
     Rule {

@@ -598,7 +598,16 @@ fn buffers_that_are_not_there() {
         net: Net::V4 { header: &header },
         ..bare()
     };
-    let with = |buffer, ops: Vec<Op>| rule(vec![], vec![BufferPlan { buffer, ops }]);
+    let with = |buffer, ops: Vec<Op>| {
+        rule(
+            vec![],
+            vec![BufferPlan {
+                buffer,
+                transforms: vec![],
+                ops,
+            }],
+        )
+    };
     let absent = || Op::Absent { or_else: false };
     let or_else = || Op::Absent { or_else: true };
     for (buffer, ops, expected) in [
@@ -633,6 +642,7 @@ fn hopeless_backtracking_ends() {
     };
     let buffers = vec![BufferPlan {
         buffer: Buffer::Payload,
+        transforms: vec![],
         ops: chain,
     }];
     let (matched, counters) = evaluate(rule(vec![], buffers), &packet);
@@ -674,6 +684,7 @@ fn looking_at_the_same_bytes_again_and_again_ends() {
         let name = format!("{ops:?}");
         let buffers = vec![BufferPlan {
             buffer: Buffer::Payload,
+            transforms: vec![],
             ops,
         }];
         let (matched, counters) = evaluate(rule(vec![], buffers), &packet);
@@ -702,6 +713,7 @@ fn expressions_that_are_given_up_do_not_match() {
         let ops = ops![pcre("(x+x+)+[yz]", flags)];
         let buffers = vec![BufferPlan {
             buffer: Buffer::Payload,
+            transforms: vec![],
             ops,
         }];
         let (matched, counters) = evaluate(rule(vec![], buffers), &packet);

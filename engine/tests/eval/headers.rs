@@ -423,7 +423,11 @@ fn header_buffers() {
         (&arp, Buffer::EtherHdr, size(14), true),
         (&arp, Buffer::IpSrc, size(4), false),
     ] {
-        let plan = BufferPlan { buffer, ops };
+        let plan = BufferPlan {
+            buffer,
+            transforms: vec![],
+            ops,
+        };
         let name = format!("{plan:?}");
         assert_eq!(
             evaluate(rule(vec![], vec![plan]), packet).0,
@@ -435,6 +439,7 @@ fn header_buffers() {
     let both = |size_of_tcp| {
         let plan = |buffer, size| BufferPlan {
             buffer,
+            transforms: vec![],
             ops: vec![Op::BSize(is(size))],
         };
         vec![plan(Buffer::Ipv4Hdr, 24), plan(Buffer::TcpHdr, size_of_tcp)]

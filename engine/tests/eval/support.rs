@@ -37,6 +37,9 @@ pub fn rule(tests: Vec<PacketTest>, buffers: Vec<BufferPlan>) -> Rule {
         tests,
         buffers,
         variables: 8,
+        flow_properties: vec![],
+        state_tests: vec![],
+        state_actions: vec![],
         threshold: None,
         detection_filter: None,
         probe: None,
@@ -50,10 +53,7 @@ pub fn rule(tests: Vec<PacketTest>, buffers: Vec<BufferPlan>) -> Rule {
 pub fn evaluate(rule: Rule, packet: &Packet<'_>) -> (bool, EvalCounters) {
     let mut plain = Plain::new(Arc::new(RuleSet::new(vec![rule])));
     let mut matches = Vec::new();
-    let subject = Subject {
-        packet,
-        payload: packet.payload,
-    };
+    let subject = Subject::packet(packet, packet.payload);
     // A rule that is not in the set matches nothing, and is no reason to stop.
     plain.evaluate(&subject, &[7, 0], &mut matches);
     (matches == [0], plain.counters())
@@ -64,6 +64,7 @@ pub fn holds(ops: &[Op], payload: &[u8]) -> bool {
     let packet = Packet { payload, ..bare() };
     let buffers = vec![BufferPlan {
         buffer: Buffer::Payload,
+        transforms: vec![],
         ops: ops.to_vec(),
     }];
     evaluate(rule(Vec::new(), buffers), &packet).0

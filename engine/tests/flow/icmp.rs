@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use weir_engine::flow::{Endpoint, FlowAction, FlowConfig, TcpState};
+use weir_engine::flow::{Endpoint, FlowAction, FlowConfig};
+use weir_engine::stream::TcpState;
 
 use crate::support::{ACK, Connection, SECOND, Table, v4, v6};
 

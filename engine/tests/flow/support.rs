@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use weir_engine::flow::{Endpoint, Flow, FlowConfig, FlowTable, FlowView, TcpState};
+use weir_engine::flow::{Endpoint, Flow, FlowConfig, FlowTable, FlowView};
 use weir_engine::packet::{Packet, Transport};
+use weir_engine::stream::TcpState;
 
 pub const SECOND: u64 = 1_000_000_000;
 

@@ -1,7 +1,7 @@
 //! Handshakes and ends of TCP connections, and what an attacker may try with them.
 
 use crate::support::{ACK, Connection, FIN, RST, SECOND, SYN};
-use weir_engine::flow::TcpState;
+use weir_engine::stream::TcpState;
 
 #[test]
 fn a_handshake_establishes_the_packets_after_it() {

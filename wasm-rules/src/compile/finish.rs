@@ -177,6 +177,7 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         });
         buffers.push(BufferPlan {
             buffer,
+            transforms: vec![],
             ops: ops.collect(),
         });
     }
@@ -189,6 +190,9 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         tests: draft.tests,
         buffers,
         variables,
+        flow_properties: vec![],
+        state_tests: vec![],
+        state_actions: vec![],
         threshold: draft.threshold,
         detection_filter: draft.detection_filter,
         probe,

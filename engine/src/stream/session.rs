@@ -5,6 +5,7 @@
 //! a RST or FIN counts when it stands exactly at the next byte that its receiver waits for (RFC 9293, 3.10.7.4, with
 //! RFC 5961, 3.2). One that is missed, after loss, costs little: the connection stays until its timeout.
 
+use super::StreamEvents;
 use crate::packet::Packet;
 
 const FIN: u8 = 0x01;
@@ -34,12 +35,21 @@ pub enum TcpState {
 
 /// A TCP connection. Pairs are of the directions to server and to client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tcp {
+pub struct Session {
     state: TcpState,
     /// Next sequence number that the receiver waits for.
     next: [u32; 2],
     /// False where `next` is not known, or several SYNs made different claims.
     sure: [bool; 2],
+}
+
+/// What a packet did to its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The receiver takes the segment, so that its data belongs into the stream.
+    pub accepted: bool,
+    /// What was wrong with it.
+    pub events: StreamEvents,
 }
 
 /// What a segment says.
@@ -71,7 +81,7 @@ fn not_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) < 1 << 31
 }
 
-impl Tcp {
+impl Session {
     /// How far it is.
     pub fn state(&self) -> TcpState {
         self.state
@@ -86,15 +96,27 @@ impl Tcp {
     }
 
     /// True when a SYN starts a new connection on the same ports.
-    pub(super) fn reusable(&self) -> bool {
+    pub(crate) fn reusable(&self) -> bool {
         matches!(self.state, TcpState::None | TcpState::Closed)
     }
 
     /// Takes the next packet. `midstream`: take up connections whose start was not seen.
-    pub(super) fn advance(&mut self, packet: &Packet<'_>, to_server: bool, midstream: bool) {
-        let Some(segment) = Segment::of(packet) else {
-            return;
-        };
+    pub(crate) fn advance(
+        &mut self,
+        packet: &Packet<'_>,
+        to_server: bool,
+        midstream: bool,
+    ) -> Step {
+        if let Some(segment) = Segment::of(packet) {
+            self.take(segment, to_server, midstream);
+        }
+        Step {
+            accepted: matches!(self.state, TcpState::Established | TcpState::Closing(_)),
+            events: StreamEvents::default(),
+        }
+    }
+
+    fn take(&mut self, segment: Segment, to_server: bool, midstream: bool) {
         let way = usize::from(!to_server);
         match self.state {
             TcpState::None => self.begin(segment, to_server, midstream),
@@ -224,7 +246,7 @@ impl Tcp {
 }
 
 /// True for a SYN without ACK.
-pub(super) fn is_syn(packet: &Packet<'_>) -> bool {
+pub(crate) fn is_syn(packet: &Packet<'_>) -> bool {
     packet
         .tcp_flags()
         .is_some_and(|flags| flags & (SYN | ACK | RST | FIN) == SYN)

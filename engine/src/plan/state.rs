@@ -1,0 +1,342 @@
+//! What a rule asks of, and does to, state that outlives the packet: flows, hosts, sets of data.
+//!
+//! Tests on the flow alone ([`FlowProperty`]) are cheap and are made before a rule is evaluated. [`StateTest`]s are made
+//! once everything else of the rule holds, in rule order, because an earlier rule of the same packet may have changed
+//! what they look at; [`StateAction`]s follow when they hold, too.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Num;
+
+/// Name of a bit, a counter, a set or a category. Rules that use the same name mean the same thing.
+pub type Name = Arc<str>;
+
+/// Which direction of a flow is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlowSide {
+    /// To the server.
+    ToServer,
+    /// To the client.
+    ToClient,
+    /// One of the two passes.
+    Either,
+    /// Both together for `flow.pkts` and `flow.bytes`; each of them for `stream_size`.
+    Both,
+}
+
+/// A test on what the flow table knows about the packet's flow, this packet included. False without a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FlowProperty {
+    /// `flow.age`, in seconds since the first packet.
+    Age(Num),
+    /// `flow.pkts`
+    Packets(FlowSide, Num),
+    /// `flow.bytes`, on the wire.
+    Bytes(FlowSide, Num),
+    /// `stream_size`: bytes that a side has sent, by its sequence numbers. `ToServer` is what the client sent (the
+    /// keyword's `client`), `ToClient` what the server sent (`server`).
+    StreamSize(FlowSide, Num),
+    /// `flow.elephant`
+    Elephant(FlowSide),
+}
+
+/// What a bit belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitTrack {
+    /// The packet's source address (`hostbits:…,src`, `xbits:…,track ip_src`).
+    Src,
+    /// The packet's destination address.
+    Dst,
+    /// Both addresses, in either order (`track ip_pair`).
+    Pair,
+    /// `hostbits:…,both`: each of the two addresses.
+    Both,
+}
+
+/// What is done to a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitOp {
+    /// Set it.
+    Set,
+    /// Clear it.
+    Unset,
+    /// Turn it over.
+    Toggle,
+}
+
+/// What a `flowint` compares or computes with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FlowIntValue {
+    /// A number.
+    Number(u32),
+    /// Another counter of the flow.
+    Counter(Name),
+}
+
+/// How two numbers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compare {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// What a `flowint` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlowIntOp {
+    /// `=`
+    Set,
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+}
+
+/// Which addresses `iprep` and `geoip` look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HostSide {
+    /// The source.
+    Src,
+    /// The destination.
+    Dst,
+    /// One of them.
+    Any,
+    /// Each of them.
+    Both,
+}
+
+/// A test on state that rules keep, or that files bring.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StateTest {
+    /// `flowbits:isset|isnotset`. Of several names one is enough.
+    FlowBit {
+        /// Which bits.
+        names: Vec<Name>,
+        /// `isset`; otherwise `isnotset`.
+        set: bool,
+    },
+    /// `flowint` with a comparison. False where the counter, or the one it is compared with, does not exist.
+    FlowInt {
+        /// Which counter.
+        name: Name,
+        /// The comparison.
+        compare: Compare,
+        /// What with.
+        value: FlowIntValue,
+    },
+    /// `flowint:…,isset|isnotset`
+    FlowIntExists {
+        /// Which counter.
+        name: Name,
+        /// `isset`.
+        exists: bool,
+    },
+    /// `hostbits` and `xbits`, `isset|isnotset`: they share their names, as in Suricata.
+    HostBit {
+        /// Which bit.
+        name: Name,
+        /// Whose.
+        track: BitTrack,
+        /// `isset`.
+        set: bool,
+    },
+    /// `dataset:isset|isnotset`: whether the buffer, after its transforms, is in a set.
+    Dataset {
+        /// Index of the buffer in [`super::Rule::buffers`].
+        buffer: u8,
+        /// Which set.
+        set: Name,
+        /// `isset`.
+        member: bool,
+    },
+    /// `datarep`: the reputation of the buffer.
+    DataRep {
+        /// Index of the buffer in [`super::Rule::buffers`].
+        buffer: u8,
+        /// Which set.
+        set: Name,
+        /// The comparison.
+        compare: Compare,
+        /// What with.
+        value: u16,
+    },
+    /// `iprep`
+    IpRep {
+        /// Which addresses.
+        side: HostSide,
+        /// The category's short name.
+        category: Name,
+        /// What the reputation must be; `None`: there must be one (`isset`), or with `absent` none.
+        value: Option<Num>,
+        /// `isnotset`.
+        absent: bool,
+    },
+    /// `geoip`
+    GeoIp {
+        /// Which addresses.
+        side: HostSide,
+        /// Two-letter codes, upper case.
+        countries: Vec<[u8; 2]>,
+        /// None of them.
+        negated: bool,
+    },
+}
+
+impl StateTest {
+    /// True when what it looks at is kept for more than one flow and can be changed by rules.
+    pub fn crosses_flows(&self) -> bool {
+        matches!(
+            self,
+            Self::HostBit { .. } | Self::Dataset { .. } | Self::DataRep { .. }
+        )
+    }
+}
+
+/// What `tag` marks for further logging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TagScope {
+    /// The flow (`session`).
+    Session,
+    /// The source address of the packet that matched.
+    Src,
+    /// Its destination address.
+    Dst,
+}
+
+/// How long a tag lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TagMetric {
+    /// So many packets.
+    Packets(u32),
+    /// So many seconds.
+    Seconds(u32),
+    /// So many bytes.
+    Bytes(u32),
+}
+
+/// What a rule does once it has matched.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StateAction {
+    /// `flowbits:set|unset|toggle`
+    FlowBit {
+        /// What.
+        op: BitOp,
+        /// To which bit.
+        name: Name,
+    },
+    /// `flowint` with `=`, `+` or `-`. A counter that does not exist begins at 0; results stay within 32 bits.
+    FlowInt {
+        /// Which counter.
+        name: Name,
+        /// What.
+        op: FlowIntOp,
+        /// With what.
+        value: FlowIntValue,
+    },
+    /// `hostbits` and `xbits`, `set|unset|toggle`
+    HostBit {
+        /// What.
+        op: BitOp,
+        /// To which bit.
+        name: Name,
+        /// Whose.
+        track: BitTrack,
+        /// For how many seconds.
+        seconds: u32,
+    },
+    /// `dataset:set|unset`: puts the buffer into a set or takes it out.
+    Dataset {
+        /// Index of the buffer in [`super::Rule::buffers`].
+        buffer: u8,
+        /// Which set.
+        set: Name,
+        /// `set`.
+        add: bool,
+    },
+    /// `tag`
+    Tag {
+        /// What is marked.
+        scope: TagScope,
+        /// For how long; `None`: Suricata's default, 256 packets.
+        metric: Option<TagMetric>,
+    },
+    /// `bypass`: nothing more of the flow is inspected.
+    Bypass,
+    /// `replace`: inline, the bytes of a content are overwritten with as many others.
+    Replace {
+        /// Index of the buffer in [`super::Rule::buffers`].
+        buffer: u8,
+        /// Index of the content among the buffer's operations.
+        op: u16,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+impl StateAction {
+    /// True when what it changes is looked at from more than one flow.
+    pub fn crosses_flows(&self) -> bool {
+        matches!(self, Self::HostBit { .. } | Self::Dataset { .. })
+    }
+}
+
+/// What the members of a data set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SetKind {
+    /// Any bytes; files have them in base64.
+    String,
+    /// MD5 sums.
+    Md5,
+    /// SHA-256 sums.
+    Sha256,
+    /// IPv4 addresses.
+    Ipv4,
+    /// Addresses of both versions.
+    Ip,
+}
+
+/// A data set that rules use. Rules that name the same set must agree on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSet {
+    /// Its name.
+    pub name: Name,
+    /// What is in it.
+    pub kind: SetKind,
+    /// Members have a reputation (`datarep`).
+    pub reputation: bool,
+    /// Read at the start (`load`, `state`).
+    pub load: Option<std::path::PathBuf>,
+    /// Written at the end (`save`, `state`).
+    pub save: Option<std::path::PathBuf>,
+    /// Most bytes that it may take.
+    pub memcap: Option<u64>,
+}
+
+/// Who a suppression or a rate filter of the configuration counts or names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTest {
+    /// The source address, otherwise the destination.
+    pub source: bool,
+    /// Which addresses.
+    pub addresses: super::AddrSet,
+}
+
+impl HostTest {
+    /// True for a packet between these addresses.
+    pub fn holds(&self, src: IpAddr, dst: IpAddr) -> bool {
+        self.addresses.contains(if self.source { src } else { dst })
+    }
+}

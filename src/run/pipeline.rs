@@ -175,8 +175,8 @@ pub fn run(
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    workers::run(&mut engines, &mut input, &mut profile, &mut |found| {
-        alerts.commit(found, &mut |alert| {
+    workers::run(&mut engines, &mut input, &mut profile, &mut |event| {
+        alerts.commit(event, &mut |alert| {
             if failure.is_none() {
                 match on_alert(alert) {
                     Ok(()) => written += 1,

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use weir_engine::detect::{Engine, Found, Profile, Stage};
+use weir_engine::detect::{Engine, Event, Profile, Stage};
 use weir_engine::flow::shard;
 use weir_engine::packet::{Frame, LinkType};
 
@@ -44,7 +44,7 @@ pub fn run<S: Source + Send>(
     engines: &mut [Engine],
     source: &mut S,
     profile: &mut Profile,
-    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
     match engines {
         [] => {}
@@ -56,21 +56,21 @@ pub fn run<S: Source + Send>(
 fn serial(
     engine: &mut Engine,
     source: &mut impl Source,
-    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
-    let mut found = Vec::new();
+    let mut events = Vec::new();
     engine.profile().skip();
     loop {
         match source.next() {
-            Next::Frame(frame) => engine.process(frame, &mut found),
+            Next::Frame(frame) => engine.process(frame, &mut events),
             Next::Pause => {
                 engine.profile().skip();
                 continue;
             }
             Next::End => return,
         }
-        for found in found.drain(..) {
-            if commit(&found).is_break() {
+        for event in events.drain(..) {
+            if commit(&event).is_break() {
                 return;
             }
             engine.profile().lap(Stage::Commit);
@@ -97,7 +97,7 @@ impl Block {
         ));
     }
 
-    fn process(&self, engine: &mut Engine, out: &mut Vec<Found>) {
+    fn process(&self, engine: &mut Engine, out: &mut Vec<Event>) {
         let mut start = 0;
         for &(ts_ns, number, link, wire_len, end) in &self.frames {
             engine.process(
@@ -124,14 +124,14 @@ fn parallel<S: Source + Send>(
     engines: &mut [Engine],
     source: &mut S,
     profile: &mut Profile,
-    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
     std::thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(engines.len());
         let mut from_workers = Vec::with_capacity(engines.len());
         for engine in engines {
             let (blocks, inbox) = sync_channel::<Block>(DEPTH);
-            let (outbox, results) = sync_channel::<(Block, Vec<Found>)>(DEPTH);
+            let (outbox, results) = sync_channel::<(Block, Vec<Event>)>(DEPTH);
             scope.spawn(move || work(engine, &inbox, &outbox));
             to_workers.push(blocks);
             from_workers.push(results);
@@ -152,13 +152,13 @@ fn parallel<S: Source + Send>(
     });
 }
 
-fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block, Vec<Found>)>) {
+fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block, Vec<Event>)>) {
     while let Ok(mut block) = inbox.recv() {
-        let mut found = Vec::new();
+        let mut events = Vec::new();
         engine.profile().skip();
-        block.process(engine, &mut found);
+        block.process(engine, &mut events);
         block.clear();
-        if outbox.send((block, found)).is_err() {
+        if outbox.send((block, events)).is_err() {
             return;
         }
     }
@@ -205,27 +205,27 @@ fn deal(
 }
 
 fn collect(
-    from_workers: &[Receiver<(Block, Vec<Found>)>],
+    from_workers: &[Receiver<(Block, Vec<Event>)>],
     give_back: &SyncSender<Block>,
     profile: &mut Profile,
-    commit: &mut dyn FnMut(&Found) -> ControlFlow<()>,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
     let mut all = Vec::new();
     loop {
         for worker in from_workers {
             // The reader is done when it hangs up, and then so do the workers, all after the same block.
-            let Ok((block, mut found)) = worker.recv() else {
+            let Ok((block, mut events)) = worker.recv() else {
                 return;
             };
             // No room means there are spare blocks enough.
             let _ = give_back.try_send(block);
-            all.append(&mut found);
+            all.append(&mut events);
         }
         profile.skip();
         // Stable: the packets of one frame keep their order. Live frames have no numbers, but are in the order of time.
-        all.sort_by_key(|found: &Found| (found.packet.number, found.packet.ts_ns));
-        for found in all.drain(..) {
-            if commit(&found).is_break() {
+        all.sort_by_key(|event: &Event| event.place);
+        for event in all.drain(..) {
+            if commit(&event).is_break() {
                 return;
             }
         }

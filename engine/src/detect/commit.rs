@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::threshold::{Due, Thresholds};
-use super::{Alert, EngineConfig, Found};
+use super::{Alert, EngineConfig, Event, Found, What};
 use crate::plan::{Action, RuleSet};
 
 /// Turns what workers found into alerts.
@@ -29,8 +29,15 @@ impl Alerts {
         }
     }
 
-    /// Takes what one packet matched, and hands out its alerts in the order of the rules.
-    pub fn commit(&mut self, found: &Found, sink: &mut dyn FnMut(&Alert<'_>)) {
+    /// Takes the next event. Where it is what a packet matched, hands out its alerts in the order of the rules.
+    pub fn commit(&mut self, event: &Event, sink: &mut dyn FnMut(&Alert<'_>)) {
+        match &event.what {
+            What::Matches(found) => self.matches(found, sink),
+            What::Flow(_) => {}
+        }
+    }
+
+    fn matches(&mut self, found: &Found, sink: &mut dyn FnMut(&Alert<'_>)) {
         let mut written = 0;
         for matched in &found.matches {
             let Some(rule) = self.rules.get(matched.rule) else {

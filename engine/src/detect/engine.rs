@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::index::Candidates;
 use super::search::{Search, SearchCounters};
 use super::threshold::{Due, Thresholds};
-use super::{FlowFacts, PacketFacts, Prepared, Profile, Stage};
+use super::{Event, FlowFacts, PacketFacts, Place, Prepared, Profile, Stage, What};
 use crate::eval::{EvalCounters, Evaluator, Subject};
 use crate::flow::{FlowAction, FlowConfig, FlowCounters, FlowTable, FlowView};
 use crate::matcher::{Matcher, MatcherError};
@@ -28,6 +28,8 @@ pub struct EngineConfig {
     pub match_deadline: Duration,
     /// Measure how long each [`Stage`] takes.
     pub profile: bool,
+    /// Hand out flows that ended ([`super::What::Flow`]).
+    pub flow_records: bool,
 }
 
 impl Default for EngineConfig {
@@ -39,6 +41,7 @@ impl Default for EngineConfig {
             inline: false,
             match_deadline: Duration::from_millis(100),
             profile: false,
+            flow_records: false,
         }
     }
 }
@@ -133,6 +136,7 @@ impl Engine {
             matches: Vec::new(),
             counters: Counters::default(),
             profile: Profile::new(config.profile),
+            place: Place::default(),
         };
         Ok(Self {
             decoder: Decoder::new(config.decoder),
@@ -141,8 +145,14 @@ impl Engine {
     }
 
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
-    pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Found>) {
+    pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
         let Self { decoder, inspector } = self;
+        inspector.place = Place {
+            number: frame.number,
+            after: false,
+            ts_ns: frame.ts_ns,
+            flow_id: 0,
+        };
         inspector.profile.lap(Stage::Read);
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);
@@ -150,6 +160,17 @@ impl Engine {
             inspector.profile.lap(ended);
         });
         inspector.profile.lap(Stage::Decode);
+    }
+
+    /// Time has come to `now_ns`, which is the time of frame `number` or later: ends the flows whose time is up. To be
+    /// called after the same frames for all workers, so that they say the same however many they are.
+    pub fn tick(&mut self, number: u64, now_ns: u64, out: &mut Vec<Event>) {
+        let _ = (number, now_ns, out);
+    }
+
+    /// The run is over: ends all flows. `number` is that of the last frame of the run.
+    pub fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
+        let _ = (number, out);
     }
 
     /// The worker's stop watch. What passes between two calls of [`Engine::process`] counts as [`Stage::Read`], unless
@@ -188,11 +209,13 @@ struct Inspector {
     matches: Vec<RuleId>,
     counters: Counters,
     profile: Profile,
+    /// Of the frame at hand.
+    place: Place,
 }
 
 impl Inspector {
     /// Inspects one packet, and says which stage it ended in.
-    fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Found>) -> Stage {
+    fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) -> Stage {
         if packet.bad_checksum {
             // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
             return Stage::Decode;
@@ -229,7 +252,11 @@ impl Inspector {
             return Stage::Evaluate;
         }
         self.profile.lap(Stage::Evaluate);
-        out.push(self.settle(packet, flow));
+        let found = self.settle(packet, flow);
+        out.push(Event {
+            place: self.place,
+            what: What::Matches(Box::new(found)),
+        });
         Stage::Settle
     }
 

@@ -8,6 +8,7 @@
 mod alert;
 mod commit;
 mod engine;
+mod event;
 mod groups;
 mod header;
 mod index;
@@ -21,6 +22,7 @@ mod threshold;
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use commit::Alerts;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched, inspected_payload};
+pub use event::{Event, Place, What};
 pub use groups::Groups;
 pub use prepared::Prepared;
 pub use profile::{Profile, Spent, Stage};

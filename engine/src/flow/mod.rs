@@ -74,6 +74,33 @@ pub struct FlowView {
     pub step: Step,
 }
 
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Nothing came for its timeout.
+    Timeout,
+    /// The table needed its place.
+    Forced,
+    /// A new connection began on the same addresses and ports.
+    Reused,
+    /// The run ended.
+    Shutdown,
+}
+
+/// A flow that is over.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// As it was last.
+    pub flow: Flow,
+    /// IP protocol.
+    pub proto: u8,
+    /// Why.
+    pub reason: EndReason,
+    /// When, nanoseconds since the Unix epoch: for a timeout when its time was up, else the time of the packet that
+    /// caused it.
+    pub ts_ns: u64,
+}
+
 /// What identifies a flow, the same for both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct FlowKey {

@@ -1,0 +1,38 @@
+//! What comes out of a worker, and in which order it is committed.
+
+use super::Found;
+use crate::flow::Ended;
+
+/// Where an event stands among those of all workers.
+///
+/// Events are committed in this order, and it depends on the packets alone, not on how they were dealt out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Number of the frame that caused it; 0 where frames have none. What ends because time has passed is noticed after
+    /// a frame, the same one for all workers.
+    pub number: u64,
+    /// False for what the frame itself caused, true for what time caused after it.
+    pub after: bool,
+    /// When: time of the frame, or when the flow's time was up. Nanoseconds since the Unix epoch.
+    pub ts_ns: u64,
+    /// The flow that ended; 0 for what a frame caused, whose events keep their order.
+    pub flow_id: u64,
+}
+
+/// Something that a worker has to say.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its place among all events.
+    pub place: Place,
+    /// What it is.
+    pub what: What,
+}
+
+/// The kinds of [`Event`].
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Rules matched.
+    Matches(Box<Found>),
+    /// A flow ended, and [`super::EngineConfig::flow_records`] asks for it.
+    Flow(Box<Ended>),
+}

@@ -68,12 +68,12 @@ impl Detector {
             config,
         )
         .expect("the software matcher takes any probe");
-        let (mut found, mut all) = (Vec::new(), Vec::new());
+        let (mut events, mut all) = (Vec::new(), Vec::new());
         for frame in traffic {
-            engine.process(frame, &mut found);
+            engine.process(frame, &mut events);
         }
-        for found in &found {
-            committer.commit(found, &mut |alert| {
+        for event in &events {
+            committer.commit(event, &mut |alert| {
                 all.push((alert.packet.number, alert.rule.meta.sid, alert.blocked))
             });
         }

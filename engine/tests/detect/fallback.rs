@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use weir_engine::detect::{Engine, EngineConfig, SearchCounters};
+use weir_engine::detect::{Engine, EngineConfig, SearchCounters, What};
 use weir_engine::eval;
 use weir_engine::flow::FlowConfig;
 use weir_engine::matcher::{Matcher, Plain};
@@ -56,7 +56,7 @@ fn run(
     };
     let mut engine =
         Engine::new(rules, Box::new(matcher), evaluator, config).expect("holds four probes");
-    let mut found = Vec::new();
+    let mut events = Vec::new();
     for (number, payload) in (1..).zip(payloads) {
         let data = build::ipv4(17, &build::udp(4000, 5000, payload));
         let frame = Frame {
@@ -66,11 +66,14 @@ fn run(
             data: &data,
             wire_len: data.len() as u32,
         };
-        engine.process(frame, &mut found);
+        engine.process(frame, &mut events);
     }
-    let matched = found.into_iter().map(|found| {
-        let rules = found.matches.iter().map(|matched| matched.rule).collect();
-        (found.packet.number, rules)
+    let matched = events.into_iter().filter_map(|event| match event.what {
+        What::Matches(found) => {
+            let rules = found.matches.iter().map(|matched| matched.rule).collect();
+            Some((found.packet.number, rules))
+        }
+        What::Flow(_) => None,
     });
     (matched.collect(), engine.counters().search)
 }

@@ -41,6 +41,7 @@ pub mod detect;
 pub mod eval;
 pub mod flow;
 pub mod matcher;
+mod named;
 pub mod packet;
 pub mod pcre;
 pub mod plan;

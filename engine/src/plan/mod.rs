@@ -20,8 +20,9 @@ pub use ops::{
 };
 
 pub use state::{
-    BitOp, BitTrack, Compare, DataSet, FlowIntOp, FlowIntValue, FlowProperty, FlowSide, HostSide,
-    HostTest, Name, SetKind, StateAction, StateTest, TagMetric, TagScope,
+    BitKeyword, BitOp, BitTrack, Compare, DataSet, DatasetOp, FlowIntOp, FlowIntValue,
+    FlowProperty, FlowSide, HostSide, HostTest, Name, SetFormat, SetKind, StateAction, StateTest,
+    TagMetric, TagScope,
 };
 pub use transform::Transform;
 

@@ -40,6 +40,16 @@ pub enum FlowProperty {
     StreamSize(FlowSide, Num),
     /// `flow.elephant`
     Elephant(FlowSide),
+    /// `tcp.session`: the connection is in one of these phases. A connection that is closing is also established, if it
+    /// ever was.
+    Session {
+        /// Not established yet.
+        setup: bool,
+        /// Established, now or before.
+        established: bool,
+        /// A FIN was seen: FIN_WAIT1, FIN_WAIT2, CLOSING, CLOSE_WAIT, LAST_ACK or TIME_WAIT.
+        closing: bool,
+    },
 }
 
 /// What a bit belongs to.
@@ -51,8 +61,16 @@ pub enum BitTrack {
     Dst,
     /// Both addresses, in either order (`track ip_pair`).
     Pair,
-    /// `hostbits:…,both`: each of the two addresses.
-    Both,
+}
+
+/// Which keyword a bit of hosts was written with. They mean the same; only the order of rules tells them apart
+/// ([`super::RuleSet::new`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitKeyword {
+    /// `hostbits`
+    HostBits,
+    /// `xbits`
+    XBits,
 }
 
 /// What is done to a bit.
@@ -71,7 +89,7 @@ pub enum BitOp {
 pub enum FlowIntValue {
     /// A number.
     Number(u32),
-    /// Another counter of the flow.
+    /// Another counter of the flow; 0 where that does not exist.
     Counter(Name),
 }
 
@@ -103,6 +121,26 @@ pub enum FlowIntOp {
     Sub,
 }
 
+/// What a `dataset` does with a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DatasetOp {
+    /// `isset`: holds when the buffer is in the set.
+    IsSet,
+    /// `isnotset`: holds when it is not.
+    IsNotSet,
+    /// `set`: puts it into the set; holds when it was not there and there was room.
+    Set,
+    /// `unset`: takes it out; holds when it was there.
+    Unset,
+}
+
+impl DatasetOp {
+    /// True when it changes the set.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Set | Self::Unset)
+    }
+}
+
 /// Which addresses `iprep` and `geoip` look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostSide {
@@ -117,17 +155,20 @@ pub enum HostSide {
 }
 
 /// A test on state that rules keep, or that files bring.
+///
+/// The tests of a rule are made in their order and end at the first one that does not hold: those that change what they
+/// look at ([`DatasetOp::changes`]) come last.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum StateTest {
-    /// `flowbits:isset|isnotset`. Of several names one is enough.
+    /// `flowbits:isset|isnotset`. Of several names one is enough. False without a flow.
     FlowBit {
         /// Which bits.
         names: Vec<Name>,
         /// `isset`; otherwise `isnotset`.
         set: bool,
     },
-    /// `flowint` with a comparison. False where the counter, or the one it is compared with, does not exist.
+    /// `flowint` with a comparison. False where the counter does not exist.
     FlowInt {
         /// Which counter.
         name: Name,
@@ -151,17 +192,19 @@ pub enum StateTest {
         track: BitTrack,
         /// `isset`.
         set: bool,
+        /// As it was written.
+        keyword: BitKeyword,
     },
-    /// `dataset:isset|isnotset`: whether the buffer, after its transforms, is in a set.
+    /// `dataset`, on a buffer after its transforms. False where the buffer is not there or empty, whatever is asked.
     Dataset {
         /// Index of the buffer in [`super::Rule::buffers`].
         buffer: u8,
         /// Which set.
         set: Name,
-        /// `isset`.
-        member: bool,
+        /// What is asked and done.
+        op: DatasetOp,
     },
-    /// `datarep`: the reputation of the buffer.
+    /// `datarep`: the reputation of the buffer. False where it has none.
     DataRep {
         /// Index of the buffer in [`super::Rule::buffers`].
         buffer: u8,
@@ -172,18 +215,17 @@ pub enum StateTest {
         /// What with.
         value: u16,
     },
-    /// `iprep`
+    /// `iprep`. False where the category is not configured, whatever is asked.
     IpRep {
         /// Which addresses.
         side: HostSide,
         /// The category's short name.
         category: Name,
-        /// What the reputation must be; `None`: there must be one (`isset`), or with `absent` none.
+        /// What the reputation must be (`isset`: 0 or more); `None` (`isnotset`): there must be none. With
+        /// [`HostSide::Any`] it is enough that one address has none.
         value: Option<Num>,
-        /// `isnotset`.
-        absent: bool,
     },
-    /// `geoip`
+    /// `geoip`. False where the country of an address is not known, also negated.
     GeoIp {
         /// Which addresses.
         side: HostSide,
@@ -237,7 +279,8 @@ pub enum StateAction {
         /// To which bit.
         name: Name,
     },
-    /// `flowint` with `=`, `+` or `-`. A counter that does not exist begins at 0; results stay within 32 bits.
+    /// `flowint` with `=`, `+` or `-`. Results wrap at 32 bits. A counter that does not exist begins at 0 with `=` and `+`;
+    /// `-` leaves it as it is.
     FlowInt {
         /// Which counter.
         name: Name,
@@ -256,22 +299,15 @@ pub enum StateAction {
         track: BitTrack,
         /// For how many seconds.
         seconds: u32,
-    },
-    /// `dataset:set|unset`: puts the buffer into a set or takes it out.
-    Dataset {
-        /// Index of the buffer in [`super::Rule::buffers`].
-        buffer: u8,
-        /// Which set.
-        set: Name,
-        /// `set`.
-        add: bool,
+        /// As it was written.
+        keyword: BitKeyword,
     },
     /// `tag`
     Tag {
         /// What is marked.
         scope: TagScope,
-        /// For how long; `None`: Suricata's default, 256 packets.
-        metric: Option<TagMetric>,
+        /// For how long.
+        metric: TagMetric,
     },
     /// `bypass`: nothing more of the flow is inspected.
     Bypass,
@@ -289,7 +325,7 @@ pub enum StateAction {
 impl StateAction {
     /// True when what it changes is looked at from more than one flow.
     pub fn crosses_flows(&self) -> bool {
-        matches!(self, Self::HostBit { .. } | Self::Dataset { .. })
+        matches!(self, Self::HostBit { .. })
     }
 }
 
@@ -308,6 +344,27 @@ pub enum SetKind {
     Ip,
 }
 
+/// How the file of a data set is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SetFormat {
+    /// A member a line; with reputations, a comma and the reputation after it.
+    #[default]
+    Csv,
+    /// `format json`, `jsonline` or `ndjson`: members with more about them, which alerts show.
+    Json {
+        /// A document a line, not one document.
+        lines: bool,
+        /// The member within an element, names with dots between them; `None`: the element itself.
+        value_key: Option<String>,
+        /// Where in the document the array is; `None`: the document itself.
+        array_key: Option<String>,
+        /// Under which name alerts show the element.
+        context_key: Option<String>,
+        /// Without the member itself.
+        remove_key: bool,
+    },
+}
+
 /// A data set that rules use. Rules that name the same set must agree on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSet {
@@ -317,11 +374,15 @@ pub struct DataSet {
     pub kind: SetKind,
     /// Members have a reputation (`datarep`).
     pub reputation: bool,
-    /// Read at the start (`load`, `state`).
+    /// Read at the start (`load`); the place of the file that was found.
     pub load: Option<std::path::PathBuf>,
-    /// Written at the end (`save`, `state`).
+    /// Written at the end (`save`, `state`), below the folder for state: relative, without `..`.
     pub save: Option<std::path::PathBuf>,
-    /// Most bytes that it may take.
+    /// `state`: what `save` names is also read at the start, if it is there.
+    pub restore: bool,
+    /// How `load` is written.
+    pub format: SetFormat,
+    /// Most bytes that it may take; `None`: as configured.
     pub memcap: Option<u64>,
 }
 

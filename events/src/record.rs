@@ -243,6 +243,7 @@ fn packet_source(origin: Origin) -> &'static str {
         Origin::Tunnel(Tunnel::Vxlan) => "vxlan encapsulation",
         Origin::Tunnel(Tunnel::Geneve) => "geneve encapsulation",
         Origin::Reassembled => "defrag",
+        Origin::Stream => "stream (flow timeout)",
     }
 }
 

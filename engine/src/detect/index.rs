@@ -11,7 +11,7 @@ use super::header::{Check, CheckId, Checked, Checks};
 use crate::flow::FlowView;
 use crate::matcher::Probe;
 use crate::packet::Packet;
-use crate::plan::{Header, Rule, RuleId, RuleKind, RuleSet, high_bits};
+use crate::plan::{Header, Proto, Rule, RuleId, RuleKind, RuleSet, high_bits};
 
 /// A rule that names more ports than this is not listed by port.
 const MANY_PORTS: usize = 32;
@@ -19,8 +19,48 @@ const MANY_PORTS: usize = 32;
 /// A rule whose addresses begin in more ways than this is not listed by address.
 const MANY_ADDRESSES: usize = 512;
 
-/// A rule, and what is checked before it becomes a candidate.
-type Entry = (RuleId, CheckId);
+/// Where the payload stands that a rule is to be looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// In a packet that is no part of a stream.
+    Packet = 1,
+    /// In a segment whose data is in a stream.
+    Segment = 2,
+    /// In a stream.
+    Stream = 4,
+}
+
+/// The roles of a rule, as bits: a rule that is about streams is looked for there, and in packets that belong to none; a
+/// keyword with a place in the payload has it looked for in segments, too.
+fn roles(rule: &Rule, kind: RuleKind) -> u8 {
+    if kind != RuleKind::Stream {
+        return Role::Packet as u8 | Role::Segment as u8;
+    }
+    let only_stream =
+        rule.header.proto == Proto::TcpStream || rule.flow.is_some_and(|test| test.only_stream);
+    let mut roles = Role::Stream as u8;
+    if !only_stream {
+        roles |= Role::Packet as u8;
+    }
+    if rule.needs_packet {
+        roles |= Role::Segment as u8;
+    }
+    roles
+}
+
+/// A rule, where it is looked for, and what is checked before it becomes a candidate.
+#[derive(Clone, Copy)]
+struct Entry {
+    rule: RuleId,
+    check: CheckId,
+    roles: u8,
+}
+
+impl Entry {
+    fn has(self, role: Role) -> bool {
+        self.roles & role as u8 != 0
+    }
+}
 
 /// Lists of rules by a number of 16 bits.
 #[derive(Default)]
@@ -64,6 +104,8 @@ struct Unprobed {
     by_dst: Keyed,
     by_src: Keyed,
     any: Vec<Entry>,
+    /// There is a rule.
+    filled: bool,
 }
 
 /// [`Unprobed`] of every class.
@@ -78,6 +120,7 @@ fn add_unprobed(to: &mut ByClass, rule: &Rule, entry: Entry) {
 
 impl Unprobed {
     fn add(&mut self, header: &Header, entry: Entry) {
+        self.filled = true;
         if header.bidirectional {
             // What may stand on either side has no place on one.
             return self.any.push(entry);
@@ -118,10 +161,16 @@ pub(super) struct Index {
     starts: Vec<u32>,
     of_probes: Vec<Entry>,
     every_packet: ByClass,
+    /// Rules about streams that have no probe: for the end of every window.
+    every_window: Unprobed,
     ip_only: ByClass,
     on_events: Vec<Entry>,
     checks: Box<[Check]>,
     kinds: Vec<RuleKind>,
+    /// Rules that are decided before their window ends.
+    early: Vec<bool>,
+    /// Rules whose match more data cannot take away.
+    grows: Vec<bool>,
 }
 
 impl Index {
@@ -131,10 +180,15 @@ impl Index {
         let mut of_probe: Vec<Vec<Entry>> = Vec::new();
         let mut numbers: HashMap<Probe, usize> = HashMap::new();
         let (mut every_packet, mut ip_only) = (ByClass::default(), ByClass::default());
+        let mut every_window = Unprobed::default();
         let mut on_events = Vec::new();
         let mut checks = Checks::default();
         for ((id, rule), kind) in (0..).zip(rules.rules()).zip(&kinds) {
-            let entry = (id, checks.number(rule));
+            let entry = Entry {
+                rule: id,
+                check: checks.number(rule),
+                roles: roles(rule, *kind),
+            };
             match kind {
                 RuleKind::DecoderEvent => on_events.push(entry),
                 RuleKind::IpOnly => add_unprobed(&mut ip_only, rule, entry),
@@ -148,7 +202,12 @@ impl Index {
                         probes[number].groups |= groups.of_rule(rule);
                         of_probe[number].push(entry);
                     }
-                    None => add_unprobed(&mut every_packet, rule, entry),
+                    None => {
+                        add_unprobed(&mut every_packet, rule, entry);
+                        if entry.has(Role::Stream) {
+                            every_window.add(&rule.header, entry);
+                        }
+                    }
                 },
             }
         }
@@ -163,11 +222,34 @@ impl Index {
             starts,
             of_probes,
             every_packet,
+            every_window,
             ip_only,
             on_events,
             checks: checks.finish(),
+            early: (rules.rules().iter().zip(&kinds))
+                .map(|(rule, kind)| *kind == RuleKind::Stream && !rule.needs_packet && rule.grows())
+                .collect(),
+            grows: rules.rules().iter().map(Rule::grows).collect(),
             kinds,
         }
+    }
+
+    /// True for a rule whose match stays a match whatever data follows.
+    pub(super) fn grows(&self, id: RuleId) -> bool {
+        self.grows.get(id as usize).copied().unwrap_or(false)
+    }
+
+    /// True when there are rules that are due at the end of every window.
+    pub(super) fn wants_windows(&self) -> bool {
+        self.every_window.filled
+    }
+
+    /// True for a rule that is decided as soon as it matches, not when its window ends.
+    ///
+    /// More data cannot take its match away. A rule that is also looked for in segments has matched there at once, and
+    /// alerts for the stream when the window ends, as Suricata has it.
+    pub(super) fn early(&self, id: RuleId) -> bool {
+        self.early.get(id as usize).copied().unwrap_or(false)
     }
 
     /// Rules that a hit of this probe makes candidates.
@@ -205,26 +287,29 @@ impl Candidates {
         }
     }
 
-    /// The rules that concern the packet, in order: those of the probes that were found in it, each once, and those that
-    /// have no probe. `first`: of its direction in its flow, or without a flow; then rules of kind IP-only are due.
+    /// The rules that concern the packet in this role, in order: those of the probes that were found in it, each once, and
+    /// those that have no probe. `first`: of its direction in its flow, or without a flow; then rules of kind IP-only are
+    /// due.
     pub(super) fn collect(
         &mut self,
         index: &Index,
         packet: &Packet<'_>,
         flow: Option<FlowView>,
         hits: &[u32],
+        role: Role,
     ) -> &[RuleId] {
         let Self { rules, checked } = self;
         rules.clear();
         checked.next_packet();
         let mut add = |entries: &[Entry]| {
-            for &(rule, check) in entries {
-                if checked.holds(check, &index.checks, packet, flow) {
-                    rules.push(rule);
+            for &entry in entries {
+                if entry.has(role) && checked.holds(entry.check, &index.checks, packet, flow) {
+                    rules.push(entry.rule);
                 }
             }
         };
-        if !packet.events.is_empty() {
+        let of_stream = flow.is_some_and(|view| !view.step.events.is_empty());
+        if of_stream || !packet.events.is_empty() {
             add(&index.on_events);
         }
         if !packet.invalid {
@@ -243,6 +328,54 @@ impl Candidates {
         }
         rules.sort_unstable();
         rules
+    }
+
+    /// The rules about streams whose probes were found in the stream, in no order.
+    pub(super) fn in_stream(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+        hits: &[u32],
+    ) -> &[RuleId] {
+        self.rules.clear();
+        self.checked.next_packet();
+        for &probe in hits {
+            self.add_for_stream(index, packet, flow, index.of_probe(probe));
+        }
+        &self.rules
+    }
+
+    /// The rules about streams that have no probe, and are due at the end of a window; in no order.
+    pub(super) fn of_window(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+    ) -> &[RuleId] {
+        self.rules.clear();
+        self.checked.next_packet();
+        for entries in index.every_window.of_packet(packet) {
+            self.add_for_stream(index, packet, flow, entries);
+        }
+        &self.rules
+    }
+
+    fn add_for_stream(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+        entries: &[Entry],
+    ) {
+        for &entry in entries {
+            let checks = &index.checks;
+            if entry.has(Role::Stream)
+                && self.checked.holds(entry.check, checks, packet, Some(flow))
+            {
+                self.rules.push(entry.rule);
+            }
+        }
     }
 }
 
@@ -275,7 +408,10 @@ mod tests {
                     })
                     .map(|(id, _)| id)
                     .collect();
-                prop_assert_eq!(candidates.collect(&index, packet, *flow, hits), expected);
+                prop_assert_eq!(
+                    candidates.collect(&index, packet, *flow, hits, Role::Packet),
+                    expected
+                );
             }
         }
     }

@@ -14,6 +14,8 @@ pub enum Stage {
     Decode,
     /// The flow table.
     Flow,
+    /// The segment's place in its stream.
+    Stream,
     /// The packet's group, and the matcher.
     Match,
     /// From probes and ports to rules, and the check of their headers.
@@ -28,10 +30,11 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in a packet's order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::Decode,
         Self::Flow,
+        Self::Stream,
         Self::Match,
         Self::Candidates,
         Self::Evaluate,
@@ -45,6 +48,7 @@ impl Stage {
             Self::Read => "read",
             Self::Decode => "decode",
             Self::Flow => "flow",
+            Self::Stream => "stream",
             Self::Match => "match",
             Self::Candidates => "candidates",
             Self::Evaluate => "evaluate",

@@ -87,14 +87,15 @@ impl Search {
         self.matcher.name()
     }
 
-    /// The probes of a group that occur in a buffer, each once. `probes` is what was loaded.
-    pub(super) fn find(&mut self, probes: &[Probe], group: u8, data: &[u8]) -> &[u32] {
+    /// The probes of a group that occur in a buffer, each once. `probes` is what was loaded. The first `carry` bytes have
+    /// been looked through before.
+    pub(super) fn find(&mut self, probes: &[Probe], group: u8, carry: u8, data: &[u8]) -> &[u32] {
         self.tag += 1;
         self.hits.found.clear();
         let request = Request {
             tag: self.tag,
             group,
-            carry: 0,
+            carry,
             data,
         };
         self.counters.buffers += 1;

@@ -36,6 +36,16 @@ struct Choice {
     from: u32,
 }
 
+/// Where a content is looked for.
+enum Window {
+    /// From one place to another.
+    Part(u32, u32),
+    /// Nowhere: it is not there.
+    Empty,
+    /// In a part of the stream that has gone by: nothing is said about it, not even that it is not there.
+    Passed,
+}
+
 /// How a step ended.
 enum Outcome {
     /// It holds; the cursor is here now.
@@ -74,6 +84,8 @@ pub(super) struct Machine {
     steps: u32,
     /// Bytes that may still be looked at in the buffer at hand.
     work: u64,
+    /// Where the first byte of the buffer at hand stands in its stream; 0 for what is no stream.
+    start: u64,
     pub(super) counters: EvalCounters,
 }
 
@@ -86,6 +98,7 @@ impl Machine {
             decoded: Vec::with_capacity(BASE64_MAX.div_ceil(4) * 3),
             steps: 0,
             work: 0,
+            start: 0,
             counters: EvalCounters::default(),
         }
     }
@@ -97,8 +110,10 @@ impl Machine {
         }
     }
 
-    /// True when the steps hold in `buffer`.
-    pub(super) fn run(&mut self, program: &Program, buffer: &[u8]) -> bool {
+    /// True when the steps hold in `buffer`, whose first byte stands at `start` in its stream: a `depth` counts from the
+    /// start of the stream.
+    pub(super) fn run(&mut self, program: &Program, buffer: &[u8], start: u64) -> bool {
+        self.start = start;
         self.steps = 0;
         self.work = (program.steps.len() as u64)
             .saturating_mul(buffer.len() as u64)
@@ -213,8 +228,10 @@ impl Machine {
         } else {
             Outcome::Fails
         };
-        let Some((mut from, to)) = self.window(step, buffer.len() as u32, cursor) else {
-            return otherwise;
+        let (mut from, to) = match self.window(step, buffer.len() as u32, cursor) {
+            Window::Part(from, to) => (from, to),
+            Window::Empty => return otherwise,
+            Window::Passed => return Outcome::Fails,
         };
         if let Some(again) = again {
             from = again;
@@ -267,12 +284,12 @@ impl Machine {
         }
     }
 
-    /// The part of the buffer where a content is looked for: first place, and end; `None` when there is none.
+    /// The part of the buffer where a content is looked for.
     ///
     /// Places wrap around at 32 bits as Suricata's do. That is seen: `within` from a cursor near the start, together
     /// with a large negative `distance`, gives an end before the start, which as a number without sign is past the
     /// end, and so no limit.
-    fn window(&self, step: &ContentStep, length: u32, cursor: u32) -> Option<(u32, u32)> {
+    fn window(&self, step: &ContentStep, length: u32, cursor: u32) -> Window {
         let variable = |value: Option<Value>| matches!(value, Some(Value::Var(_)));
         let offset_limit = step.offset.map_or(0, |value| self.low_bits(value));
         let depth_limit = step.depth.map_or(0, |value| self.low_bits(value));
@@ -307,12 +324,23 @@ impl Machine {
             from = from.max(offset_limit);
         } else {
             (from, to) = (offset_limit, depth_given.unwrap_or(length));
+            if depth_given.is_some() && self.start != 0 {
+                match u64::from(to).checked_sub(self.start) {
+                    None | Some(0) => return Window::Passed,
+                    Some(rest) if rest < u64::from(length) => to = rest as u32,
+                    Some(_) => {}
+                }
+            }
         }
         if variable(step.offset) || variable(step.depth) {
             to = to.saturating_add(from);
         }
         let to = to.min(length);
-        (from <= to && to != 0).then_some((from, to))
+        if from <= to && to != 0 {
+            Window::Part(from, to)
+        } else {
+            Window::Empty
+        }
     }
 
     fn pcre(

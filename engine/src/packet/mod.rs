@@ -149,6 +149,8 @@ pub enum Origin {
     Tunnel(Tunnel),
     /// Put together from fragments.
     Reassembled,
+    /// Made up for what was found in a stream when no packet of its direction was at hand.
+    Stream,
 }
 
 /// What a packet that carries another one has around it.

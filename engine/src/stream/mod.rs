@@ -3,9 +3,21 @@
 //! `session` follows the handshake, sequence and acknowledgement numbers and windows, and says which segments the
 //! receiver takes. Their data goes into the reassembly of its direction.
 
+mod direction;
 mod event;
+mod policy;
+mod pool;
+mod pseudo;
 mod session;
+mod streams;
+mod window;
 
+pub(crate) use direction::Direction;
 pub use event::{StreamEvent, StreamEvents};
+pub use policy::StreamPolicy;
+pub(crate) use pseudo::Headers;
 pub(crate) use session::is_syn;
 pub use session::{Session, Step, TcpState};
+pub use streams::{StreamConfig, StreamCounters};
+pub(crate) use streams::{StreamId, Streams};
+pub(crate) use window::Window;

@@ -1,0 +1,207 @@
+//! Everything behind the decoder: from a packet, and the streams that it belongs to, to what matched.
+
+mod settle;
+mod streams;
+
+use std::sync::Arc;
+
+use super::index::{Candidates, Role};
+use super::search::Search;
+use super::threshold::Thresholds;
+use super::{Counters, EngineConfig, EngineError, Event, Place, Prepared, Profile, Stage, What};
+use crate::eval::{Evaluator, Subject};
+use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
+use crate::matcher::Matcher;
+use crate::packet::{Packet, Transport};
+use crate::plan::RuleId;
+use crate::stream::Streams;
+use settle::Settled;
+
+/// One worker behind its decoder.
+pub(super) struct Inspector {
+    prepared: Arc<Prepared>,
+    pub(super) search: Search,
+    pub(super) evaluator: Box<dyn Evaluator>,
+    pub(super) flows: FlowTable,
+    pub(super) streams: Streams,
+    /// Limits of rules that decide about packets; those of rules that only alert are [`super::Alerts`]' matter.
+    thresholds: Thresholds,
+    inline: bool,
+    flow_records: bool,
+    candidates: Candidates,
+    /// What matched, until it is settled.
+    matches: Vec<RuleId>,
+    /// Flows whose time is up.
+    ended: Vec<Ended>,
+    /// Where streams put rules together.
+    scratch: streams::Scratch,
+    pub(super) counters: Counters,
+    pub(super) profile: Profile,
+    /// Of the frame at hand.
+    pub(super) place: Place,
+}
+
+impl Inspector {
+    pub(super) fn new(
+        prepared: Arc<Prepared>,
+        matcher: Box<dyn Matcher>,
+        evaluator: Box<dyn Evaluator>,
+        config: EngineConfig,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
+            candidates: Candidates::new(&prepared.index),
+            prepared,
+            evaluator,
+            flows: FlowTable::new(config.flow),
+            streams: Streams::new(config.stream),
+            thresholds: Thresholds::default(),
+            inline: config.inline,
+            flow_records: config.flow_records,
+            matches: Vec::new(),
+            ended: Vec::new(),
+            scratch: streams::Scratch::default(),
+            counters: Counters::default(),
+            profile: Profile::new(config.profile),
+            place: Place::default(),
+        })
+    }
+
+    /// Inspects one packet, and says which stage it ended in.
+    pub(super) fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) -> Stage {
+        if packet.bad_checksum {
+            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
+            return Stage::Decode;
+        }
+        let flow = self.flows.track(packet);
+        self.end_flows(out);
+        match flow.map_or(FlowAction::None, |view| self.flows.get(view).action) {
+            FlowAction::None => {}
+            action => {
+                self.counters.skipped += 1;
+                self.counters.dropped += u64::from(action == FlowAction::Drop);
+                return Stage::Flow;
+            }
+        }
+        self.profile.lap(Stage::Flow);
+        match flow {
+            Some(view) if view.step.accepted => self.segment(packet, view, out),
+            _ => self.alone(packet, flow, Role::Packet, out),
+        }
+    }
+
+    /// Inspects a packet by itself.
+    fn alone(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: Option<FlowView>,
+        role: Role,
+        out: &mut Vec<Event>,
+    ) -> Stage {
+        let payload = inspected_payload(packet);
+        let mut hits: &[u32] = &[];
+        let Prepared { groups, index, .. } = &*self.prepared;
+        if !payload.is_empty() && !packet.invalid {
+            let group = groups.of_packet(packet, flow.map(|view| view.to_server));
+            hits = self.search.find(&index.probes, group, 0, payload);
+            self.profile.lap(Stage::Match);
+        }
+        let candidates = self.candidates.collect(index, packet, flow, hits, role);
+        self.matches.clear();
+        if candidates.is_empty() {
+            return Stage::Candidates;
+        }
+        self.profile.lap(Stage::Candidates);
+        self.counters.candidates += candidates.len() as u64;
+        let subject = Subject {
+            events: flow.map(|view| view.step.events).unwrap_or_default(),
+            ..Subject::packet(packet, payload)
+        };
+        self.evaluator
+            .evaluate(&subject, candidates, &mut self.matches);
+        if self.matches.is_empty() {
+            return Stage::Evaluate;
+        }
+        self.profile.lap(Stage::Evaluate);
+        self.settle_packet(&subject, flow, Settled::Packet, out);
+        Stage::Settle
+    }
+
+    /// Settles what matched in a packet whose flow is in the table.
+    fn settle_packet(
+        &mut self,
+        subject: &Subject<'_>,
+        flow: Option<FlowView>,
+        how: Settled,
+        out: &mut Vec<Event>,
+    ) {
+        let flow = flow.map(|view| (self.flows.get_mut(view), view.to_server));
+        let found = settle::settle(
+            &self.prepared,
+            &mut self.thresholds,
+            &self.matches,
+            subject,
+            flow,
+            how,
+        );
+        self.counters.dropped += u64::from(found.dropped && self.inline);
+        out.push(Event {
+            place: self.place,
+            what: What::Matches(Box::new(found)),
+        });
+    }
+
+    /// Flushes the streams of flows that have ended, and hands the flows out where that is wanted.
+    fn end_flows(&mut self, out: &mut Vec<Event>) {
+        while let Some(mut ended) = self.flows.take_ended() {
+            self.end_flow(&mut ended, out);
+        }
+    }
+
+    fn end_flow(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
+        self.end_streams(ended, out);
+        if self.flow_records {
+            out.push(Event {
+                place: self.place,
+                what: What::Flow(Box::new(ended.clone())),
+            });
+        }
+    }
+
+    /// Ends the flows whose time is up at `now_ns`, after frame `number`.
+    pub(super) fn tick(&mut self, number: u64, now_ns: u64, out: &mut Vec<Event>) {
+        let mut ended = std::mem::take(&mut self.ended);
+        self.flows.expire(now_ns, &mut |flow| ended.push(flow));
+        self.end_after(number, &mut ended, out);
+        self.ended = ended;
+    }
+
+    /// Ends all flows, after the last frame.
+    pub(super) fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
+        let mut ended = Vec::new();
+        self.flows.drain(&mut |flow| ended.push(flow));
+        self.end_after(number, &mut ended, out);
+    }
+
+    fn end_after(&mut self, number: u64, ended: &mut Vec<Ended>, out: &mut Vec<Event>) {
+        for mut ended in ended.drain(..) {
+            self.place = Place {
+                number,
+                after: true,
+                ts_ns: ended.ts_ns,
+                flow_id: ended.flow.id,
+            };
+            self.end_flow(&mut ended, out);
+        }
+    }
+}
+
+/// The bytes that payload keywords look at: none where no transport was decoded (fragments, unknown protocols,
+/// carriers of tunnels), as in Suricata.
+pub fn inspected_payload<'a>(packet: &Packet<'a>) -> &'a [u8] {
+    match packet.transport {
+        _ if packet.no_payload_inspection => &[],
+        Transport::None | Transport::Gre { .. } => &[],
+        _ => packet.payload,
+    }
+}

@@ -1,0 +1,120 @@
+//! From the rules that matched to what they decide.
+
+use super::super::threshold::{Due, Thresholds};
+use super::super::{FlowFacts, Found, Matched, PacketFacts, Prepared};
+use crate::eval::Subject;
+use crate::flow::{Flow, FlowAction};
+use crate::packet::{Packet, Transport};
+use crate::plan::{Action, RuleId, RuleKind};
+
+/// Where rules matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// In a packet, and perhaps in the stream that it is a part of.
+    Packet,
+    /// In a stream.
+    Stream,
+}
+
+/// Goes through the matches in order: a pass ends it, a drop holds, both may hold for the flow. `flow`: the flow, and
+/// whether the subject goes to its server.
+pub(super) fn settle(
+    prepared: &Prepared,
+    thresholds: &mut Thresholds,
+    matches: &[RuleId],
+    subject: &Subject<'_>,
+    mut flow: Option<(&mut Flow, bool)>,
+    how: Settled,
+) -> Found {
+    let of_flow = (flow.as_ref()).map(|(flow, to_server)| FlowFacts::new(flow, *to_server));
+    let mut found = Found {
+        packet: facts(subject.packet, of_flow),
+        matches: Vec::with_capacity(matches.len()),
+        dropped: false,
+    };
+    for &id in matches {
+        let Some(rule) = prepared.rules.get(id) else {
+            continue;
+        };
+        let due = match rule.action {
+            Action::Alert => Due::Alert,
+            _ => thresholds.count(id, rule, &found.packet),
+        };
+        let kind = prepared.index.kind(id);
+        let for_flow = matches!(kind, RuleKind::IpOnly | RuleKind::LikeIpOnly)
+            || kind == RuleKind::Stream
+                && (how == Settled::Stream
+                    || (flow.as_ref()).is_some_and(|(flow, _)| flow.tcp.established()));
+        let flow_action = match rule.action {
+            _ if due == Due::Nothing => FlowAction::None,
+            Action::Drop | Action::Reject(_) => {
+                found.dropped = true;
+                FlowAction::Drop
+            }
+            // What was dropped stays dropped.
+            Action::Pass if !found.dropped => FlowAction::Pass,
+            Action::Pass | Action::Alert => FlowAction::None,
+        };
+        if let Some((flow, _)) = &mut flow
+            && for_flow
+            && flow.action == FlowAction::None
+        {
+            flow.action = flow_action;
+        }
+        if due != Due::Nothing {
+            found.matches.push(Matched {
+                rule: id,
+                silent: due == Due::Silent,
+            });
+        }
+        if rule.action == Action::Pass && due != Due::Nothing {
+            break;
+        }
+    }
+    found
+}
+
+impl FlowFacts {
+    fn new(flow: &Flow, to_server: bool) -> Self {
+        Self {
+            id: flow.id,
+            to_server,
+            start_ns: flow.start_ns,
+            packets: flow.packets,
+            bytes: flow.bytes,
+            client: flow.client,
+            server: flow.server,
+        }
+    }
+}
+
+fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts {
+    let ports = match packet.transport {
+        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => {
+            Some((packet.sport, packet.dport))
+        }
+        _ => None,
+    };
+    let mac = |at: usize| {
+        packet
+            .ether
+            .and_then(|header| header.get(at..at + 6)?.try_into().ok())
+    };
+    PacketFacts {
+        ts_ns: packet.ts_ns,
+        number: packet.number,
+        is_ip: packet.is_ip(),
+        is_arp: matches!(packet.net, crate::packet::Net::Arp(_)),
+        src: packet.src,
+        dst: packet.dst,
+        proto: packet.proto,
+        ports,
+        icmp: packet.icmp_type().zip(packet.icmp_code()),
+        vlan: (packet.vlan, packet.vlan_layers),
+        macs: mac(6).zip(mac(0)),
+        origin: packet.origin,
+        depth: packet.depth,
+        carrier: packet.carrier,
+        flow,
+    }
+}

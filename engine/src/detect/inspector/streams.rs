@@ -1,0 +1,602 @@
+//! Inspection of streams: what a segment adds, and what is decided when a window ends.
+
+use std::ops::Range;
+
+use super::super::index::{Index, Role};
+use super::super::{Event, Prepared, Stage, What};
+use super::settle::{self, Settled};
+use super::{Inspector, inspected_payload};
+use crate::eval::{Evaluator, Subject};
+use crate::flow::{Ended, Flow, FlowAction, FlowView};
+use crate::packet::Packet;
+use crate::plan::RuleId;
+use crate::stream::{Headers, StreamEvent, StreamEvents, StreamId, Streams, TcpState};
+
+/// Bytes before a buffer that a probe may begin in.
+const CARRY: u64 = 7;
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+/// Connections that give way to one that needs room, at most, before it does without.
+const MOST_EVICTED: usize = 16;
+
+/// Lists that are filled again and again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Probes found in what came.
+    hits: Vec<u32>,
+    /// Rules to be decided.
+    due: Vec<RuleId>,
+    /// Those among them for which the window alone is looked at, too.
+    alone: Vec<RuleId>,
+    /// Rules that matched in the stream.
+    matched: Vec<RuleId>,
+    /// Those of windows that ended in this packet.
+    settled: Vec<RuleId>,
+}
+
+/// Where something in a stream was found.
+struct Scene<'p, 'f> {
+    /// A packet of the stream's direction.
+    packet: &'p Packet<'p>,
+    view: FlowView,
+    /// The flow, where it is no longer in the table.
+    ended: Option<&'f mut Flow>,
+}
+
+/// A stream: a direction of a connection.
+#[derive(Clone, Copy)]
+struct Side {
+    id: StreamId,
+    way: usize,
+}
+
+impl Inspector {
+    /// Inspects a segment that its receiver takes: its data in the stream, and the segment by itself.
+    pub(super) fn segment(
+        &mut self,
+        packet: &Packet<'_>,
+        mut view: FlowView,
+        out: &mut Vec<Event>,
+    ) -> Stage {
+        let payload = inspected_payload(packet);
+        let way = usize::from(!view.to_server);
+        let flow = self.flows.get(view);
+        let closed = flow.tcp.state() == TcpState::Closed;
+        if let Some(acked) = acknowledged(packet) {
+            let id = flow.streams;
+            self.give_up_gaps(packet, &mut view, Side { id, way: 1 - way }, acked, out);
+        }
+        let stage = if payload.is_empty() {
+            self.alone(packet, Some(view), Role::Segment, out)
+        } else {
+            match self.put(packet, &mut view, payload, out) {
+                Some((side, fresh, whole)) => {
+                    self.put_in(packet, view, side, fresh, whole.then_some(payload), out)
+                }
+                None => self.alone(packet, Some(view), Role::Packet, out),
+            }
+        };
+        if closed {
+            self.close(packet, view, out);
+        }
+        stage
+    }
+
+    /// Puts a segment's data into its stream. Returns what became contiguous, and whether that is the payload; `None`
+    /// when the segment has to be inspected by itself.
+    fn put(
+        &mut self,
+        packet: &Packet<'_>,
+        view: &mut FlowView,
+        payload: &[u8],
+        out: &mut Vec<Event>,
+    ) -> Option<(Side, Range<u64>, bool)> {
+        let way = usize::from(!view.to_server);
+        let flags = packet.tcp_flags()?;
+        let seq = packet.tcp_seq()?.wrapping_add(u32::from(flags & SYN != 0));
+        let id = self.streams_of(*view, out)?;
+        let side = Side { id, way };
+        let connection = self.streams.get_mut(id)?;
+        let first = None;
+        if usize::from(connection.turn) != way {
+            // The other side has been answered: what it said is complete.
+            connection.turn = way as u8;
+            self.end_turn(packet, *view, Side { id, way: 1 - way }, out);
+        }
+        let mut arrival = self.streams.insert(id, way, first, seq, payload)?;
+        for _ in 0..MOST_EVICTED {
+            if !arrival.no_room || !self.evict(id, out) {
+                break;
+            }
+            arrival = self.streams.insert(id, way, first, seq, payload)?;
+        }
+        if arrival.differs {
+            let event = StreamEvent::ReassemblyOverlapDifferentData;
+            view.step.events.insert(event);
+        }
+        if arrival.no_room {
+            self.streams.pass_over(id, way, seq, payload.len());
+        }
+        if !arrival.added {
+            let beyond = self.streams.ended(id, way);
+            self.streams.counters.beyond_depth += u64::from(beyond);
+            return None;
+        }
+        Some((side, arrival.fresh, arrival.whole))
+    }
+
+    /// The streams of the flow, which are begun where there are none; `None` for want of room.
+    fn streams_of(&mut self, view: FlowView, out: &mut Vec<Event>) -> Option<StreamId> {
+        let flow = self.flows.get(view);
+        let (id, client, server) = (flow.streams, flow.client.0, flow.server.0);
+        if self.streams.get(id).is_some() {
+            return Some(id);
+        }
+        let mut begun = self.streams.begin(view.slot, client, server);
+        for _ in 0..MOST_EVICTED {
+            if begun.is_some() || !self.evict(StreamId::NONE, out) {
+                break;
+            }
+            begun = self.streams.begin(view.slot, client, server);
+        }
+        let Some(begun) = begun else {
+            self.streams.counters.no_room += 1;
+            return None;
+        };
+        if let Some(connection) = self.streams.get_mut(begun) {
+            connection.restarted = id == StreamId::LOST;
+            connection.turn = u8::from(!view.to_server);
+        }
+        self.flows.get_mut(view).streams = begun;
+        Some(begun)
+    }
+
+    /// Inspects what a segment added to its stream, and the segment by itself.
+    fn put_in(
+        &mut self,
+        packet: &Packet<'_>,
+        view: FlowView,
+        side: Side,
+        fresh: Range<u64>,
+        whole: Option<&[u8]>,
+        out: &mut Vec<Event>,
+    ) -> Stage {
+        self.profile.lap(Stage::Stream);
+        self.scratch.settled.clear();
+        let mut scene = Scene {
+            packet,
+            view,
+            ended: None,
+        };
+        self.inspect_fresh(&mut scene, side, fresh, out);
+        while self.streams.overfull(side.id, side.way) {
+            // So much waits that what is missing will not come.
+            self.give_up_gap(&mut scene, side, out);
+        }
+        let events = scene.view.step.events;
+        let view = scene.view;
+        self.decide(&scene, side, false);
+        let payload = inspected_payload(packet);
+        let Self {
+            prepared,
+            search,
+            candidates,
+            evaluator,
+            counters,
+            profile,
+            scratch,
+            matches,
+            ..
+        } = self;
+        let Prepared { groups, index, .. } = &**prepared;
+        let hits = match whole {
+            // The probes of the payload, and perhaps some that begin before it: the rule itself decides.
+            Some(_) => &scratch.hits,
+            None => {
+                let group = groups.of_packet(packet, Some(view.to_server));
+                search.find(&index.probes, group, 0, payload)
+            }
+        };
+        profile.lap(Stage::Match);
+        let due = candidates.collect(index, packet, Some(view), hits, Role::Segment);
+        profile.lap(Stage::Candidates);
+        matches.clear();
+        let subject = Subject {
+            events,
+            ..Subject::packet(packet, payload)
+        };
+        if !due.is_empty() {
+            counters.candidates += due.len() as u64;
+            evaluator.evaluate(&subject, due, matches);
+        }
+        // What has matched in the stream has matched: a segment is looked at for want of a stream.
+        matches.retain(|rule| !scratch.settled.contains(rule));
+        let in_stream = !scratch.matched.is_empty();
+        if in_stream {
+            matches.extend_from_slice(&scratch.matched);
+            matches.sort_unstable();
+            matches.dedup();
+        }
+        if matches.is_empty() {
+            return Stage::Evaluate;
+        }
+        profile.lap(Stage::Evaluate);
+        let how = if in_stream {
+            Settled::Stream
+        } else {
+            Settled::Packet
+        };
+        self.settle_packet(&subject, Some(view), how, out);
+        Stage::Settle
+    }
+
+    /// Looks for probes in bytes that have become contiguous, and ends the windows that they fill. The probes of all of
+    /// them are in the scratch lists afterwards.
+    fn inspect_fresh(
+        &mut self,
+        scene: &mut Scene<'_, '_>,
+        side: Side,
+        fresh: Range<u64>,
+        out: &mut Vec<Event>,
+    ) {
+        self.scratch.hits.clear();
+        let prepared = std::sync::Arc::clone(&self.prepared);
+        let Prepared { groups, index, .. } = &*prepared;
+        let group = groups.of_packet(scene.packet, Some(scene.view.to_server));
+        let mut from = fresh.start;
+        while from < fresh.end {
+            let Some(window) = self.streams.window_end(side.id, side.way) else {
+                return;
+            };
+            let to = window.min(fresh.end).max(from + 1);
+            let Some(direction) = self.streams.direction(side.id, side.way) else {
+                return;
+            };
+            let before = CARRY.min(from - direction.base().min(from));
+            let data = direction.bytes(from - before..to);
+            let hits = self.search.find(&index.probes, group, before as u8, data);
+            if !hits.is_empty() {
+                self.scratch.hits.extend_from_slice(hits);
+                let rules = (self.candidates).in_stream(index, scene.packet, scene.view, hits);
+                self.streams.wait_for_window(side.id, side.way, rules, to);
+            }
+            self.profile.lap(Stage::Match);
+            if to == window {
+                self.close_window(scene, side, to, out);
+            }
+            from = to;
+        }
+    }
+
+    /// Ends the window at hand: decides all rules that wait for it. The next one begins at `next`.
+    fn close_window(
+        &mut self,
+        scene: &mut Scene<'_, '_>,
+        side: Side,
+        next: u64,
+        out: &mut Vec<Event>,
+    ) {
+        self.decide(scene, side, true);
+        let back = self.streams.close_window(side.id, side.way, next);
+        if self.scratch.matched.is_empty() {
+            return;
+        }
+        self.matches.clone_from(&self.scratch.matched);
+        self.scratch
+            .settled
+            .extend_from_slice(&self.scratch.matched);
+        let payload = match self.streams.direction(side.id, side.way) {
+            Some(direction) => direction.bytes(back..direction.next()),
+            None => &[],
+        };
+        let subject = Subject {
+            packet: scene.packet,
+            payload,
+            stream_offset: Some(back),
+            events: StreamEvents::default(),
+        };
+        let flow = match &mut scene.ended {
+            Some(flow) => &mut **flow,
+            None => self.flows.get_mut(scene.view),
+        };
+        let found = settle::settle(
+            &self.prepared,
+            &mut self.thresholds,
+            &self.matches,
+            &subject,
+            Some((flow, scene.view.to_server)),
+            Settled::Stream,
+        );
+        self.counters.dropped += u64::from(found.dropped && self.inline);
+        out.push(Event {
+            place: self.place,
+            what: What::Matches(Box::new(found)),
+        });
+        self.profile.lap(Stage::Settle);
+    }
+
+    /// Decides rules that wait for the window at hand: all of them when it ends, before that those whose match nothing
+    /// can take away, or, where packets cannot wait, any that matches. Those that matched are in the scratch list.
+    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, closing: bool) {
+        let Self {
+            prepared,
+            streams,
+            candidates,
+            evaluator,
+            counters,
+            scratch,
+            inline,
+            ..
+        } = self;
+        let Scratch {
+            due,
+            alone,
+            matched,
+            ..
+        } = scratch;
+        let index = &prepared.index;
+        matched.clear();
+        due.clear();
+        let Some(look) = Look::new(streams, side) else {
+            return;
+        };
+        if look.end == look.back || look.idle && !(closing && index.wants_windows()) {
+            return;
+        }
+        look.window
+            .undecided(|rule| closing || *inline || index.early(rule), due);
+        if closing && index.wants_windows() {
+            let of_window = candidates.of_window(index, scene.packet, scene.view);
+            let open = |rule: &&RuleId| look.window.seen(**rule) != u64::MAX;
+            due.extend(of_window.iter().filter(open));
+        }
+        if due.is_empty() {
+            return;
+        }
+        due.sort_unstable();
+        due.dedup();
+        counters.candidates += due.len() as u64;
+        look.evaluate(&mut **evaluator, index, scene.packet, due, alone, matched);
+        if matched.is_empty() {
+            return;
+        }
+        matched.sort_unstable();
+        matched.dedup();
+        streams.have_matched(side.id, side.way, matched);
+    }
+
+    /// The other side has spoken: ends the window of this one, as seen from `cause`, a packet of the other.
+    fn end_turn(&mut self, cause: &Packet<'_>, view: FlowView, side: Side, out: &mut Vec<Event>) {
+        let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) else {
+            return;
+        };
+        if self.streams.quiet(side.id, side.way) && !self.prepared.index.wants_windows() {
+            self.streams.close_window(side.id, side.way, next);
+            return;
+        }
+        let headers = self.headers(view, side.way);
+        let packet = headers.answered_by(cause);
+        let mut scene = Scene {
+            packet: &packet,
+            view: in_stream(view.slot, side.way),
+            ended: None,
+        };
+        self.close_window(&mut scene, side, next, out);
+    }
+
+    /// Headers of a packet of one direction of a flow.
+    fn headers(&self, view: FlowView, way: usize) -> Headers {
+        let flow = self.flows.get(view);
+        headers(flow, way)
+    }
+
+    /// Gives up the gaps of the other direction behind which there is what `cause` acknowledges.
+    fn give_up_gaps(
+        &mut self,
+        cause: &Packet<'_>,
+        view: &mut FlowView,
+        side: Side,
+        acked: u32,
+        out: &mut Vec<Event>,
+    ) {
+        let overtaken = |streams: &Streams| {
+            let direction = streams.direction(side.id, side.way);
+            direction.is_some_and(|direction| direction.waits() && direction.overtaken(acked))
+        };
+        if !overtaken(&self.streams) {
+            return;
+        }
+        let headers = self.headers(*view, side.way);
+        let packet = headers.answered_by(cause);
+        let mut scene = Scene {
+            packet: &packet,
+            view: in_stream(view.slot, side.way),
+            ended: None,
+        };
+        while overtaken(&self.streams) {
+            self.give_up_gap(&mut scene, side, out);
+        }
+        view.step.events.insert(StreamEvent::ReassemblySeqGap);
+    }
+
+    /// Gives up a gap, and inspects what waited behind it.
+    fn give_up_gap(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
+        let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) else {
+            return;
+        };
+        self.close_window(scene, side, next, out);
+        let fresh = self.streams.skip_gap(side.id, side.way);
+        self.streams.restart_window(side.id, side.way, fresh.start);
+        scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
+        let hits = std::mem::take(&mut self.scratch.hits);
+        self.inspect_fresh(scene, side, fresh, out);
+        self.scratch.hits = hits;
+    }
+
+    /// The connection is over: decides all that waits, in both directions.
+    fn close(&mut self, cause: &Packet<'_>, view: FlowView, out: &mut Vec<Event>) {
+        let id = std::mem::take(&mut self.flows.get_mut(view).streams);
+        for way in [0, 1] {
+            let side = Side { id, way };
+            let headers = self.headers(view, way);
+            let packet = headers.answered_by(cause);
+            let mut scene = Scene {
+                packet: &packet,
+                view: in_stream(view.slot, way),
+                ended: None,
+            };
+            self.flush(&mut scene, side, out);
+        }
+        self.streams.end(id);
+    }
+
+    /// Decides all that waits in the streams of a flow that has left the table.
+    pub(super) fn end_streams(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
+        let id = std::mem::take(&mut ended.flow.streams);
+        if self.streams.get(id).is_none() {
+            return;
+        }
+        if ended.flow.action == FlowAction::None {
+            for way in [0, 1] {
+                let headers = headers(&ended.flow, way);
+                let packet = headers.packet(ended.ts_ns);
+                let mut scene = Scene {
+                    packet: &packet,
+                    view: in_stream(u32::MAX, way),
+                    ended: Some(&mut ended.flow),
+                };
+                self.flush(&mut scene, Side { id, way }, out);
+            }
+        }
+        self.streams.end(id);
+    }
+
+    /// Decides all that waits in one direction, what is behind gaps included.
+    fn flush(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
+        let waits = |streams: &Streams| {
+            let direction = streams.direction(side.id, side.way);
+            direction.is_some_and(|direction| direction.waits())
+        };
+        while waits(&self.streams) {
+            self.give_up_gap(scene, side, out);
+        }
+        if let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) {
+            self.close_window(scene, side, next, out);
+        }
+    }
+
+    /// Has another connection give way: decides all that waits in it, and takes its room. False when there is none.
+    fn evict(&mut self, than: StreamId, out: &mut Vec<Event>) -> bool {
+        let Some((id, slot)) = self.streams.oldest(than) else {
+            return false;
+        };
+        self.streams.counters.evicted += 1;
+        for way in [0, 1] {
+            let view = in_stream(slot, way);
+            let headers = self.headers(view, way);
+            let packet = headers.packet(self.place.ts_ns);
+            let mut scene = Scene {
+                packet: &packet,
+                view,
+                ended: None,
+            };
+            self.flush(&mut scene, Side { id, way }, out);
+        }
+        self.flows.get_mut(in_stream(slot, 0)).streams = StreamId::LOST;
+        self.streams.end(id);
+        true
+    }
+}
+
+/// What there is to look at in a window.
+struct Look<'s> {
+    window: &'s crate::stream::Window,
+    direction: &'s crate::stream::Direction,
+    /// First byte that can be looked at, first byte of the window, end.
+    back: u64,
+    start: u64,
+    end: u64,
+    /// No rule waits.
+    idle: bool,
+}
+
+impl<'s> Look<'s> {
+    fn new(streams: &'s Streams, side: Side) -> Option<Self> {
+        let window = streams.get(side.id)?.windows.get(side.way)?;
+        let direction = streams.direction(side.id, side.way)?;
+        let start = window.start();
+        Some(Self {
+            window,
+            direction,
+            back: start.saturating_sub(streams.window()).max(direction.base()),
+            start,
+            end: direction.next(),
+            idle: window.idle(),
+        })
+    }
+
+    /// Evaluates rules, each on what it has not seen. One that more data can undo is also asked about the window alone,
+    /// because what stands before it may be another message.
+    fn evaluate(
+        &self,
+        evaluator: &mut dyn Evaluator,
+        index: &Index,
+        packet: &Packet<'_>,
+        due: &mut Vec<RuleId>,
+        alone: &mut Vec<RuleId>,
+        matched: &mut Vec<RuleId>,
+    ) {
+        let mut on = |from: u64, rules: &[RuleId], matched: &mut Vec<RuleId>| {
+            let subject = Subject {
+                packet,
+                payload: self.direction.bytes(from..self.end),
+                stream_offset: Some(from),
+                events: StreamEvents::default(),
+            };
+            evaluator.evaluate(&subject, rules, matched);
+        };
+        if self.back < self.start {
+            alone.clear();
+            alone.extend(due.iter().filter(|&&rule| !index.grows(rule)));
+            if !alone.is_empty() {
+                on(self.start, alone, matched);
+                due.retain(|rule| !matched.contains(rule));
+            }
+        }
+        due.retain(|&rule| {
+            let seen = self.window.seen(rule);
+            if seen > self.back {
+                on(seen.min(self.end), &[rule], matched);
+            }
+            seen <= self.back
+        });
+        if !due.is_empty() {
+            on(self.back, due, matched);
+        }
+    }
+}
+
+/// The acknowledgement number, where the packet acknowledges anything.
+fn acknowledged(packet: &Packet<'_>) -> Option<u32> {
+    let flags = packet.tcp_flags()?;
+    packet.tcp_ack().filter(|_| flags & ACK != 0)
+}
+
+fn headers(flow: &Flow, way: usize) -> Headers {
+    if way == 0 {
+        Headers::new(flow.client, flow.server)
+    } else {
+        Headers::new(flow.server, flow.client)
+    }
+}
+
+/// What the flow table would say of a packet whose data is in the stream.
+fn in_stream(slot: u32, way: usize) -> FlowView {
+    FlowView {
+        slot,
+        to_server: way == 0,
+        established: true,
+        first: false,
+        step: crate::stream::Step::default(),
+    }
+}

@@ -1,0 +1,386 @@
+//! The stream of bytes of one direction.
+//!
+//! Bytes have offsets from the start of the stream, which never wrap. What has come without a gap is appended to one
+//! buffer, of which as much is kept as rules may still look at; what comes ahead of a gap waits beside it, in pieces
+//! that do not overlap.
+
+use std::ops::Range;
+
+use super::policy::StreamPolicy;
+use super::pool::Pool;
+
+/// Most pieces that wait in one direction.
+const MOST_PIECES: usize = 1024;
+
+/// What a segment did to its stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Offsets of the bytes that have come without a gap now, and are to be inspected.
+    pub(crate) fresh: Range<u64>,
+    /// The fresh bytes are the segment's payload, all of it and nothing else.
+    pub(crate) whole: bool,
+    /// The segment's bytes are in the stream, wait for their turn, or were there before; otherwise they are beyond the
+    /// depth, in a gap that was given up, or there is no room for them.
+    pub(crate) added: bool,
+    /// There is no room for them.
+    pub(crate) no_room: bool,
+    /// Bytes that were there before differ from the segment's.
+    pub(crate) differs: bool,
+}
+
+/// Limits of one direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The stream ends here: offset of the first byte that does not belong to it.
+    pub(crate) depth: u64,
+    /// Most bytes that wait behind a gap.
+    pub(crate) waiting: usize,
+    /// Whose bytes count.
+    pub(crate) policy: StreamPolicy,
+}
+
+/// Bytes behind a gap.
+#[derive(Debug)]
+struct Piece {
+    at: u64,
+    bytes: Vec<u8>,
+    /// The segment that they came in.
+    segment: Range<u64>,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.at + self.bytes.len() as u64
+    }
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Direction {
+    /// The latest bytes without a gap.
+    kept: Vec<u8>,
+    /// Offset of the first of them.
+    base: u64,
+    /// Sequence number of the next byte; `None` before the first segment.
+    next_seq: Option<u32>,
+    /// In order of their offsets, none overlapping another.
+    waiting: Vec<Piece>,
+    waiting_bytes: usize,
+    /// End of the last gap that was given up.
+    gap_end: u64,
+}
+
+impl Direction {
+    /// Offset of the next byte.
+    pub(crate) fn next(&self) -> u64 {
+        self.base + self.kept.len() as u64
+    }
+
+    /// Offset of the first byte that is kept.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// True when bytes wait behind a gap.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The kept bytes from one offset to another; those that are not kept are left out.
+    pub(crate) fn bytes(&self, range: Range<u64>) -> &[u8] {
+        let place = |offset: u64| {
+            let at = offset.saturating_sub(self.base);
+            usize::try_from(at)
+                .unwrap_or(usize::MAX)
+                .min(self.kept.len())
+        };
+        let (from, to) = (place(range.start), place(range.end));
+        self.kept.get(from..to).unwrap_or_default()
+    }
+
+    /// Says what the sequence number of the first byte is, unless it is known.
+    pub(crate) fn begin(&mut self, seq: u32) {
+        self.next_seq.get_or_insert(seq);
+    }
+
+    /// The offset of a sequence number, which may lie before the start.
+    fn offset(&self, seq: u32) -> Option<i128> {
+        let ahead = seq.wrapping_sub(self.next_seq?) as i32;
+        Some(i128::from(self.next()) + i128::from(ahead))
+    }
+
+    /// Takes a segment's payload. `keep`: offset from which on bytes must be kept; earlier ones may go.
+    pub(crate) fn insert(
+        &mut self,
+        seq: u32,
+        payload: &[u8],
+        keep: u64,
+        limits: &Limits,
+        pool: &mut Pool,
+    ) -> Arrival {
+        self.begin(seq);
+        let next = self.next();
+        let mut arrival = Arrival {
+            fresh: next..next,
+            ..Arrival::default()
+        };
+        let Some(offset) = self.offset(seq) else {
+            return arrival;
+        };
+        // What is before the next byte was there before, or is in a gap that was given up.
+        let before = usize::try_from(i128::from(next) - offset).unwrap_or(0);
+        let (old, new) = payload.split_at(before.min(payload.len()));
+        if let Ok(start) = u64::try_from(offset) {
+            arrival.differs = self.differs(start, old);
+            arrival.added = start >= self.gap_end || start + (old.len() as u64) > self.gap_end;
+        }
+        let Ok(start) = u64::try_from(offset + before as i128) else {
+            return arrival;
+        };
+        if new.is_empty() {
+            return arrival;
+        }
+        let room = usize::try_from(limits.depth.saturating_sub(start)).unwrap_or(usize::MAX);
+        let inside = new.get(..room).unwrap_or(new);
+        if inside.is_empty() {
+            arrival.added = false;
+            return arrival;
+        }
+        let end = start + inside.len() as u64;
+        let alone = self.waiting.first().is_none_or(|piece| piece.at >= end);
+        arrival.added = if start == next && alone {
+            self.append(inside, keep, pool)
+        } else {
+            self.wait(start, inside, limits, pool, &mut arrival.differs)
+        };
+        arrival.no_room = !arrival.added;
+        self.deliver(keep, pool);
+        arrival.fresh = next..self.next();
+        arrival.whole = old.is_empty()
+            && start == next
+            && inside.len() == payload.len()
+            && self.next() == end
+            && alone;
+        arrival
+    }
+
+    /// Gives up the gap before what waits, and takes that in; what became contiguous.
+    pub(crate) fn skip_gap(&mut self, keep: u64, pool: &mut Pool) -> Range<u64> {
+        let next = self.next();
+        let Some(at) = self.waiting.first().map(|piece| piece.at) else {
+            return next..next;
+        };
+        let skipped = at.saturating_sub(next);
+        self.kept.clear();
+        self.base = at;
+        self.gap_end = at;
+        self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(skipped as u32));
+        self.deliver(keep.max(at), pool);
+        at..self.next()
+    }
+
+    /// True when the other end has acknowledged bytes behind the gap, or of it: they will not come again.
+    pub(crate) fn overtaken(&self, acked: u32) -> bool {
+        let (Some(acked), Some(first)) = (self.offset(acked), self.waiting.first()) else {
+            return false;
+        };
+        acked >= i128::from(first.at)
+    }
+
+    /// True when so much waits that the gap is not worth waiting for any longer.
+    pub(crate) fn overfull(&self, limits: &Limits) -> bool {
+        self.waiting_bytes > limits.waiting || self.waiting.len() >= MOST_PIECES
+    }
+
+    /// Gives all buffers back and forgets what was in them. The stream can go on behind it.
+    pub(crate) fn release(&mut self, pool: &mut Pool) {
+        self.base = self.next();
+        pool.give(std::mem::take(&mut self.kept));
+        for piece in self.waiting.drain(..) {
+            pool.give(piece.bytes);
+        }
+        self.waiting_bytes = 0;
+    }
+
+    /// The stream goes on after bytes that could not be kept.
+    pub(crate) fn pass_over(&mut self, seq: u32, length: usize) {
+        let end = seq.wrapping_add(length as u32);
+        if let Some(offset) = self
+            .offset(end)
+            .and_then(|offset| u64::try_from(offset).ok())
+            && offset > self.next()
+            && self.waiting.is_empty()
+        {
+            self.kept.clear();
+            self.base = offset;
+            self.gap_end = offset;
+            self.next_seq = Some(end);
+        }
+    }
+
+    /// True when bytes that are kept differ from these.
+    fn differs(&self, start: u64, bytes: &[u8]) -> bool {
+        let end = start + bytes.len() as u64;
+        let from = start.max(self.base).min(end);
+        let known = self.bytes(from..end);
+        let skipped = usize::try_from(from - start).unwrap_or(usize::MAX);
+        let again = bytes.get(skipped..).unwrap_or_default();
+        known.iter().zip(again).any(|(a, b)| a != b)
+    }
+
+    /// Appends bytes that follow on; false when there is no room for them.
+    fn append(&mut self, bytes: &[u8], keep: u64, pool: &mut Pool) -> bool {
+        if self.kept.capacity() - self.kept.len() < bytes.len() {
+            let unneeded = usize::try_from(keep.saturating_sub(self.base)).unwrap_or(usize::MAX);
+            let unneeded = unneeded.min(self.kept.len());
+            self.kept.drain(..unneeded);
+            self.base += unneeded as u64;
+            if !pool.grow(&mut self.kept, bytes.len()) {
+                return false;
+            }
+        }
+        self.kept.extend_from_slice(bytes);
+        let length = bytes.len() as u32;
+        self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(length));
+        true
+    }
+
+    /// Takes in what no longer waits for anything.
+    fn deliver(&mut self, keep: u64, pool: &mut Pool) {
+        let mut delivered = 0;
+        while let Some(piece) = self.waiting.get_mut(delivered) {
+            let next = self.base + self.kept.len() as u64;
+            if piece.at > next {
+                break;
+            }
+            let bytes = std::mem::take(&mut piece.bytes);
+            let known = usize::try_from(next - piece.at).unwrap_or(usize::MAX);
+            let fresh = bytes.get(known..).unwrap_or_default();
+            if !self.append(fresh, keep, pool) {
+                // No room: it goes on waiting.
+                if let Some(piece) = self.waiting.get_mut(delivered) {
+                    piece.bytes = bytes;
+                }
+                break;
+            }
+            self.waiting_bytes -= bytes.len();
+            pool.give(bytes);
+            delivered += 1;
+        }
+        self.waiting.drain(..delivered);
+    }
+
+    /// Puts bytes among those that wait; false when there is no room for all of them.
+    fn wait(
+        &mut self,
+        start: u64,
+        bytes: &[u8],
+        limits: &Limits,
+        pool: &mut Pool,
+        differs: &mut bool,
+    ) -> bool {
+        let segment = start..start + bytes.len() as u64;
+        let of = |range: Range<u64>| {
+            let place =
+                |offset: u64| usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
+            bytes
+                .get(place(range.start)..place(range.end))
+                .unwrap_or_default()
+        };
+        // Up to here the segment's bytes have their place.
+        let mut done = segment.start;
+        let mut at = self
+            .waiting
+            .partition_point(|piece| piece.end() <= segment.start);
+        let mut kept_all = true;
+        while let Some(piece) = self
+            .waiting
+            .get_mut(at)
+            .filter(|piece| piece.at < segment.end)
+        {
+            let (from, to) = (piece.at.max(segment.start), piece.end().min(segment.end));
+            let inside = |offset: u64| usize::try_from(offset - piece.at).unwrap_or(usize::MAX);
+            let (left, right) = (inside(from), inside(to));
+            *differs |= piece.bytes.get(left..right) != Some(of(from..to));
+            if !limits.policy.prefers_new(&piece.segment, &segment) {
+                let before = done..from;
+                done = to;
+                if !before.is_empty() {
+                    kept_all &= self.put(at, before.start, of(before), &segment, pool);
+                    at = self.waiting.partition_point(|piece| piece.at < to);
+                } else {
+                    at += 1;
+                }
+                continue;
+            }
+            // The piece loses its middle: what is left of it stays, what is right of it becomes another piece.
+            let (whole, owner) = (piece.bytes.len(), piece.segment.clone());
+            let behind = match right < whole {
+                true => pool.take(whole - right).map(|mut buffer| {
+                    buffer.extend_from_slice(piece.bytes.get(right..).unwrap_or_default());
+                    buffer
+                }),
+                false => None,
+            };
+            kept_all &= right == whole || behind.is_some();
+            self.waiting_bytes -= whole;
+            piece.bytes.truncate(left);
+            self.waiting_bytes += left;
+            if left == 0 {
+                let piece = self.waiting.remove(at);
+                pool.give(piece.bytes);
+            } else {
+                at += 1;
+            }
+            if let Some(bytes) = behind {
+                self.waiting_bytes += bytes.len();
+                self.waiting.insert(
+                    at,
+                    Piece {
+                        at: to,
+                        bytes,
+                        segment: owner,
+                    },
+                );
+                // It begins where the segment ends.
+                break;
+            }
+        }
+        if done < segment.end {
+            let at = self.waiting.partition_point(|piece| piece.at < done);
+            kept_all &= self.put(at, done, of(done..segment.end), &segment, pool);
+        }
+        kept_all
+    }
+
+    /// Inserts a piece; false when there is no room for it.
+    fn put(
+        &mut self,
+        place: usize,
+        at: u64,
+        bytes: &[u8],
+        segment: &Range<u64>,
+        pool: &mut Pool,
+    ) -> bool {
+        if self.waiting.len() >= MOST_PIECES {
+            return false;
+        }
+        let Some(mut buffer) = pool.take(bytes.len()) else {
+            return false;
+        };
+        buffer.extend_from_slice(bytes);
+        self.waiting_bytes += buffer.len();
+        self.waiting.insert(
+            place,
+            Piece {
+                at,
+                bytes: buffer,
+                segment: segment.clone(),
+            },
+        );
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

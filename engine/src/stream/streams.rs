@@ -1,0 +1,371 @@
+//! The streams of all connections of a worker, and the memory that they share.
+
+use std::net::IpAddr;
+
+use super::direction::{Arrival, Direction, Limits};
+use super::policy::StreamPolicy;
+use super::pool::Pool;
+use super::window::Window;
+use crate::plan::{AddrSet, RuleId};
+
+/// How streams are put together, and how much may be kept for it.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// Policy for hosts that `hosts` does not name.
+    pub policy: StreamPolicy,
+    /// Policies by the receiver's address; the first set that has the address decides.
+    pub hosts: Vec<(AddrSet, StreamPolicy)>,
+    /// Bytes of each direction that are put together; what comes after them is inspected packet by packet. 0: all.
+    pub depth: u64,
+    /// Bytes of a window, and as many before it that can be looked at together with it.
+    pub window: u32,
+    /// Most bytes that wait behind a gap, in each direction.
+    pub waiting: usize,
+    /// Most bytes kept for all streams of this worker.
+    pub memory: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            policy: StreamPolicy::default(),
+            hosts: Vec::new(),
+            depth: 1 << 20,
+            window: 2560,
+            waiting: 1 << 20,
+            memory: 128 << 20,
+        }
+    }
+}
+
+/// What streams counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamCounters {
+    /// Connections with data.
+    pub streams: u64,
+    /// Segments that were put into a stream.
+    pub segments: u64,
+    /// Segments that came out of order, overlapped others, or repeated them.
+    pub disordered: u64,
+    /// Segments whose bytes differ from what came for the same place before.
+    pub different: u64,
+    /// Gaps that were given up.
+    pub gaps: u64,
+    /// Segments that could not be put into a stream for want of room, and were inspected by themselves.
+    pub no_room: u64,
+    /// Connections whose streams gave way to others.
+    pub evicted: u64,
+    /// Segments beyond the depth, inspected by themselves.
+    pub beyond_depth: u64,
+    /// Rules that were forgotten because too many waited for the end of one window.
+    pub forgotten: u64,
+    /// Windows that ended.
+    pub windows: u64,
+    /// Most bytes kept at one time.
+    pub peak_bytes: u64,
+}
+
+/// The streams of a connection, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamId(u32);
+
+impl StreamId {
+    /// No streams yet.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+    /// Streams that had to give way: what comes begins anew.
+    pub(crate) const LOST: Self = Self(u32::MAX - 1);
+}
+
+impl Default for StreamId {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Both directions of one connection: to the server, to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    directions: [Direction; 2],
+    pub(crate) windows: [Window; 2],
+    policies: [StreamPolicy; 2],
+    /// The direction that spoke last.
+    pub(crate) turn: u8,
+    /// The streams begin somewhere in the middle, because earlier ones gave way.
+    pub(crate) restarted: bool,
+    /// Place of its flow in the flow table.
+    flow: u32,
+    /// Used since the hand went by.
+    used: bool,
+    live: bool,
+}
+
+/// What a connection costs beside the bytes of its streams, roughly.
+const CONNECTION_COST: usize = 512;
+
+/// All streams of a worker.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    config: StreamConfig,
+    pool: Pool,
+    connections: Vec<Connection>,
+    free: Vec<u32>,
+    /// Where the search for a connection that gives way goes on.
+    hand: usize,
+    pub(crate) counters: StreamCounters,
+}
+
+impl Streams {
+    pub(crate) fn new(config: StreamConfig) -> Self {
+        let config = StreamConfig {
+            depth: if config.depth == 0 {
+                u64::MAX
+            } else {
+                config.depth
+            },
+            window: config.window.max(64),
+            ..config
+        };
+        Self {
+            pool: Pool::new(config.memory),
+            config,
+            connections: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            counters: StreamCounters::default(),
+        }
+    }
+
+    /// Bytes of a window.
+    pub(crate) fn window(&self) -> u64 {
+        self.config.window.into()
+    }
+
+    /// The streams of a connection between a client and a server; `None` for want of room.
+    pub(crate) fn begin(&mut self, flow: u32, client: IpAddr, server: IpAddr) -> Option<StreamId> {
+        if !self.pool.charge(CONNECTION_COST) {
+            return None;
+        }
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                self.connections.push(Connection::default());
+                u32::try_from(self.connections.len() - 1).ok()?
+            }
+        };
+        let policies = [server, client].map(|receiver| self.policy_of(receiver));
+        let connection = self.connections.get_mut(id as usize)?;
+        *connection = Connection {
+            windows: std::mem::take(&mut connection.windows),
+            policies,
+            flow,
+            used: true,
+            live: true,
+            ..Connection::default()
+        };
+        for window in &mut connection.windows {
+            window.restart(0);
+        }
+        self.counters.streams += 1;
+        Some(StreamId(id))
+    }
+
+    fn policy_of(&self, receiver: IpAddr) -> StreamPolicy {
+        let of_hosts = self
+            .config
+            .hosts
+            .iter()
+            .find(|(set, _)| set.contains(receiver));
+        of_hosts.map_or(self.config.policy, |(_, policy)| *policy)
+    }
+
+    /// The connection, while it has streams.
+    pub(crate) fn get(&self, id: StreamId) -> Option<&Connection> {
+        let connection = self.connections.get(id.0 as usize)?;
+        connection.live.then_some(connection)
+    }
+
+    /// The connection, while it has streams.
+    pub(crate) fn get_mut(&mut self, id: StreamId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(id.0 as usize)?;
+        connection.live.then_some(connection)
+    }
+
+    /// One direction of a connection.
+    pub(crate) fn direction(&self, id: StreamId, way: usize) -> Option<&Direction> {
+        self.get(id)?.directions.get(way)
+    }
+
+    /// Puts a segment into its stream. `first`: sequence number of the stream's first byte, where it is known.
+    pub(crate) fn insert(
+        &mut self,
+        id: StreamId,
+        way: usize,
+        first: Option<u32>,
+        seq: u32,
+        payload: &[u8],
+    ) -> Option<Arrival> {
+        let Self {
+            config,
+            pool,
+            connections,
+            counters,
+            ..
+        } = self;
+        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live)?;
+        connection.used = true;
+        let limits = config.limits(*connection.policies.get(way)?);
+        let keep = (connection.windows.get(way)?.start()).saturating_sub(config.window.into());
+        let direction = connection.directions.get_mut(way)?;
+        if let Some(first) = first {
+            direction.begin(first);
+        }
+        let arrival = direction.insert(seq, payload, keep, &limits, pool);
+        counters.segments += u64::from(arrival.added);
+        counters.disordered += u64::from(arrival.added && !arrival.whole);
+        counters.different += u64::from(arrival.differs);
+        counters.peak_bytes = counters.peak_bytes.max(pool.used() as u64);
+        Some(arrival)
+    }
+
+    /// Gives up the gap before what waits; what became contiguous.
+    pub(crate) fn skip_gap(&mut self, id: StreamId, way: usize) -> std::ops::Range<u64> {
+        let back = u64::from(self.config.window);
+        let Self {
+            pool,
+            connections,
+            counters,
+            ..
+        } = self;
+        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
+        let Some((direction, window)) =
+            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get(way)))
+        else {
+            return 0..0;
+        };
+        counters.gaps += 1;
+        direction.skip_gap(window.start().saturating_sub(back), pool)
+    }
+
+    /// True when nothing more can be put behind this direction's gap.
+    pub(crate) fn overfull(&self, id: StreamId, way: usize) -> bool {
+        let limits = self.config.limits(StreamPolicy::default());
+        self.direction(id, way)
+            .is_some_and(|direction| direction.overfull(&limits))
+    }
+
+    /// True when the direction has come to its depth.
+    pub(crate) fn ended(&self, id: StreamId, way: usize) -> bool {
+        self.direction(id, way)
+            .is_some_and(|direction| direction.next() >= self.config.depth)
+    }
+
+    /// A segment could not be kept: the stream goes on behind it, with a new window.
+    pub(crate) fn pass_over(&mut self, id: StreamId, way: usize, seq: u32, length: usize) {
+        self.counters.no_room += 1;
+        if let Some(connection) = self.get_mut(id)
+            && let (Some(direction), Some(window)) = (
+                connection.directions.get_mut(way),
+                connection.windows.get_mut(way),
+            )
+        {
+            direction.pass_over(seq, length);
+            window.restart(direction.next());
+        }
+    }
+
+    fn side(&mut self, id: StreamId, way: usize) -> Option<(&Direction, &mut Window)> {
+        let connection = self.connections.get_mut(id.0 as usize).filter(|c| c.live)?;
+        connection
+            .directions
+            .get(way)
+            .zip(connection.windows.get_mut(way))
+    }
+
+    /// Where the window at hand ends at the latest.
+    pub(crate) fn window_end(&self, id: StreamId, way: usize) -> Option<u64> {
+        let window = self.get(id)?.windows.get(way)?;
+        Some(window.start() + u64::from(self.config.window))
+    }
+
+    /// Rules, one of whose probes occurs before `end`, wait for the end of the window.
+    pub(crate) fn wait_for_window(&mut self, id: StreamId, way: usize, rules: &[RuleId], end: u64) {
+        let Some((_, window)) = self.side(id, way) else {
+            return;
+        };
+        let forgotten: u64 = rules.iter().map(|&rule| window.add(rule, end)).sum();
+        self.counters.forgotten += forgotten;
+    }
+
+    /// Rules have matched in the window at hand.
+    pub(crate) fn have_matched(&mut self, id: StreamId, way: usize, rules: &[RuleId]) {
+        if let Some((_, window)) = self.side(id, way) {
+            rules.iter().for_each(|&rule| window.matched(rule));
+        }
+    }
+
+    /// Ends the window at hand; the next one begins at `next`. Returns from where on bytes could be looked at in it.
+    pub(crate) fn close_window(&mut self, id: StreamId, way: usize, next: u64) -> u64 {
+        let span = u64::from(self.config.window);
+        self.counters.windows += 1;
+        let Some((direction, window)) = self.side(id, way) else {
+            return next;
+        };
+        let back = window.start().saturating_sub(span).max(direction.base());
+        let end = direction.next();
+        window.close(end, next, next.saturating_sub(span));
+        back
+    }
+
+    /// Begins a window at an offset, with nothing from before.
+    pub(crate) fn restart_window(&mut self, id: StreamId, way: usize, at: u64) {
+        if let Some((_, window)) = self.side(id, way) {
+            window.restart(at);
+        }
+    }
+
+    /// True when no rule waits for the end of the window at hand.
+    pub(crate) fn quiet(&self, id: StreamId, way: usize) -> bool {
+        let window = self
+            .get(id)
+            .and_then(|connection| connection.windows.get(way));
+        window.is_none_or(Window::idle)
+    }
+
+    /// The connection that has not been used for long, other than `than`, and its flow's place: it has to give way. A
+    /// hand goes round and passes over those that were used since it came by last.
+    pub(crate) fn oldest(&mut self, than: StreamId) -> Option<(StreamId, u32)> {
+        for _ in 0..2 * self.connections.len() {
+            self.hand = (self.hand + 1) % self.connections.len();
+            let connection = self.connections.get_mut(self.hand)?;
+            let other = self.hand != than.0 as usize;
+            if connection.live && other && !std::mem::take(&mut connection.used) {
+                return Some((StreamId(self.hand as u32), connection.flow));
+            }
+        }
+        None
+    }
+
+    /// Ends the streams of a connection and gives back what they have.
+    pub(crate) fn end(&mut self, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(id.0 as usize).filter(|c| c.live) else {
+            return;
+        };
+        connection.live = false;
+        for direction in &mut connection.directions {
+            direction.release(&mut self.pool);
+        }
+        self.pool.refund(CONNECTION_COST);
+        self.free.push(id.0);
+    }
+}
+
+impl StreamConfig {
+    fn limits(&self, policy: StreamPolicy) -> Limits {
+        Limits {
+            depth: self.depth,
+            waiting: self.waiting,
+            policy,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The windows in which rules look at a stream.
+//!
+//! A rule needs a piece of stream to look at, and what it says must not depend on how the stream was cut into segments.
+//! So a window ends where the stream itself says so: after [`StreamConfig::window`](super::StreamConfig) bytes, when the
+//! other side answers, at a gap, and when the stream ends. A rule alerts at most once in a window. What spans the end
+//! of a window is found because a window can be looked at together with as many bytes before it.
+
+use crate::plan::RuleId;
+
+/// Most rules that wait for the end of a window; more are forgotten oldest first, and counted.
+const MOST_CANDIDATES: usize = 1024;
+
+/// A rule one of whose probes occurs, and which has not been decided.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    rule: RuleId,
+    /// Offset just after the buffer in which its probe was found last.
+    found: u64,
+}
+
+/// A rule that matched, and how far it has seen the stream; nothing before that can make it match again.
+#[derive(Clone, Copy, Debug)]
+struct Matched {
+    rule: RuleId,
+    /// `u64::MAX` while the window is open.
+    seen: u64,
+}
+
+/// The window at hand of one direction, with what earlier ones left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    start: u64,
+    candidates: Vec<Candidate>,
+    matched: Vec<Matched>,
+}
+
+impl Window {
+    /// Offset of its first byte.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// True when no rule waits.
+    pub(crate) fn idle(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
+    /// A probe of the rule occurs before `end`. Returns how many other rules had to be forgotten.
+    pub(crate) fn add(&mut self, rule: RuleId, end: u64) -> u64 {
+        if let Some(known) = self.candidates.iter_mut().find(|c| c.rule == rule) {
+            known.found = end;
+            return 0;
+        }
+        let full = self.candidates.len() >= MOST_CANDIDATES;
+        if full {
+            self.candidates.remove(0);
+        }
+        self.candidates.push(Candidate { rule, found: end });
+        u64::from(full)
+    }
+
+    /// Appends the rules that wait and pass the test.
+    pub(crate) fn undecided(&self, wanted: impl Fn(RuleId) -> bool, out: &mut Vec<RuleId>) {
+        let open = |rule: &RuleId| self.seen(*rule) != u64::MAX;
+        let rules = self.candidates.iter().map(|candidate| candidate.rule);
+        out.extend(rules.filter(open).filter(|&rule| wanted(rule)));
+    }
+
+    /// How far the rule has seen the stream: `u64::MAX` when it has matched in this window, 0 when it has not matched.
+    pub(crate) fn seen(&self, rule: RuleId) -> u64 {
+        let of_rule = self.matched.iter().filter(|matched| matched.rule == rule);
+        of_rule.map(|matched| matched.seen).max().unwrap_or(0)
+    }
+
+    /// The rule has matched in this window.
+    pub(crate) fn matched(&mut self, rule: RuleId) {
+        self.candidates.retain(|candidate| candidate.rule != rule);
+        self.matched.retain(|matched| matched.rule != rule);
+        self.matched.push(Matched {
+            rule,
+            seen: u64::MAX,
+        });
+    }
+
+    /// Ends the window at `end`; the next one starts at `next` (which is later where bytes are missing). `back`: from
+    /// here on bytes can still be looked at.
+    pub(crate) fn close(&mut self, end: u64, next: u64, back: u64) {
+        self.start = next;
+        for matched in &mut self.matched {
+            matched.seen = matched.seen.min(end);
+        }
+        self.matched.retain(|matched| matched.seen > back);
+        self.candidates.retain(|candidate| candidate.found > back);
+    }
+
+    /// Begins anew at an offset, with nothing from before.
+    pub(crate) fn restart(&mut self, at: u64) {
+        self.start = at;
+        self.candidates.clear();
+        self.matched.clear();
+        // What one connection needed once is no reason to keep it.
+        self.candidates.shrink_to(64);
+        self.matched.shrink_to(64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn undecided(window: &Window) -> Vec<RuleId> {
+        let mut rules = Vec::new();
+        window.undecided(|_| true, &mut rules);
+        rules
+    }
+
+    #[test]
+    fn candidates_wait_as_long_as_their_probe_can_be_seen() {
+        let mut window = Window::default();
+        window.add(3, 10);
+        window.add(5, 90);
+        window.close(100, 100, 20);
+        assert_eq!(undecided(&window), [5]);
+        window.add(5, 150);
+        window.close(200, 200, 120);
+        assert_eq!(undecided(&window), [5]);
+        window.close(300, 300, 220);
+        assert!(window.idle());
+    }
+
+    #[test]
+    fn a_rule_matches_once_in_a_window_and_not_again_by_what_it_has_seen() {
+        let mut window = Window::default();
+        window.add(3, 10);
+        window.matched(3);
+        assert_eq!((undecided(&window).len(), window.seen(3)), (0, u64::MAX));
+        window.add(3, 50);
+        assert!(undecided(&window).is_empty());
+        window.close(100, 100, 40);
+        assert_eq!((undecided(&window), window.seen(3)), (vec![3], 100));
+        window.close(200, 200, 140);
+        assert_eq!(window.seen(3), 0);
+    }
+
+    #[test]
+    fn a_flood_of_candidates_is_bounded_and_counted() {
+        let mut window = Window::default();
+        let forgotten: u64 = (0..2000).map(|rule| window.add(rule, 1)).sum();
+        assert_eq!(forgotten, 2000 - MOST_CANDIDATES as u64);
+        assert_eq!(undecided(&window).len(), MOST_CANDIDATES);
+    }
+}

@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use super::FlowKey;
+use super::key::FlowKey;
 
 /// The random words.
 #[derive(Clone, Copy)]

@@ -3,16 +3,29 @@
 //! A flow is found by addresses, ports, protocol, VLANs and depth of encapsulation, in either direction. The first
 //! packet's sender is the client. An ICMP error belongs to the flow of the packet that it quotes. The table holds a fixed
 //! number of flows; when it is full, one that was idle for long makes room, and that is counted.
+//!
+//! Flows end in four ways ([`EndReason`]). Those whose time is up end in [`FlowTable::expire`], which depends on the time
+//! alone, and not on how flows were dealt out to workers. A packet ends its own flow, when that timed out or a new
+//! connection begins, and one other when the table is full: [`FlowTable::take_ended`] has these. [`FlowTable::drain`]
+//! ends all.
 
+mod config;
+mod counters;
+mod elephant;
 mod hash;
+mod key;
+mod queue;
 mod quote;
 mod shard;
 mod table;
 
+pub use config::{ElephantConfig, FlowConfig, FlowState, StateTimeouts, TimeoutProto, Timeouts};
+pub use counters::FlowCounters;
+pub use key::Endpoint;
 pub use shard::shard;
-pub use table::{FlowConfig, FlowCounters, FlowTable};
+pub use table::FlowTable;
 
-use std::net::IpAddr;
+use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
 use crate::packet::{Packet, Transport};
 use crate::stream::{Session, Step, TcpState};
@@ -27,10 +40,9 @@ pub enum FlowAction {
     Pass,
     /// Drop everything, inspect nothing.
     Drop,
+    /// Let everything through, inspect nothing, and forget the flow sooner: the `bypass` keyword.
+    Bypass,
 }
-
-/// One end of a flow.
-pub type Endpoint = (IpAddr, u16);
 
 /// One flow.
 #[derive(Clone, Debug)]
@@ -45,18 +57,42 @@ pub struct Flow {
     pub start_ns: u64,
     /// Latest packet, nanoseconds since the Unix epoch.
     pub last_ns: u64,
-    /// Packets to server and to client.
+    /// IP protocol number.
+    pub proto: u8,
+    /// VLAN identifiers of the first packet, outermost first, and how many there are.
+    pub vlan: ([u16; 3], u8),
+    /// Packets to server and to client, the one at hand included.
     pub packets: [u64; 2],
     /// Wire bytes to server and to client.
     pub bytes: [u64; 2],
     /// Handshake state; [`TcpState::None`] for other protocols and for TCP whose handshake was not seen.
     pub tcp: Session,
+    /// All TCP flags seen to server and to client.
+    pub tcp_flags: [u8; 2],
+    /// What else its record says, by protocol.
+    pub detail: Detail,
     /// For other protocols: packets were seen both ways.
     pub both_ways: bool,
     /// What a rule decided.
     pub action: FlowAction,
+    /// Much went to the server, to the client in a short time ([`ElephantConfig`]).
+    pub elephant: [bool; 2],
+    /// A rule gave an alert on it.
+    pub alerted: bool,
     /// Packets were seen to server, to client.
     seen: [bool; 2],
+}
+
+/// What a flow's record says of its protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// Type and code of the latest ICMP message to the server, to the client.
+    Icmp([Option<(u8, u8)>; 2]),
+    /// Security parameters index of ESP.
+    Esp(u32),
 }
 
 /// What the flow table says about one packet.
@@ -92,102 +128,65 @@ pub enum EndReason {
 pub struct Ended {
     /// As it was last.
     pub flow: Flow,
-    /// IP protocol.
-    pub proto: u8,
     /// Why.
     pub reason: EndReason,
-    /// When, nanoseconds since the Unix epoch: for a timeout when its time was up, else the time of the packet that
-    /// caused it.
+    /// It would have been kept longer, had the table not been nearly full.
+    pub emergency: bool,
+    /// When, nanoseconds since the Unix epoch: for a timeout when its time was up, at the end of the run its last
+    /// packet's time, else the time of the packet that caused it.
     pub ts_ns: u64,
 }
 
-/// What identifies a flow, the same for both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct FlowKey {
-    low: Endpoint,
-    high: Endpoint,
-    proto: u8,
-    depth: u8,
-    vlan: [u16; 3],
-}
-
-/// ICMP types that come in pairs: a request and its answer belong to one flow.
-fn icmp_counterpart(kind: u8, v6: bool) -> Option<u8> {
-    Some(match (v6, kind) {
-        (false, 0) => 8,
-        (false, 8) => 0,
-        (false, 9) => 10,
-        (false, 10) => 9,
-        (false, 13) => 14,
-        (false, 14) => 13,
-        (false, 15) => 16,
-        (false, 16) => 15,
-        (false, 17) => 18,
-        (false, 18) => 17,
-        (true, 128) => 129,
-        (true, 129) => 128,
-        (true, 133) => 134,
-        (true, 134) => 133,
-        (true, 135) => 136,
-        (true, 136) => 135,
-        (true, 144) => 145,
-        (true, 145) => 144,
-        _ => return None,
-    })
-}
-
-/// ICMP messages about another packet: they belong to no flow of their own.
-fn icmp_is_error(kind: u8, v6: bool) -> bool {
-    if v6 {
-        kind < 128
-    } else {
-        matches!(kind, 3 | 4 | 5 | 11 | 12)
-    }
-}
-
-/// What stands for the ports of an ICMP message: its type and that of its answer; `None` for errors.
-fn icmp_ends(kind: u8, v6: bool) -> Option<(u16, u16)> {
-    if icmp_is_error(kind, v6) {
-        return None;
-    }
-    let answer = icmp_counterpart(kind, v6).unwrap_or(kind);
-    Some((kind.into(), answer.into()))
-}
-
-/// Sender and receiver as the flow table sees them; `None` for packets that have no flow.
-fn endpoints(packet: &Packet<'_>) -> Option<(Endpoint, Endpoint)> {
-    if packet.fragment || packet.invalid || !packet.is_ip() {
-        return None;
-    }
-    let (sport, dport) = match packet.transport {
-        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => {
-            (packet.sport, packet.dport)
-        }
-        Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => {
-            let v6 = matches!(packet.transport, Transport::Icmp6 { .. });
-            icmp_ends(packet.icmp_type()?, v6)?
-        }
-        Transport::Esp { .. } => (0, 0),
-        _ => return None,
-    };
-    Some(((packet.src, sport), (packet.dst, dport)))
-}
-
-impl FlowKey {
-    /// The key of packets between two ends that travel as `packet` does: in the same VLAN, at the same depth.
-    fn between(from: Endpoint, to: Endpoint, proto: u8, packet: &Packet<'_>) -> Self {
-        let (low, high) = if from <= to { (from, to) } else { (to, from) };
-        Self {
-            low,
-            high,
-            proto,
-            depth: packet.depth,
-            vlan: packet.vlan,
-        }
-    }
-}
-
 impl Flow {
+    /// The flow that a packet begins; the packet is not counted yet.
+    fn new(id: u64, client: Endpoint, server: Endpoint, packet: &Packet<'_>) -> Self {
+        Self {
+            id,
+            client,
+            server,
+            start_ns: packet.ts_ns,
+            last_ns: packet.ts_ns,
+            proto: packet.proto,
+            vlan: (packet.vlan, packet.vlan_layers),
+            packets: [0; 2],
+            bytes: [0; 2],
+            tcp: Session::default(),
+            tcp_flags: [0; 2],
+            detail: match packet.transport {
+                Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => Detail::Icmp([None; 2]),
+                Transport::Esp { header } => Detail::Esp(
+                    header
+                        .first_chunk()
+                        .map_or(0, |spi| u32::from_be_bytes(*spi)),
+                ),
+                _ => Detail::None,
+            },
+            both_ways: false,
+            action: FlowAction::None,
+            elephant: [false; 2],
+            alerted: false,
+            seen: [false; 2],
+        }
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> FlowState {
+        if self.action == FlowAction::Bypass {
+            FlowState::Bypassed
+        } else if self.tcp.state() == TcpState::Closed {
+            FlowState::Closed
+        } else if self.established() {
+            FlowState::Established
+        } else {
+            FlowState::New
+        }
+    }
+
+    /// Whole seconds from the first packet to the latest, as Suricata counts them: seconds of the clock that began.
+    pub fn age(&self) -> u64 {
+        (self.last_ns / 1_000_000_000).saturating_sub(self.start_ns / 1_000_000_000)
+    }
+
     /// Suricata's notion for all protocols: the handshake is complete, or packets were seen both ways.
     fn established(&self) -> bool {
         self.both_ways || self.tcp.established()
@@ -198,16 +197,5 @@ impl Flow {
         self.packets[way] += 1;
         self.bytes[way] += u64::from(packet.wire_len);
         self.last_ns = self.last_ns.max(packet.ts_ns);
-    }
-
-    /// How long the flow is kept when nothing comes, in nanoseconds (Suricata's defaults).
-    fn timeout_ns(&self, tcp: bool) -> u64 {
-        let seconds = match self.tcp.state() {
-            TcpState::Established | TcpState::Closing(_) => 600,
-            _ if tcp => 60,
-            _ if self.both_ways => 300,
-            _ => 30,
-        };
-        seconds * 1_000_000_000
     }
 }

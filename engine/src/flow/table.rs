@@ -1,152 +1,142 @@
-//! The table itself: a slab of flows, a hash table into it, and lists in order of last use.
+//! The table itself: a slab of flows, chains of them by the hash of their key, and queues in order of last use.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use hashbrown::HashTable;
-
+use super::config::{FlowConfig, FlowState, TimeoutProto};
+use super::elephant::Rates;
 use super::hash::HashKey;
-use super::{Endpoint, Flow, FlowAction, FlowKey, FlowView, endpoints, quote};
+use super::queue::{self, NONE, Queues};
+use super::{
+    Detail, EndReason, Ended, Endpoint, Flow, FlowAction, FlowCounters, FlowKey, FlowView,
+    endpoints, quote,
+};
 use crate::packet::Packet;
-use crate::stream::{Session, Step, is_syn};
+use crate::stream::{Step, is_syn};
 
-const NONE: u32 = u32::MAX;
-const TCP: u8 = 6;
-/// Most flows for which room is taken beforehand.
-const PREALLOCATED: usize = 1 << 20;
+/// Bytes that a flow takes, the index included: there are at most three places in it for each flow.
+pub(super) const BYTES_PER_FLOW: usize =
+    size_of::<Slot>() + queue::LINK_BYTES + 3 * size_of::<u32>();
+/// Bytes that an empty table takes.
+pub(super) const FIXED_BYTES: usize =
+    CLASSES * queue::RING_BYTES + size_of::<FlowTable>() + 4 * size_of::<Ended>();
 
-/// Limits of the flow table.
-#[derive(Clone, Copy, Debug)]
-pub struct FlowConfig {
-    /// Most flows at a time. A flow takes about 200 bytes: 184 in the table, 4 in the list of free places and, by
-    /// default, 10 in the index. Up to a million flows are provided for at the start, so that no packet waits for the
-    /// table to grow; memory is used as flows come, 52 MB when the default is reached.
-    pub max_flows: usize,
-    /// Take up TCP connections whose handshake was not seen.
-    pub midstream: bool,
-}
-
-impl Default for FlowConfig {
-    fn default() -> Self {
-        Self {
-            max_flows: 262_144,
-            midstream: false,
-        }
-    }
-}
-
-/// What the flow table counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowCounters {
-    /// Flows begun.
-    pub created: u64,
-    /// Flows ended because nothing came for their timeout.
-    pub timed_out: u64,
-    /// Flows ended because the table was full.
-    pub evicted: u64,
-    /// Most flows at one time.
-    pub peak: u64,
-}
+/// States, the innermost part of a class.
+const STATES: usize = FlowState::ALL.len();
+/// Classes of flows that have a timeout of their own: protocol and state.
+const CLASSES: usize = TimeoutProto::ALL.len() * STATES;
+/// States in the order in which flows are given up when the table is full.
+const GIVEN_UP: [FlowState; STATES] = [
+    FlowState::Closed,
+    FlowState::New,
+    FlowState::Bypassed,
+    FlowState::Established,
+];
+/// How far the clock may go back between two looks at it before that counts as a leap.
+const BACK_NS: u64 = 10_000_000_000;
 
 struct Slot {
     key: FlowKey,
+    /// The next slot with the same place in the index, or the next one that is free.
+    next: u32,
+    /// Class of timeouts.
+    class: u8,
     flow: Flow,
-    /// The list that it is in.
-    list: usize,
-    older: u32,
-    newer: u32,
 }
-
-/// Flows in order of last use.
-struct List {
-    oldest: u32,
-    newest: u32,
-    length: usize,
-}
-
-impl List {
-    const EMPTY: Self = Self {
-        oldest: NONE,
-        newest: NONE,
-        length: 0,
-    };
-}
-
-/// The list of flows that are not, or not yet, established.
-const FRESH: usize = 0;
-/// The list of established flows.
-const ESTABLISHED: usize = 1;
 
 /// Flows by key, bounded.
 ///
-/// When it is full, the least recently used flow goes. Established flows come last, so that a flood of SYNs cannot make
-/// the table forget connections; but an eighth of the table is always left to new ones.
+/// When it is nearly full, flows are kept for shorter; when it is full, the least recently used flow goes. Connections
+/// that are over go first and established flows last, so that a flood of SYNs cannot make the table forget connections;
+/// but an eighth of the table is always left to new ones.
 pub struct FlowTable {
     config: FlowConfig,
-    /// Slots by the hash of their key.
-    index: HashTable<u32>,
     hash: HashKey,
+    /// First slot of each chain; a power of two.
+    index: Box<[u32]>,
     slots: Vec<Slot>,
-    free: Vec<u32>,
-    lists: [List; 2],
+    /// First slot that is free.
+    free: u32,
+    queues: Queues,
+    rates: Option<Rates>,
+    /// What ended by the latest packet: its own flow, and one that made room.
+    ended: [Option<Ended>; 2],
+    emergency: bool,
+    /// The time of the latest look at the queues.
+    clock_ns: Option<u64>,
+    /// A leap of the clock that only one look has seen so far.
+    leap: bool,
     counters: FlowCounters,
 }
 
 impl FlowTable {
     /// An empty table.
     pub fn new(config: FlowConfig) -> Self {
-        let max_flows = config.max_flows.clamp(1, NONE as usize - 1);
-        let room = max_flows.min(PREALLOCATED);
+        let max_flows = config.max_flows.clamp(1, 1 << 30);
+        // Two chains for three flows, or more.
+        let chains = (max_flows + max_flows / 2).next_power_of_two();
         Self {
             config: FlowConfig {
                 max_flows,
                 ..config
             },
-            index: HashTable::with_capacity(room),
             hash: HashKey::random(),
-            slots: Vec::with_capacity(room),
-            free: Vec::with_capacity(room),
-            lists: [List::EMPTY; 2],
+            index: vec![NONE; chains].into(),
+            slots: Vec::with_capacity(max_flows),
+            free: NONE,
+            queues: Queues::new(CLASSES, max_flows, config.timeouts.longest()),
+            rates: config
+                .elephant
+                .map(|elephant| Rates::new(elephant, max_flows)),
+            ended: [None, None],
+            emergency: false,
+            clock_ns: None,
+            leap: false,
             counters: FlowCounters::default(),
         }
     }
 
-    /// Finds or makes the packet's flow and brings it up to date; `None` for packets that have no flow.
+    /// Finds or makes the packet's flow and brings it up to date; `None` for packets that have no flow. What ended by it
+    /// is in [`FlowTable::take_ended`], until the next packet.
     pub fn track(&mut self, packet: &Packet<'_>) -> Option<FlowView> {
+        self.ended = [None, None];
         let Some((from, to)) = endpoints(packet) else {
             return self.track_error(packet);
         };
-        let key = FlowKey::between(from, to, packet.proto, packet);
-        let slot = match self.find(&key) {
-            Some(slot) if self.timed_out(slot, packet.ts_ns) => {
-                self.counters.timed_out += 1;
-                self.remove(slot);
-                self.insert(key, from, to, packet)
-            }
-            Some(slot) if self.slots[slot as usize].flow.tcp.reusable() && is_syn(packet) => {
-                self.remove(slot);
-                self.insert(key, from, to, packet)
-            }
-            Some(slot) => slot,
-            None => self.insert(key, from, to, packet),
+        let key = FlowKey::between(from, to, packet.proto, packet, self.config.vlan);
+        let hash = self.hash.hash(&key);
+        let slot = match self.find(hash, &key) {
+            Some(slot) => match self.over(slot, packet) {
+                Some((reason, ts_ns)) => {
+                    self.ended[0] = Some(self.end(slot, reason, ts_ns));
+                    self.insert(hash, key, from, to, packet)
+                }
+                None => slot,
+            },
+            None => self.insert(hash, key, from, to, packet),
         };
         let midstream = self.config.midstream;
-        let flow = &mut self.slots[slot as usize].flow;
+        let Slot { flow, .. } = &mut self.slots[slot as usize];
         let to_server = flow.client == from;
         let way = usize::from(!to_server);
         let first = !flow.seen[way];
         flow.seen[way] = true;
         flow.count(packet, way);
         let mut step = Step::default();
-        let established = if packet.tcp().is_some() {
+        let established = if let Some(flags) = packet.tcp_flags() {
             // As Suricata: the packet that completes the handshake is not itself in an established flow.
             let before = flow.established();
             step = flow.tcp.advance(packet, to_server, midstream);
+            flow.tcp_flags[way] |= flags;
             before
         } else {
             flow.both_ways |= flow.seen == [true; 2];
+            if let Detail::Icmp(seen) = &mut flow.detail {
+                seen[way] = packet.icmp_type().zip(packet.icmp_code());
+            }
             flow.established()
         };
-        self.touch(slot);
+        self.account(slot, way, packet);
+        self.sort(slot);
         Some(FlowView {
             slot,
             to_server,
@@ -160,16 +150,18 @@ impl FlowTable {
     /// no part of the conversation. Where there is no such flow, none is made.
     fn track_error(&mut self, packet: &Packet<'_>) -> Option<FlowView> {
         let quoted = quote::quoted(packet)?;
-        let key = FlowKey::between(quoted.from, quoted.to, quoted.proto, packet);
-        let slot = self.find(&key)?;
-        if self.timed_out(slot, packet.ts_ns) {
+        let vlan = self.config.vlan;
+        let key = FlowKey::between(quoted.from, quoted.to, quoted.proto, packet, vlan);
+        let slot = self.find(self.hash.hash(&key), &key)?;
+        if packet.ts_ns > self.deadline(slot) {
             return None;
         }
         let flow = &mut self.slots[slot as usize].flow;
         let to_server = flow.client.0 == packet.src;
-        flow.count(packet, usize::from(!to_server));
+        let way = usize::from(!to_server);
+        flow.count(packet, way);
         let established = flow.established();
-        self.touch(slot);
+        self.account(slot, way, packet);
         Some(FlowView {
             slot,
             to_server,
@@ -184,11 +176,74 @@ impl FlowTable {
         &self.slots[view.slot as usize].flow
     }
 
+    /// The same, to be changed. What it is found by, its state and its times are the table's own matter.
+    pub fn get_mut(&mut self, view: FlowView) -> &mut Flow {
+        &mut self.slots[view.slot as usize].flow
+    }
+
     /// Remembers what a rule decided, unless something was decided before.
     pub fn decide(&mut self, view: FlowView, action: FlowAction) {
         let flow = &mut self.slots[view.slot as usize].flow;
         if flow.action == FlowAction::None {
             flow.action = action;
+            self.sort(view.slot);
+        }
+    }
+
+    /// A flow that the latest packet ended, if there is another one: its own, when that timed out or was followed by a
+    /// new connection, and one that made room. To be called until there is none, before anything else is done.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.iter_mut().find_map(Option::take)
+    }
+
+    /// Time has come to `now_ns`: ends the flows whose time was up before that. They are found in spans of about a
+    /// second, and it is a flow's own times alone that decide.
+    ///
+    /// When the clock leaps ahead by more than the longest timeout, the next look decides whether that was so, so that one
+    /// packet with a wrong time ends nothing.
+    pub fn expire(&mut self, now_ns: u64, ended: &mut impl FnMut(Ended)) {
+        if self.is_leap(now_ns) {
+            return;
+        }
+        for class in 0..CLASSES {
+            let timeout = self.timeout(class);
+            let Some(before_ns) = now_ns.checked_sub(timeout) else {
+                continue;
+            };
+            while let Some(slot) = self.queues.due(class, before_ns) {
+                let flow = &mut self.slots[slot as usize].flow;
+                // The clock went back: what lies ahead of it would never end.
+                flow.last_ns = flow.last_ns.min(now_ns);
+                let used_ns = flow.last_ns;
+                if self.queues.is_due(used_ns, before_ns) {
+                    let end = self.end(slot, EndReason::Timeout, used_ns.saturating_add(timeout));
+                    ended(end);
+                } else {
+                    self.queues.remove(slot, class);
+                    self.queues.push(slot, class, used_ns);
+                }
+            }
+        }
+        let room = self.config.max_flows - self.length();
+        if self.emergency && room >= self.config.max_flows * 3 / 10 {
+            self.emergency = false;
+            self.counters.emergencies_over += 1;
+        }
+    }
+
+    /// Ends all flows, in the order of their last packet and their number.
+    pub fn drain(&mut self, ended: &mut impl FnMut(Ended)) {
+        let classes = 0..CLASSES;
+        let mut slots: Vec<u32> = classes
+            .flat_map(|class| self.queues.members(class))
+            .collect();
+        slots.sort_unstable_by_key(|&slot| {
+            let flow = &self.slots[slot as usize].flow;
+            (flow.last_ns, flow.id)
+        });
+        for slot in slots {
+            let last_ns = self.slots[slot as usize].flow.last_ns;
+            ended(self.end(slot, EndReason::Shutdown, last_ns));
         }
     }
 
@@ -197,52 +252,111 @@ impl FlowTable {
         self.counters
     }
 
-    /// The slot of the flow with this key.
-    fn find(&self, key: &FlowKey) -> Option<u32> {
-        let same = |&slot: &u32| self.slots[slot as usize].key == *key;
-        self.index.find(self.hash.hash(key), same).copied()
+    /// Bytes that the table takes when it is full.
+    pub fn memory(&self) -> usize {
+        self.config.memory()
     }
 
-    /// True when nothing came for the flow's timeout. (Time that goes backwards ends no flow.)
-    fn timed_out(&self, slot: u32, now_ns: u64) -> bool {
-        let Slot { key, flow, .. } = &self.slots[slot as usize];
-        now_ns
-            > flow
-                .last_ns
-                .saturating_add(flow.timeout_ns(key.proto == TCP))
+    fn length(&self) -> usize {
+        self.counters.active as usize
+    }
+
+    /// True when the clock leapt, so that this look at it is not to be trusted.
+    fn is_leap(&mut self, now_ns: u64) -> bool {
+        let Some(clock_ns) = self.clock_ns else {
+            self.clock_ns = Some(now_ns);
+            return false;
+        };
+        if now_ns.saturating_sub(clock_ns) > self.config.timeouts.longest() {
+            self.leap = !self.leap;
+            if self.leap {
+                self.counters.clock_leaps += 1;
+                return true;
+            }
+        } else {
+            self.leap = false;
+        }
+        if clock_ns.saturating_sub(now_ns) > BACK_NS {
+            self.counters.clock_leaps += 1;
+            for class in 0..CLASSES {
+                let from_ns = now_ns.saturating_sub(self.timeout(class));
+                self.queues.rewind(class, from_ns, now_ns);
+            }
+            self.clock_ns = Some(now_ns);
+        }
+        self.clock_ns = self.clock_ns.max(Some(now_ns));
+        false
+    }
+
+    /// The slot of the flow with this key.
+    fn find(&self, hash: u64, key: &FlowKey) -> Option<u32> {
+        let mut slot = self.index[self.chain(hash)];
+        while slot != NONE {
+            let entry = &self.slots[slot as usize];
+            if entry.key == *key {
+                return Some(slot);
+            }
+            slot = entry.next;
+        }
+        None
+    }
+
+    fn chain(&self, hash: u64) -> usize {
+        hash as usize & (self.index.len() - 1)
+    }
+
+    /// When the flow's time is up.
+    fn deadline(&self, slot: u32) -> u64 {
+        let Slot { flow, class, .. } = &self.slots[slot as usize];
+        flow.last_ns
+            .saturating_add(self.timeout(usize::from(*class)))
+    }
+
+    /// Whether the flow was over before this packet of its key: why, and since when.
+    fn over(&self, slot: u32, packet: &Packet<'_>) -> Option<(EndReason, u64)> {
+        let deadline = self.deadline(slot);
+        if packet.ts_ns > deadline {
+            return Some((EndReason::Timeout, deadline));
+        }
+        let reused = self.slots[slot as usize].flow.tcp.reusable() && is_syn(packet);
+        reused.then_some((EndReason::Reused, packet.ts_ns))
+    }
+
+    /// How long flows of a class are kept.
+    fn timeout(&self, class: usize) -> u64 {
+        let timeouts = &self.config.timeouts;
+        let (proto, state) = (class / STATES, class % STATES);
+        let normal = timeouts.normal[proto][state];
+        if self.emergency {
+            normal.min(timeouts.emergency[proto][state])
+        } else {
+            normal
+        }
     }
 
     fn insert(
         &mut self,
+        hash: u64,
         key: FlowKey,
         client: Endpoint,
         server: Endpoint,
         packet: &Packet<'_>,
     ) -> u32 {
         self.make_room(packet.ts_ns);
-        let flow = Flow {
-            id: flow_id(&key, packet.ts_ns),
-            client,
-            server,
-            start_ns: packet.ts_ns,
-            last_ns: packet.ts_ns,
-            packets: [0; 2],
-            bytes: [0; 2],
-            tcp: Session::default(),
-            both_ways: false,
-            action: FlowAction::None,
-            seen: [false; 2],
-        };
+        let flow = Flow::new(flow_id(&key, packet.ts_ns), client, server, packet);
+        self.counters.begin(&flow);
+        let class = class_of(&flow);
+        let chain = self.chain(hash);
         let entry = Slot {
             key,
+            next: self.index[chain],
+            class,
             flow,
-            list: FRESH,
-            older: NONE,
-            newer: NONE,
         };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = entry;
+        let slot = match self.slots.get_mut(self.free as usize) {
+            Some(free) => {
+                let slot = std::mem::replace(&mut self.free, free.next);
+                *free = entry;
                 slot
             }
             None => {
@@ -250,90 +364,127 @@ impl FlowTable {
                 (self.slots.len() - 1) as u32
             }
         };
-        let Self {
-            index, hash, slots, ..
-        } = self;
-        index.insert_unique(hash.hash(&key), slot, |&slot| {
-            hash.hash(&slots[slot as usize].key)
-        });
-        self.link(slot, FRESH);
-        self.counters.created += 1;
-        self.counters.peak = self.counters.peak.max(self.index.len() as u64);
+        self.index[chain] = slot;
+        self.queues.push(slot, class.into(), packet.ts_ns);
+        if let Some(rates) = &mut self.rates {
+            rates.reset(slot);
+        }
         slot
     }
 
-    /// Ends flows that are due, at most one of each list: as a flow begins each time, that keeps up. Then, if the table
-    /// is full, ends one that is not.
+    /// Sees that there is a free slot.
     fn make_room(&mut self, now_ns: u64) {
-        for list in [FRESH, ESTABLISHED] {
-            let oldest = self.lists[list].oldest;
-            if oldest != NONE && self.timed_out(oldest, now_ns) {
-                self.counters.timed_out += 1;
-                self.remove(oldest);
-            }
+        let (length, max_flows) = (self.length(), self.config.max_flows);
+        if length < max_flows - max_flows / 16 {
+            return;
         }
-        if self.index.len() >= self.config.max_flows {
-            self.counters.evicted += 1;
-            let [fresh, established] = &self.lists;
-            let keep_fresh = fresh.length <= self.config.max_flows / 8;
-            self.remove(if keep_fresh && established.length > 0 {
-                established.oldest
-            } else {
-                fresh.oldest
-            });
+        if !self.emergency {
+            self.emergency = true;
+            self.counters.emergencies += 1;
+        }
+        if length >= max_flows
+            && let Some(slot) = self.least_needed()
+        {
+            self.ended[1] = Some(self.end(slot, EndReason::Forced, now_ns));
         }
     }
 
-    fn remove(&mut self, slot: u32) {
-        self.unlink(slot);
-        let hash = self.hash.hash(&self.slots[slot as usize].key);
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
-        self.free.push(slot);
-    }
-
-    /// Makes the flow the latest of the list where it belongs.
-    fn touch(&mut self, slot: u32) {
-        let Slot { flow, list, .. } = &self.slots[slot as usize];
-        let belongs = if flow.established() {
-            ESTABLISHED
-        } else {
-            FRESH
+    /// The flow that can best be done without.
+    fn least_needed(&mut self) -> Option<u32> {
+        let fresh = self.length_in(FlowState::New);
+        let keep_fresh = fresh <= self.config.max_flows / 8;
+        let of_state = |table: &mut Self, state: FlowState| {
+            (0..TimeoutProto::ALL.len())
+                .filter_map(|proto| table.least_recent(proto * STATES + state as usize))
+                .min_by_key(|&(_, used_ns)| used_ns)
+                .map(|(slot, _)| slot)
         };
-        if *list != belongs || self.lists[belongs].newest != slot {
-            self.unlink(slot);
-            self.link(slot, belongs);
+        GIVEN_UP
+            .into_iter()
+            .filter(|&state| !(keep_fresh && state == FlowState::New))
+            .find_map(|state| of_state(self, state))
+            .or_else(|| of_state(self, FlowState::New))
+    }
+
+    fn length_in(&self, state: FlowState) -> usize {
+        (0..TimeoutProto::ALL.len())
+            .map(|proto| self.queues.length(proto * STATES + state as usize))
+            .sum()
+    }
+
+    /// The least recently used flow of a class, and when that was.
+    fn least_recent(&mut self, class: usize) -> Option<(u32, u64)> {
+        loop {
+            let (slot, seen_ns) = self.queues.oldest(class)?;
+            let used_ns = self.slots[slot as usize].flow.last_ns;
+            if used_ns <= seen_ns {
+                return Some((slot, used_ns));
+            }
+            // It was used since it was queued.
+            self.queues.remove(slot, class);
+            self.queues.push(slot, class, used_ns);
         }
     }
 
-    fn link(&mut self, slot: u32, list: usize) {
-        let ends = &mut self.lists[list];
-        ends.length += 1;
-        let newest = std::mem::replace(&mut ends.newest, slot);
-        if newest == NONE {
-            ends.oldest = slot;
+    /// Takes a flow out.
+    fn end(&mut self, slot: u32, reason: EndReason, ts_ns: u64) -> Ended {
+        let entry = &self.slots[slot as usize];
+        let (class, next) = (usize::from(entry.class), entry.next);
+        let chain = self.chain(self.hash.hash(&entry.key));
+        let mut before = self.index[chain];
+        if before == slot {
+            self.index[chain] = next;
         } else {
-            self.slots[newest as usize].newer = slot;
+            while self.slots[before as usize].next != slot {
+                before = self.slots[before as usize].next;
+            }
+            self.slots[before as usize].next = next;
         }
+        self.queues.remove(slot, class);
         let entry = &mut self.slots[slot as usize];
-        (entry.list, entry.older, entry.newer) = (list, newest, NONE);
+        entry.next = std::mem::replace(&mut self.free, slot);
+        let ended = Ended {
+            flow: entry.flow.clone(),
+            reason,
+            emergency: self.emergency && reason != EndReason::Shutdown,
+            ts_ns,
+        };
+        self.counters.end(&ended);
+        ended
     }
 
-    fn unlink(&mut self, slot: u32) {
-        let Slot {
-            list, older, newer, ..
-        } = self.slots[slot as usize];
-        self.lists[list].length -= 1;
-        match older {
-            NONE => self.lists[list].oldest = newer,
-            before => self.slots[before as usize].newer = newer,
+    /// Counts what the table keeps by flow, but outside of it.
+    fn account(&mut self, slot: u32, way: usize, packet: &Packet<'_>) {
+        let flow = &mut self.slots[slot as usize].flow;
+        if flow.action == FlowAction::Bypass {
+            self.counters.bypassed_packets += 1;
+            self.counters.bypassed_bytes += u64::from(packet.wire_len);
         }
-        match newer {
-            NONE => self.lists[list].newest = older,
-            after => self.slots[after as usize].older = older,
+        if let Some(rates) = &mut self.rates
+            && !flow.elephant[way]
+            && rates.count(slot, way, packet.ts_ns, packet.wire_len)
+        {
+            self.counters.elephants += u64::from(flow.elephant == [false; 2]);
+            flow.elephant[way] = true;
         }
     }
+
+    /// Sees that the flow is in the class where it belongs.
+    fn sort(&mut self, slot: u32) {
+        let entry = &mut self.slots[slot as usize];
+        let class = class_of(&entry.flow);
+        if entry.class != class {
+            let before = std::mem::replace(&mut entry.class, class);
+            let used_ns = entry.flow.last_ns;
+            self.queues.remove(slot, before.into());
+            self.queues.push(slot, class.into(), used_ns);
+        }
+    }
+}
+
+/// The class of timeouts that a flow is in.
+fn class_of(flow: &Flow) -> u8 {
+    (TimeoutProto::of(flow.proto) as usize * STATES + flow.state() as usize) as u8
 }
 
 /// A number for the flow that another run over the same packets repeats. 53 bits, as many as JSON readers keep.
@@ -343,18 +494,4 @@ fn flow_id(key: &FlowKey, start_ns: u64) -> u64 {
     key.hash(&mut hasher);
     start_ns.hash(&mut hasher);
     hasher.finish() >> 11
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the documentation of [`FlowConfig::max_flows`] says.
-    #[test]
-    fn a_flow_takes_as_much_as_documented() {
-        assert_eq!(size_of::<Slot>(), 184);
-        // At most 7 of 8 buckets are used, and their number is a power of two: twice 262 144.
-        let (bucket, control) = (size_of::<u32>(), 1);
-        assert_eq!(2 * (bucket + control), 10);
-    }
 }

@@ -38,6 +38,8 @@ pub struct Segment {
 pub struct Table {
     pub flows: FlowTable,
     pub now_ns: u64,
+    /// The VLAN that packets come in.
+    pub vlan: Option<u16>,
 }
 
 impl Table {
@@ -45,6 +47,7 @@ impl Table {
         Self {
             flows: FlowTable::new(config),
             now_ns: 1_000 * SECOND,
+            vlan: None,
         }
     }
 
@@ -70,6 +73,9 @@ impl Table {
         packet.proto = proto;
         packet.transport = transport;
         packet.payload = payload;
+        if let Some(vlan) = self.vlan {
+            (packet.vlan, packet.vlan_layers) = ([vlan, 0, 0], 1);
+        }
         self.flows.track(&packet)
     }
 

@@ -106,21 +106,6 @@ fn time_that_goes_backwards_ends_no_flow() {
 }
 
 #[test]
-fn flows_that_are_due_go_as_others_come() {
-    let mut table = table(1_000);
-    for port in 0..100 {
-        table.udp(v4(1, port), v4(2, 7));
-    }
-    table.now_ns += 31 * SECOND;
-    for port in 100..200 {
-        table.udp(v4(1, port), v4(2, 7));
-    }
-    let counters = table.flows.counters();
-    assert_eq!((counters.timed_out, counters.evicted), (100, 0));
-    assert_eq!(counters.peak, 100);
-}
-
-#[test]
 fn a_full_table_gives_up_what_was_idle_the_longest() {
     let mut table = table(4);
     let server = v4(2, 7);

@@ -1,19 +1,57 @@
-//! The buffers of a packet.
+//! The buffers of a packet, as rules look at them.
 
 use super::Subject;
+use super::transform::Transformer;
 use crate::packet::{Net, Transport};
-use crate::plan::Buffer;
+use crate::plan::{Buffer, Transform};
+
+/// Finds the bytes of buffers and transforms them, in memory that is kept from one to the next.
+#[derive(Debug)]
+pub struct Buffers {
+    /// Where the parts of a buffer are put together.
+    joined: Vec<u8>,
+    transformer: Transformer,
+}
+
+impl Buffers {
+    /// With no memory yet.
+    pub fn new() -> Self {
+        Self {
+            joined: Vec::with_capacity(256),
+            transformer: Transformer::new(),
+        }
+    }
+
+    /// The bytes of a buffer after these transforms; `None` where the subject has no such thing.
+    #[inline]
+    pub fn bytes<'a>(
+        &'a mut self,
+        buffer: Buffer,
+        transforms: &[Transform],
+        subject: &Subject<'a>,
+    ) -> Option<&'a [u8]> {
+        let bytes = select(buffer, subject, &mut self.joined)?;
+        Some(self.transformer.apply(transforms, bytes))
+    }
+
+    /// How many decompressions were cut off at their limit, and how many expressions were given up at theirs.
+    pub(super) fn limits(&self) -> (u64, u64) {
+        (self.transformer.cut, self.transformer.pcre_limits)
+    }
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Bytes of an ARP packet for IPv4 over Ethernet, which is what `arp.hdr` shows.
 const ARP_HEADER: usize = 28;
 
 /// The bytes of a buffer, `None` where the packet has no such thing. `joined` is where parts are put together that do
 /// not lie side by side.
-pub(super) fn select<'a>(
-    buffer: Buffer,
-    subject: &Subject<'a>,
-    joined: &'a mut Vec<u8>,
-) -> Option<&'a [u8]> {
+fn select<'a>(buffer: Buffer, subject: &Subject<'a>, joined: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let packet = subject.packet;
     match buffer {
         // A payload of no bytes is as good as none: Suricata does not look at such packets for the rules that do.

@@ -4,9 +4,9 @@
 //! decides the rest: packet tests and buffers.
 //!
 //! [`Plain`] is the evaluator there is. `program` prepares the operations of a buffer, `machine` runs them with a cursor
-//! and backtracking; `header` tests header fields, `buffer` finds the bytes.
+//! and backtracking; `header` tests header fields, [`Buffers`] finds the bytes and transforms them.
 
-mod base64;
+pub(crate) mod base64;
 mod buffer;
 mod entropy;
 mod header;
@@ -15,7 +15,9 @@ mod needle;
 mod number;
 mod plain;
 mod program;
+mod transform;
 
+pub use buffer::Buffers;
 pub use plain::Plain;
 
 use crate::packet::Packet;
@@ -69,4 +71,6 @@ pub struct EvalCounters {
     pub recursion_limits: u64,
     /// Evaluations given up because they had looked at too many bytes, again and again.
     pub work_limits: u64,
+    /// Decompressions of buffers cut off at their `max-size`.
+    pub transform_limits: u64,
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::program::{Program, Step};
-use super::{EvalCounters, Evaluator, Subject, buffer, header};
-use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet};
+use super::{Buffers, EvalCounters, Evaluator, Subject, header};
+use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
 
 /// Evaluates plans as they stand. It is the reference for every faster evaluator.
 #[derive(Debug)]
@@ -13,17 +13,19 @@ pub struct Plain {
     rules: Arc<RuleSet>,
     prepared: Arc<[Prepared]>,
     machine: Machine,
-    /// Where the parts of a buffer are put together.
-    joined: Vec<u8>,
+    buffers: Buffers,
 }
 
 /// What a rule's plan is turned into.
 #[derive(Debug)]
 struct Prepared {
-    buffers: Box<[(Buffer, Program)]>,
+    buffers: Box<[PreparedBuffer]>,
     /// It asks for a decoder event, and so may match packets that are otherwise too broken.
     decoder_event: bool,
 }
+
+/// A buffer, what is done to its bytes, and the steps that run on them.
+type PreparedBuffer = (Buffer, Box<[Transform]>, Program);
 
 impl Prepared {
     fn new(rule: &Rule) -> Self {
@@ -33,6 +35,7 @@ impl Prepared {
             .map(|plan| {
                 (
                     plan.buffer,
+                    plan.transforms.clone().into(),
                     Program::new(&plan.ops, plan.buffer != Buffer::Payload),
                 )
             })
@@ -56,7 +59,7 @@ impl Plain {
             rules,
             prepared,
             machine: Machine::new(),
-            joined: Vec::with_capacity(256),
+            buffers: Buffers::new(),
         }
     }
 
@@ -66,7 +69,7 @@ impl Plain {
             rules: Arc::clone(&self.rules),
             prepared: Arc::clone(&self.prepared),
             machine: Machine::new(),
-            joined: Vec::with_capacity(256),
+            buffers: Buffers::new(),
         }
     }
 
@@ -76,7 +79,7 @@ impl Plain {
             rules,
             prepared,
             machine,
-            joined,
+            buffers,
         } = self;
         let (Some(rule), Some(prepared)) = (rules.get(id), prepared.get(id as usize)) else {
             return false;
@@ -88,9 +91,15 @@ impl Plain {
             return false;
         }
         machine.start_rule(rule.variables);
-        prepared.buffers.iter().all(|(which, program)| {
-            match buffer::select(*which, subject, joined) {
-                Some(bytes) => machine.run(program, bytes),
+        prepared.buffers.iter().all(|(which, transforms, program)| {
+            match buffers.bytes(*which, transforms, subject) {
+                Some(bytes) => {
+                    let start = match which {
+                        Buffer::Payload => subject.stream_offset.unwrap_or(0),
+                        _ => 0,
+                    };
+                    machine.run(program, bytes, start)
+                }
                 // `absent` is the first keyword of its buffer.
                 None => matches!(program.steps.first(), Some(Step::Absent { .. })),
             }
@@ -115,6 +124,12 @@ impl Evaluator for Plain {
     }
 
     fn counters(&self) -> EvalCounters {
-        self.machine.counters
+        let (transform_limits, pcre_limits) = self.buffers.limits();
+        let counters = self.machine.counters;
+        EvalCounters {
+            transform_limits,
+            pcre_limits: counters.pcre_limits + pcre_limits,
+            ..counters
+        }
     }
 }

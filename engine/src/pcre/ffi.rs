@@ -6,18 +6,22 @@ use std::sync::OnceLock;
 
 use pcre2_sys::{
     PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_ERROR_JIT_STACKLIMIT,
-    PCRE2_ERROR_NOMATCH, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
-    PCRE2_NO_AUTO_CAPTURE, PCRE2_NO_JIT, PCRE2_UNGREEDY, pcre2_code_8, pcre2_code_free_8,
-    pcre2_compile_8, pcre2_get_error_message_8, pcre2_get_ovector_pointer_8, pcre2_jit_compile_8,
-    pcre2_match_8, pcre2_match_context_8, pcre2_match_context_create_8, pcre2_match_context_free_8,
-    pcre2_match_data_8, pcre2_match_data_create_8, pcre2_match_data_free_8,
-    pcre2_set_depth_limit_8, pcre2_set_heap_limit_8, pcre2_set_match_limit_8,
+    PCRE2_ERROR_NOMATCH, PCRE2_EXTENDED, PCRE2_INFO_CAPTURECOUNT, PCRE2_JIT_COMPLETE,
+    PCRE2_MULTILINE, PCRE2_NO_AUTO_CAPTURE, PCRE2_NO_JIT, PCRE2_UNGREEDY, pcre2_code_8,
+    pcre2_code_free_8, pcre2_compile_8, pcre2_get_error_message_8, pcre2_get_ovector_pointer_8,
+    pcre2_jit_compile_8, pcre2_match_8, pcre2_match_context_8, pcre2_match_context_create_8,
+    pcre2_match_context_free_8, pcre2_match_data_8, pcre2_match_data_create_8,
+    pcre2_match_data_free_8, pcre2_pattern_info_8, pcre2_set_depth_limit_8, pcre2_set_heap_limit_8,
+    pcre2_set_match_limit_8,
 };
 
 use super::Flags;
 
 /// "Reference to non-existent subpattern", which a back-reference gets when groups do not capture.
 const NO_SUCH_GROUP: c_int = 115;
+
+/// Pairs of offsets that a match leaves: its own and those of the first group.
+const PAIRS: u32 = 2;
 
 /// A compiled pattern, with machine code from its first match on.
 pub(super) struct Code {
@@ -85,6 +89,56 @@ impl Code {
         start: usize,
         matching: &mut Matching,
     ) -> Result<Option<(usize, usize)>, GaveUp> {
+        let found = self.search(subject, start, matching)?;
+        Ok(found.map(|_| {
+            // SAFETY: there is a match.
+            let [start, end] = unsafe { matching.pair(0) };
+            // A `\K` in a look-around, which this version of PCRE2 refuses, could put the beginning after the end: such a
+            // match would be taken to be empty.
+            (start.min(end), end)
+        }))
+    }
+
+    /// What the first group captures in the first match.
+    pub(super) fn find_group(
+        &self,
+        subject: &[u8],
+        matching: &mut Matching,
+    ) -> Result<Option<(usize, usize)>, GaveUp> {
+        // A pattern without groups, or a match that needs none, sets one pair only.
+        let Some(_) = self
+            .search(subject, 0, matching)?
+            .filter(|&pairs| pairs != 1)
+        else {
+            return Ok(None);
+        };
+        // SAFETY: there is a match, and it set more than its own pair.
+        let [start, end] = unsafe { matching.pair(1) };
+        // A group that has no part in the match has offsets beyond any subject.
+        Ok((start <= end && end <= subject.len()).then_some((start, end)))
+    }
+
+    /// How many groups capture.
+    pub(super) fn groups(&self) -> u32 {
+        let mut count = 0u32;
+        // SAFETY: the pattern is alive, and this kind of information is a `uint32_t`, which `count` has room for.
+        unsafe {
+            pcre2_pattern_info_8(
+                self.code.as_ptr(),
+                PCRE2_INFO_CAPTURECOUNT,
+                (&raw mut count).cast(),
+            )
+        };
+        count
+    }
+
+    /// Looks for the first match at or after `start`: how many pairs of offsets it set, 0 for more than there is room for.
+    fn search(
+        &self,
+        subject: &[u8],
+        start: usize,
+        matching: &mut Matching,
+    ) -> Result<Option<c_int>, GaveUp> {
         self.jit.get_or_init(|| {
             // SAFETY: the pattern is alive, and no one matches with it before `jit` is set. A pattern that the
             // compiler cannot take stays as it is, and is interpreted: the result does not matter.
@@ -95,8 +149,7 @@ impl Code {
             result = self.run(subject, start, PCRE2_NO_JIT, matching);
         }
         match result {
-            // 0: there are more groups than the match data holds, which is one pair, the match itself.
-            0.. => Ok(Some(matching.span())),
+            0.. => Ok(Some(result)),
             PCRE2_ERROR_NOMATCH => Ok(None),
             _ => Err(GaveUp),
         }
@@ -164,7 +217,7 @@ unsafe impl Send for Matching {}
 impl Matching {
     pub(super) fn new(match_limit: u32, depth_limit: u32, heap_limit: u32) -> Self {
         // SAFETY: null asks for the default allocator.
-        let data = NonNull::new(unsafe { pcre2_match_data_create_8(1, ptr::null_mut()) });
+        let data = NonNull::new(unsafe { pcre2_match_data_create_8(PAIRS, ptr::null_mut()) });
         // SAFETY: as above.
         let context = NonNull::new(unsafe { pcre2_match_context_create_8(ptr::null_mut()) });
         let (Some(data), Some(context)) = (data, context) else {
@@ -179,14 +232,17 @@ impl Matching {
         Self { data, context }
     }
 
-    /// Where the last match began and ended. (A `\K` in a look-around, which this version of PCRE2 refuses, could put
-    /// the beginning after the end: such a match would be taken to be empty.)
-    fn span(&self) -> (usize, usize) {
+    /// The offsets of the last match (0), or of its first group (1).
+    ///
+    /// # Safety
+    ///
+    /// The last match set them: there was one, and its result was not 1 when the group is asked for.
+    unsafe fn pair(&self, index: usize) -> [usize; 2] {
+        debug_assert!(index < PAIRS as usize);
         // SAFETY: the match data is alive.
         let offsets = unsafe { pcre2_get_ovector_pointer_8(self.data.as_ptr()) };
-        // SAFETY: the data has one pair of offsets, and they are set: this is called after a match.
-        let [start, end] = unsafe { offsets.cast::<[usize; 2]>().read() };
-        (start.min(end), end)
+        // SAFETY: the data has room for `PAIRS` of them, and the caller knows that this one is set.
+        unsafe { offsets.cast::<[usize; 2]>().add(index).read() }
     }
 }
 

@@ -51,10 +51,7 @@ impl Regex {
             Err(refused) if refused.wants_captures() => ffi::Code::compile(pattern, flags, true),
             compiled => compiled,
         }
-        .map_err(|refused| PcreError {
-            message: refused.message(),
-            offset: refused.offset(),
-        })?;
+        .map_err(PcreError::new)?;
         Ok(Self {
             pattern: pattern.into(),
             flags,
@@ -83,6 +80,38 @@ impl Regex {
             .map_err(|ffi::GaveUp| MatchLimit)
     }
 
+    /// Compiles `pattern` with all its groups capturing and without options, for [`Self::find_group`].
+    pub fn capturing(pattern: &[u8]) -> Result<Self, PcreError> {
+        let flags = Flags::default();
+        let code = ffi::Code::compile(pattern, flags, true).map_err(PcreError::new)?;
+        Ok(Self {
+            pattern: pattern.into(),
+            flags,
+            code,
+        })
+    }
+
+    /// How many groups capture.
+    pub fn groups(&self) -> u32 {
+        self.code.groups()
+    }
+
+    /// What the first group captures in the first match in `subject`: where it begins and where it ends; `None` without a
+    /// match, or when the group has no part in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    pub fn find_group(
+        &self,
+        subject: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<Option<(usize, usize)>, MatchLimit> {
+        self.code
+            .find_group(subject, &mut scratch.0)
+            .map_err(|ffi::GaveUp| MatchLimit)
+    }
+
     /// The expression as it was given.
     pub fn pattern(&self) -> &[u8] {
         &self.pattern
@@ -91,6 +120,13 @@ impl Regex {
     /// The options as they were given.
     pub fn flags(&self) -> Flags {
         self.flags
+    }
+}
+
+/// Of the same expression with the same options.
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.pattern, self.flags) == (&other.pattern, other.flags)
     }
 }
 
@@ -134,6 +170,15 @@ pub struct PcreError {
     pub message: String,
     /// Byte offset in the pattern.
     pub offset: usize,
+}
+
+impl PcreError {
+    fn new(refused: ffi::Refused) -> Self {
+        Self {
+            message: refused.message(),
+            offset: refused.offset(),
+        }
+    }
 }
 
 /// A match that was given up: at the match, depth or heap limit, or at an error of PCRE2.
@@ -235,6 +280,27 @@ mod tests {
                 "/{pattern}/ {flags:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_group_is_found_where_it_has_part_in_the_match() {
+        let group = |pattern: &str, subject: &[u8]| {
+            let regex = Regex::capturing(pattern.as_bytes()).expect("compiles");
+            let found = regex.find_group(subject, &mut Scratch::new());
+            (regex.groups(), found.expect("within limits"))
+        };
+        assert_eq!(group("a(b+)c", b"xabbc"), (1, Some((2, 4))));
+        assert_eq!(group("a(b*)c", b"xac"), (1, Some((2, 2))));
+        assert_eq!(group("(b)|a", b"xa"), (1, None));
+        assert_eq!(group("(b)", b"xa"), (1, None));
+        assert_eq!(group("(a)(b)(c)", b"abc"), (3, Some((0, 1))));
+        assert_eq!(group("abc", b"abc"), (0, None));
+        assert_eq!(
+            Regex::new(b"(a)", Flags::default())
+                .expect("compiles")
+                .groups(),
+            0
+        );
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! What kind of rule a rule is: when it is looked at, and whether its verdict holds for the packet or the flow.
 
-use super::{Buffer, Header, PacketTest, Proto, Rule};
+use super::{Buffer, Header, PacketTest, Proto, Rule, StateTest};
 
 /// Suricata's signature types, as far as Weir evaluates them (userguide, "Rule Types and Categorization").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RuleKind {
-    /// Only addresses and protocol: looked at once per flow and direction, or on every packet that has no flow. Its
-    /// verdict holds for the flow.
+    /// Only addresses and protocol, and state of addresses: looked at once per flow and direction, or on every packet that
+    /// has no flow. Its verdict holds for the flow.
     IpOnly,
     /// The same with a negated address or with ports, so that it is looked at on every packet; its verdict holds for the
     /// flow, too.
     LikeIpOnly,
     /// `decode-event`: looked at on packets that have decoder events.
     DecoderEvent,
+    /// `stream-event`: only packets that have stream events can match; the verdict holds for the packet.
+    StreamEvent,
     /// Header fields, or payload packet by packet; the verdict holds for the packet.
     Packet,
     /// TCP payload: the verdict holds for the flow when the data is part of a connection.
@@ -22,15 +24,20 @@ pub enum RuleKind {
 impl Rule {
     /// The rule's kind.
     pub fn kind(&self) -> RuleKind {
-        if self
-            .tests
-            .iter()
-            .any(|test| matches!(test, PacketTest::DecodeEvent(_)))
-        {
+        let asks = |event: fn(&PacketTest) -> bool| self.tests.iter().any(event);
+        if asks(|test| matches!(test, PacketTest::DecodeEvent(_))) {
             return RuleKind::DecoderEvent;
         }
+        if asks(|test| matches!(test, PacketTest::StreamEvent(_))) {
+            return RuleKind::StreamEvent;
+        }
+        // Looking at bits of hosts and at reputations is about addresses, too. What a rule does after a match is no matter.
+        let about_addresses =
+            |test: &StateTest| matches!(test, StateTest::HostBit { .. } | StateTest::IpRep { .. });
         let only_header = self.buffers.is_empty()
             && self.flow.is_none()
+            && self.flow_properties.is_empty()
+            && self.state_tests.iter().all(about_addresses)
             && self
                 .tests
                 .iter()

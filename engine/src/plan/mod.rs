@@ -5,9 +5,11 @@
 //! buffers).
 
 mod address;
+mod grow;
 mod kind;
 mod number;
 mod ops;
+mod order;
 mod state;
 mod transform;
 
@@ -24,7 +26,7 @@ pub use state::{
     FlowProperty, FlowSide, HostSide, HostTest, Name, SetFormat, SetKind, StateAction, StateTest,
     TagMetric, TagScope,
 };
-pub use transform::Transform;
+pub use transform::{Base64Mode, Subslice, Transform};
 
 use crate::packet::DecoderEvent;
 use crate::stream::StreamEvent;
@@ -413,15 +415,11 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// Puts rules in Suricata's order: by action (pass, drop, reject, alert), then priority, then as they were read.
+    /// Puts rules in Suricata's order: by action (pass, drop, reject, alert); then those that change flow bits, counters
+    /// and bits of hosts before those that look at them, and these before the others; then by priority, then as they were
+    /// read.
     pub fn new(mut rules: Vec<Rule>) -> Self {
-        let rank = |action: Action| match action {
-            Action::Pass => 0,
-            Action::Drop => 1,
-            Action::Reject(_) => 2,
-            Action::Alert => 3,
-        };
-        rules.sort_by_key(|rule| (rank(rule.action), rule.meta.priority));
+        rules.sort_by_cached_key(order::key);
         Self {
             rules,
             data_sets: Vec::new(),

@@ -51,7 +51,7 @@ impl Cost {
     /// The cost of a rule whose probe was chosen by `table`.
     pub fn of(rule: &Rule, table: &Table) -> Self {
         let occasion = match (rule.kind(), &rule.probe) {
-            (RuleKind::DecoderEvent, _) => Occasion::Event,
+            (RuleKind::DecoderEvent | RuleKind::StreamEvent, _) => Occasion::Event,
             (RuleKind::IpOnly, _) => Occasion::Flow,
             (_, Some(probe)) => Occasion::Probe(table.estimate(&probe.bytes, probe.folded)),
             (_, None) => Occasion::Packet,

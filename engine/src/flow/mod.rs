@@ -28,7 +28,7 @@ pub use table::FlowTable;
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
 use crate::packet::{Packet, Transport};
-use crate::stream::{Session, Step, TcpState};
+use crate::stream::{Session, Step, StreamId, TcpState};
 
 /// What an earlier rule decided for the rest of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub struct Flow {
     pub elephant: [bool; 2],
     /// A rule gave an alert on it.
     pub alerted: bool,
+    /// Its streams, once there was data.
+    pub(crate) streams: StreamId,
     /// Packets were seen to server, to client.
     seen: [bool; 2],
 }
@@ -165,6 +167,7 @@ impl Flow {
             action: FlowAction::None,
             elephant: [false; 2],
             alerted: false,
+            streams: StreamId::NONE,
             seen: [false; 2],
         }
     }

@@ -2,6 +2,7 @@
 
 use super::table::{BYTES_PER_FLOW, FIXED_BYTES};
 use crate::packet::proto::{ICMP, ICMPV6, TCP, UDP};
+use crate::stream::SessionConfig;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -11,8 +12,8 @@ pub struct FlowConfig {
     /// Most flows at a time. What that takes is [`FlowConfig::memory`]; [`FlowConfig::within`] goes the other way. All of
     /// it is set aside at the start, so that no packet waits for the table to grow, and becomes resident as flows come.
     pub max_flows: usize,
-    /// Take up TCP connections whose handshake was not seen.
-    pub midstream: bool,
+    /// How TCP connections are followed.
+    pub session: SessionConfig,
     /// The same addresses and ports in different VLANs are different flows (Suricata's `vlan.use-for-tracking`).
     pub vlan: bool,
     /// How long flows are kept when nothing comes.
@@ -25,7 +26,7 @@ impl Default for FlowConfig {
     fn default() -> Self {
         Self {
             max_flows: 262_144,
-            midstream: false,
+            session: SessionConfig::default(),
             vlan: true,
             timeouts: Timeouts::default(),
             elephant: None,

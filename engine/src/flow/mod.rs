@@ -25,6 +25,8 @@ pub use key::Endpoint;
 pub use shard::shard;
 pub use table::FlowTable;
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
 use crate::packet::{Packet, Transport};
@@ -125,6 +127,18 @@ pub enum EndReason {
     Shutdown,
 }
 
+impl EndReason {
+    /// Its name in EVE.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Forced => "forced",
+            Self::Reused => "tcp_reuse",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// A flow that is over.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -137,6 +151,19 @@ pub struct Ended {
     /// When, nanoseconds since the Unix epoch: for a timeout when its time was up, at the end of the run its last
     /// packet's time, else the time of the packet that caused it.
     pub ts_ns: u64,
+    /// What is known of the streams of a TCP connection; the table leaves it to whoever flushes them.
+    pub streams: Option<StreamFacts>,
+}
+
+/// What a flow's record says of its streams, to server and to client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// Data is missing.
+    pub gap: [bool; 2],
+    /// Most separate pieces of data that were held at a time.
+    pub max_regions: [u32; 2],
+    /// Bytes of urgent data that were left out.
+    pub urgent: [u32; 2],
 }
 
 impl Flow {
@@ -150,10 +177,6 @@ impl Flow {
             last_ns: packet.ts_ns,
             proto: packet.proto,
             vlan: (packet.vlan, packet.vlan_layers),
-            packets: [0; 2],
-            bytes: [0; 2],
-            tcp: Session::default(),
-            tcp_flags: [0; 2],
             detail: match packet.transport {
                 Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => Detail::Icmp([None; 2]),
                 Transport::Esp { header } => Detail::Esp(
@@ -163,6 +186,35 @@ impl Flow {
                 ),
                 _ => Detail::None,
             },
+            ..Self::vacant()
+        }
+    }
+
+    /// Exchanges client and server: the first packet seen was an answer.
+    fn reverse(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+        self.packets.reverse();
+        self.bytes.reverse();
+        self.tcp_flags.reverse();
+        self.seen.reverse();
+    }
+
+    /// What stands in a slot that is free.
+    fn vacant() -> Self {
+        let nowhere = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Self {
+            id: 0,
+            client: nowhere,
+            server: nowhere,
+            start_ns: 0,
+            last_ns: 0,
+            proto: 0,
+            vlan: ([0; 3], 0),
+            packets: [0; 2],
+            bytes: [0; 2],
+            tcp: Session::default(),
+            tcp_flags: [0; 2],
+            detail: Detail::None,
             both_ways: false,
             action: FlowAction::None,
             elephant: [false; 2],

@@ -114,20 +114,25 @@ impl FlowTable {
             },
             None => self.insert(hash, key, from, to, packet),
         };
-        let midstream = self.config.midstream;
+        let session = self.config.session;
         let Slot { flow, .. } = &mut self.slots[slot as usize];
-        let to_server = flow.client == from;
+        let mut to_server = flow.client == from;
         let way = usize::from(!to_server);
         let first = !flow.seen[way];
         flow.seen[way] = true;
         flow.count(packet, way);
         let mut step = Step::default();
         let established = if let Some(flags) = packet.tcp_flags() {
-            // As Suricata: the packet that completes the handshake is not itself in an established flow.
+            // As Suricata: the packet that completes the handshake is not itself in an established flow, unless it
+            // brings data.
             let before = flow.established();
-            step = flow.tcp.advance(packet, to_server, midstream);
             flow.tcp_flags[way] |= flags;
-            before
+            step = flow.tcp.advance(packet, to_server, &session);
+            if step.reversed {
+                flow.reverse();
+                to_server = !to_server;
+            }
+            before || step.established
         } else {
             flow.both_ways |= flow.seen == [true; 2];
             if let Detail::Icmp(seen) = &mut flow.detail {
@@ -135,7 +140,7 @@ impl FlowTable {
             }
             flow.established()
         };
-        self.account(slot, way, packet);
+        self.account(slot, usize::from(!to_server), packet);
         self.sort(slot);
         Some(FlowView {
             slot,
@@ -444,10 +449,11 @@ impl FlowTable {
         let entry = &mut self.slots[slot as usize];
         entry.next = std::mem::replace(&mut self.free, slot);
         let ended = Ended {
-            flow: entry.flow.clone(),
+            flow: std::mem::replace(&mut entry.flow, Flow::vacant()),
             reason,
             emergency: self.emergency && reason != EndReason::Shutdown,
             ts_ns,
+            streams: None,
         };
         self.counters.end(&ended);
         ended

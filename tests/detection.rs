@@ -238,7 +238,7 @@ fn established_begins_after_the_handshake() {
         []
     );
     let mut config = EngineConfig::default();
-    config.flow.midstream = true;
+    config.flow.session.midstream = true;
     let text = "alert tcp any any -> any any (flow:established; content:\"GET\"; sid:1;)";
     assert_eq!(run_with(config, text, &packets[3..]), [(2, 1)]);
 }

@@ -12,6 +12,7 @@ use weir_engine::eval::{self, EvalCounters, Evaluator, Subject};
 use weir_engine::flow::FlowConfig;
 use weir_engine::matcher::{self, Matcher, MatcherError, Probe, Report, Request};
 use weir_engine::plan::{RuleId, RuleSet};
+use weir_engine::stream::SessionConfig;
 use weir_fuzz::{Traffic, rules};
 
 static PROBED: LazyLock<Detector> = LazyLock::new(|| Detector::new(rules()));
@@ -56,7 +57,11 @@ impl Detector {
             // A table of the usual size takes longer to set up than an input takes to run; a full one is worth seeing.
             flow: FlowConfig {
                 max_flows: 16,
-                midstream: traffic.options & 4 != 0,
+                session: SessionConfig {
+                    midstream: traffic.options & 4 != 0,
+                    ..SessionConfig::default()
+                },
+                ..FlowConfig::default()
             },
             ..EngineConfig::default()
         };

@@ -83,7 +83,7 @@ impl Context {
                 "stream.depth is {depth} bytes; this version does not reassemble streams yet"
             );
         }
-        set(&mut engine.flow.midstream, config.midstream);
+        set(&mut engine.flow.session.midstream, config.midstream);
         set(&mut engine.flow.max_flows, config.max_flows);
         set(&mut engine.alert_max, config.alert_max);
         Ok(Self {

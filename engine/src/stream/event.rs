@@ -75,6 +75,8 @@ named_events! {
         EstSynToclient = "est_syn_toclient",
         /// Established: an acknowledgement number of nothing that was sent.
         EstInvalidAck = "est_invalid_ack",
+        /// Acknowledgement of the byte of a zero window probe.
+        EstAckZwpData = "est_ack_zwp_data",
         /// FIN with an acknowledgement number of nothing that was sent.
         FinInvalidAck = "fin_invalid_ack",
         /// First FIN not yet acknowledged: a sequence number outside of the window.
@@ -115,6 +117,8 @@ named_events! {
         PktBrokenAck = "pkt_broken_ack",
         /// RST with an acknowledgement number of nothing that was sent.
         RstInvalidAck = "rst_invalid_ack",
+        /// RST that carries data.
+        RstWithData = "rst_with_data",
         /// Data that was sent before.
         PktRetransmission = "pkt_retransmission",
         /// Data that was sent, and acknowledged, before.

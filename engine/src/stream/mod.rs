@@ -17,7 +17,7 @@ pub use event::{StreamEvent, StreamEvents};
 pub use policy::StreamPolicy;
 pub(crate) use pseudo::Headers;
 pub(crate) use session::is_syn;
-pub use session::{Session, Step, TcpState};
+pub use session::{Session, SessionConfig, Step, TcpState, UrgentPolicy};
 pub use streams::{StreamConfig, StreamCounters};
 pub(crate) use streams::{StreamId, Streams};
 pub(crate) use window::Window;

@@ -5,4 +5,3 @@ mod icmp;
 mod model;
 mod support;
 mod table;
-mod tcp;

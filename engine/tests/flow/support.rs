@@ -4,13 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use weir_engine::flow::{Endpoint, Flow, FlowConfig, FlowTable, FlowView};
 use weir_engine::packet::{Packet, Transport};
-use weir_engine::stream::TcpState;
+use weir_engine::stream::{SessionConfig, TcpState};
 
 pub const SECOND: u64 = 1_000_000_000;
 
-pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
-pub const RST: u8 = 0x04;
 pub const ACK: u8 = 0x10;
 
 pub fn v4(last: u8, port: u16) -> Endpoint {
@@ -85,6 +83,7 @@ impl Table {
         header[8..12].copy_from_slice(&segment.ack.to_be_bytes());
         header[12] = 0x50;
         header[13] = segment.flags;
+        header[14..16].copy_from_slice(&u16::MAX.to_be_bytes());
         let payload = vec![b'x'; segment.data];
         let transport = Transport::Tcp { header: &header };
         self.track(segment.from, segment.to, 6, transport, &payload)
@@ -125,7 +124,10 @@ pub struct Connection {
 impl Connection {
     pub fn new(midstream: bool) -> Self {
         let config = FlowConfig {
-            midstream,
+            session: SessionConfig {
+                midstream,
+                ..SessionConfig::default()
+            },
             ..FlowConfig::default()
         };
         Self {
@@ -156,19 +158,6 @@ impl Connection {
             ack,
             data,
         })
-    }
-
-    /// The state after a segment.
-    pub fn after(
-        &mut self,
-        to_server: bool,
-        flags: u8,
-        seq: u32,
-        ack: u32,
-        data: usize,
-    ) -> TcpState {
-        let view = self.send(to_server, flags, seq, ack, data);
-        self.table.state(view)
     }
 
     /// A complete handshake: the client's next byte is 101, the server's 501.

@@ -1,0 +1,89 @@
+//! Resets, and SYNs where they do not belong.
+
+use super::segment::{ACK, Extras, RST, SYN};
+use super::side::Side;
+use super::{CONFIRMED, Event, ONE_SIDED, Session, TcpState, Turn, UNSURE};
+
+impl Session {
+    /// A RST after the handshake's answer.
+    pub(super) fn reset(&mut self, turn: &mut Turn<'_, '_>) {
+        let Turn { segment, way, .. } = *turn;
+        if self.too_old(turn) {
+            return;
+        }
+        if segment.data > 0 {
+            turn.raise(Event::RstWithData);
+        }
+        let one_sided = self.has(ONE_SIDED);
+        let acks = segment.has(ACK) && segment.ack != 0;
+        if acks && !self.sides[1 - way].acknowledgeable(segment.ack, one_sided) {
+            turn.raise(Event::PktInvalidAck);
+            turn.raise(Event::RstInvalidAck);
+            return;
+        }
+        // As long as it is open which SYN/ACK counts, so is where a RST would stand.
+        if self.state == TcpState::SynReceived && (self.claims > 0 || self.has(UNSURE)) {
+            return;
+        }
+        let sender = &mut self.sides[way];
+        if !sender.has(Side::KNOWN) || !sender.in_place(segment.seq) {
+            return;
+        }
+        // Whether its receiver can verify it is not known.
+        sender.set(Side::DOUBTED, Extras::of(turn.packet).signed);
+        self.close_by_reset(way);
+    }
+
+    pub(super) fn close_by_reset(&mut self, way: usize) {
+        self.sides[way].set(Side::RESET, true);
+        self.before = self.state;
+        self.state = TcpState::Closed;
+    }
+
+    /// After a RST. Its sender has nothing more to send: if it does, someone else has sent the RST.
+    pub(super) fn after_reset(&mut self, turn: &mut Turn<'_, '_>) {
+        let Turn { segment, way, .. } = *turn;
+        let sender = &self.sides[way];
+        if segment.has(RST) || !sender.has(Side::RESET) {
+            return;
+        }
+        let goes_on = self.before.connected()
+            && segment.data > 0
+            && segment.has(ACK)
+            && !segment.any(SYN)
+            && sender.in_place(segment.seq);
+        if !sender.has(Side::DOUBTED) && !goes_on {
+            return;
+        }
+        turn.raise(Event::SuspectedRstInject);
+        self.sides[way].set(Side::RESET | Side::DOUBTED, false);
+        self.state = self.before;
+        self.before = TcpState::None;
+        self.dispatch(turn);
+    }
+
+    /// SYN and SYN/ACK in a connection.
+    pub(super) fn late_syn(&mut self, turn: &mut Turn<'_, '_>) {
+        let Turn { segment, way, .. } = *turn;
+        let [client, server] = &self.sides;
+        if self.state != TcpState::Established {
+            turn.raise(Event::ShutdownSynResend);
+        } else if segment.has(SYN | ACK) {
+            if way == 0 {
+                turn.raise(Event::EstSynackToserver);
+            } else if segment.ack != client.acked {
+                turn.raise(Event::EstSynackResendWithDifferentAck);
+            } else if segment.seq != server.isn {
+                turn.raise(Event::EstSynackResendWithDiffSeq);
+            } else if self.has(CONFIRMED) {
+                turn.raise(Event::EstSynackResend);
+            }
+        } else if way == 1 {
+            turn.raise(Event::EstSynToclient);
+        } else if segment.seq != client.isn {
+            turn.raise(Event::EstSynResendDiffSeq);
+        } else {
+            turn.raise(Event::EstSynResend);
+        }
+    }
+}

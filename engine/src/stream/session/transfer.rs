@@ -1,0 +1,359 @@
+//! Data, acknowledgements and FINs once the handshake is complete.
+
+use super::segment::{ACK, FIN, RST, SYN, Segment, Stamp, after, not_before};
+use super::side::Side;
+use super::{CONFIRMED, Event, MIDSTREAM, ONE_SIDED, SERVER_FIRST, Session, TcpState, Turn};
+
+/// How a state complains.
+struct Complaints {
+    /// Of data or an acknowledgement out of the window.
+    place: Option<Event>,
+    /// Of a FIN out of the window.
+    fin: Option<Event>,
+    /// Of an acknowledgement number.
+    ack: Option<Event>,
+    /// Of what was acknowledged before.
+    old: Option<Event>,
+}
+
+impl Complaints {
+    fn of(state: TcpState, fin: bool) -> Self {
+        let (place, fin_place, ack, old) = match state {
+            TcpState::FinWait1 => (
+                Some(Event::Fin1AckWrongSeq),
+                Some(Event::Fin1FinWrongSeq),
+                Some(Event::Fin1InvalidAck),
+                None,
+            ),
+            TcpState::FinWait2 => (
+                Some(Event::Fin2AckWrongSeq),
+                Some(Event::Fin2FinWrongSeq),
+                Some(Event::Fin2InvalidAck),
+                None,
+            ),
+            TcpState::CloseWait => (
+                Some(Event::ClosewaitAckOutOfWindow),
+                Some(Event::ClosewaitFinOutOfWindow),
+                Some(Event::ClosewaitInvalidAck),
+                Some(Event::ClosewaitPktBeforeLastAck),
+            ),
+            TcpState::Closing => (
+                Some(Event::ClosingAckWrongSeq),
+                None,
+                Some(Event::ClosingInvalidAck),
+                None,
+            ),
+            TcpState::LastAck => (
+                Some(Event::LastackAckWrongSeq),
+                None,
+                Some(Event::LastackInvalidAck),
+                None,
+            ),
+            TcpState::TimeWait => (
+                Some(Event::TimewaitAckWrongSeq),
+                None,
+                Some(Event::TimewaitInvalidAck),
+                None,
+            ),
+            _ => (
+                Some(Event::EstPacketOutOfWindow),
+                Some(Event::FinOutOfWindow),
+                Some(if fin {
+                    Event::FinInvalidAck
+                } else {
+                    Event::EstInvalidAck
+                }),
+                Some(Event::EstPktBeforeLastAck),
+            ),
+        };
+        Self {
+            place,
+            fin: fin_place,
+            ack,
+            old,
+        }
+    }
+}
+
+/// Where a segment lies.
+enum Place {
+    /// All of it, or the part that matters, may be taken.
+    Good,
+    /// Nothing of it is new.
+    Old,
+    /// Behind the window, or where nothing can come any more.
+    Bad,
+}
+
+impl Session {
+    /// A segment without RST, and without SYN unless it has a FIN.
+    pub(super) fn transfer(&mut self, turn: &mut Turn<'_, '_>) {
+        let Turn { segment, way, .. } = *turn;
+        if !segment.any(ACK | FIN) {
+            return;
+        }
+        let fin = segment.has(FIN);
+        if way == 1 && !fin && self.state == TcpState::Established {
+            self.set(CONFIRMED, true);
+        }
+        let complaints = Complaints::of(self.state, fin);
+        let raise = |turn: &mut Turn<'_, '_>, event: Option<Event>| {
+            if let Some(event) = event {
+                turn.raise(event);
+            }
+        };
+        if !fin && self.keeps_alive(&segment, way) {
+            return;
+        }
+        let shrinks = !fin && self.shrinks_window(&segment, way);
+        if shrinks {
+            turn.raise(Event::PktBadWindowUpdate);
+        } else if self.outdated(&segment, way) {
+            return;
+        }
+        self.note_repetition(turn);
+        if self.too_old(turn) {
+            return;
+        }
+        if segment.has(ACK) && !self.believes_ack(turn) {
+            turn.raise(Event::PktInvalidAck);
+            raise(turn, complaints.ack);
+            return;
+        }
+        let probe = self.probes_window(&segment, way);
+        match if probe {
+            Place::Good
+        } else {
+            self.place(&segment, way)
+        } {
+            Place::Good => {}
+            Place::Old => {
+                raise(turn, if fin { complaints.fin } else { complaints.old });
+                return;
+            }
+            Place::Bad => {
+                raise(
+                    turn,
+                    if fin {
+                        complaints.fin
+                    } else {
+                        complaints.place
+                    },
+                );
+                return;
+            }
+        }
+        if segment.has(SYN) {
+            turn.raise(Event::FinSyn);
+            return;
+        }
+        let bounded = !self.has(MIDSTREAM | ONE_SIDED) && self.sides[way].has(Side::LIMITED);
+        let limit = Some(self.sides[way].limit).filter(|_| bounded && !probe);
+        let cut = limit.is_some_and(|limit| after(segment.end, limit));
+        if cut || self.sides[way].contradicts_fin(&segment) {
+            raise(
+                turn,
+                if fin {
+                    complaints.fin
+                } else {
+                    complaints.place
+                },
+            );
+        }
+        turn.step.accept(&segment, limit);
+        let end = segment.seq.wrapping_add(turn.step.taken.into());
+        self.take(turn, end, probe, shrinks);
+        if fin && !cut {
+            self.sides[way].finish(segment.end);
+        }
+        self.settle();
+    }
+
+    /// A keep-alive repeats the last byte, or names its place (RFC 9293, 3.8.4).
+    fn keeps_alive(&self, segment: &Segment, way: usize) -> bool {
+        let (sender, receiver) = (&self.sides[way], &self.sides[1 - way]);
+        segment.data <= 1
+            && segment.seq == sender.next.wrapping_sub(1)
+            && segment.ack == receiver.acked
+            && not_before(sender.run, sender.next)
+    }
+
+    /// The window closes further than by what was acknowledged, around data that was not seen: Suricata's issue 1238.
+    fn shrinks_window(&self, segment: &Segment, way: usize) -> bool {
+        let (sender, receiver) = (&self.sides[way], &self.sides[1 - way]);
+        let window = receiver.scaled(segment.window);
+        let Some(less) = receiver.window.checked_sub(window) else {
+            return false;
+        };
+        let acked = segment.ack.wrapping_sub(receiver.acked);
+        let margin = if window > 1024 { 32 } else { 0 };
+        less > segment.data
+            && after(segment.ack, receiver.next)
+            && after(segment.seq, sender.next)
+            && less > acked.saturating_add(margin)
+    }
+
+    /// An acknowledgement that came after a later one.
+    fn outdated(&self, segment: &Segment, way: usize) -> bool {
+        segment.data == 0
+            && !segment.any(SYN | FIN | RST)
+            && segment.seq == self.sides[way].next
+            && after(self.sides[1 - way].acked, segment.ack)
+            && self.sides[1 - way].acknowledgeable(segment.ack, false)
+    }
+
+    /// Raises the events of data that was seen before.
+    fn note_repetition(&self, turn: &mut Turn<'_, '_>) {
+        let Turn { segment, way, .. } = *turn;
+        let sender = &self.sides[way];
+        if segment.data == 0 {
+            return;
+        }
+        if not_before(sender.acked, segment.end) && not_before(sender.run, segment.end) {
+            turn.raise(Event::PktSpuriousRetransmission);
+        }
+        let known = not_before(sender.next, segment.end)
+            || after(sender.acked, segment.seq) && after(segment.end, sender.acked);
+        if known && self.state != TcpState::Established {
+            turn.raise(Event::PktRetransmission);
+        }
+    }
+
+    /// Checks the timestamp (RFC 7323, 5.3). The event is raised for one that is older than the latest in place. But
+    /// whether that arrived, only its receiver knows: the segment is refused when it has echoed a later one.
+    pub(super) fn too_old(&self, turn: &mut Turn<'_, '_>) -> bool {
+        let Some(Stamp { value, .. }) = turn.stamp else {
+            return false;
+        };
+        let sender = &self.sides[turn.way];
+        if value == 0 && sender.stamp != 0 || after(sender.stamp, value) {
+            turn.raise(Event::PktInvalidTimestamp);
+        }
+        // Linux takes those that are older by one.
+        after(sender.echoed, value.wrapping_add(1))
+    }
+
+    fn believes_ack(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let Turn { segment, way, .. } = *turn;
+        let one_sided = self.has(ONE_SIDED);
+        let receiver = &mut self.sides[1 - way];
+        let probed = receiver.has(Side::PROBED);
+        receiver.set(Side::PROBED, false);
+        if probed && segment.ack == receiver.next.wrapping_add(1) {
+            turn.raise(Event::EstAckZwpData);
+            receiver.take(receiver.next, segment.ack);
+            return true;
+        }
+        receiver.acknowledgeable(segment.ack, one_sided)
+    }
+
+    /// One byte into a closed window, to see whether it opens.
+    fn probes_window(&mut self, segment: &Segment, way: usize) -> bool {
+        let sender = &mut self.sides[way];
+        let probe = segment.data == 1
+            && !segment.has(FIN)
+            && segment.seq == sender.next
+            && sender.window == 0
+            && sender.has(Side::LIMITED);
+        if probe {
+            sender.set(Side::PROBED, true);
+        }
+        probe
+    }
+
+    fn place(&self, segment: &Segment, way: usize) -> Place {
+        let sender = &self.sides[way];
+        let unbounded = self.has(MIDSTREAM | ONE_SIDED) || !sender.has(Side::LIMITED);
+        if sender.has(Side::FIN) {
+            if segment.has(FIN) && segment.end.wrapping_add(1) == sender.fin {
+                return Place::Good;
+            }
+            if sender.fin_acked() && after(segment.end, sender.fin) {
+                return Place::Bad;
+            }
+            // After both FINs only the last acknowledgements are left.
+            let last = [sender.fin, sender.fin.wrapping_sub(1)].contains(&segment.seq);
+            let over = matches!(self.state, TcpState::Closing | TcpState::TimeWait);
+            if over && segment.data == 0 && !last {
+                return Place::Bad;
+            }
+            if self.state == TcpState::LastAck
+                && after(segment.seq, sender.fin)
+                && segment.data == 0
+            {
+                return Place::Bad;
+            }
+        }
+        if !unbounded && after(segment.end, sender.limit) && !after(sender.limit, segment.seq) {
+            return Place::Bad;
+        }
+        let had = after(sender.acked, segment.end);
+        if had && !self.has(ONE_SIDED) && (segment.has(FIN) || !after(segment.end, sender.run)) {
+            return Place::Old;
+        }
+        Place::Good
+    }
+
+    /// Takes the numbers of a segment whose data goes up to `end`.
+    fn take(&mut self, turn: &Turn<'_, '_>, end: u32, probe: bool, shrinks: bool) {
+        let Turn {
+            segment,
+            way,
+            stamp,
+            ..
+        } = *turn;
+        let one_sided = self.has(ONE_SIDED);
+        let [sender, receiver] = self.ends(way);
+        let in_order = not_before(sender.run, segment.seq);
+        if sender.contradicts_fin(&segment) {
+            sender.forget_fin();
+        }
+        if !probe && (segment.data > 0 || segment.has(FIN)) {
+            sender.take(segment.seq, end);
+        }
+        if one_sided {
+            sender.acknowledge(sender.next);
+        }
+        if segment.has(ACK) {
+            receiver.acknowledge(segment.ack);
+        }
+        if !shrinks {
+            receiver.offer(segment.window, true);
+        }
+        if let Some(Stamp { value, echo }) = stamp {
+            if in_order && after(value, sender.stamp) {
+                sender.stamp = value;
+            }
+            if after(echo, receiver.echoed) && not_before(receiver.stamp, echo) {
+                receiver.echoed = echo;
+            }
+        }
+    }
+
+    /// The state that follows from what is known of both FINs.
+    fn settle(&mut self) {
+        let [client, server] = &self.sides;
+        let acked = [client.fin_acked(), server.fin_acked()];
+        let (state, server_first) = match (client.ended(), server.ended()) {
+            (false, false) => (TcpState::Established, false),
+            (true, false) => (TcpState::CloseWait, false),
+            (false, true) if acked[1] => (TcpState::FinWait2, true),
+            (false, true) => (TcpState::FinWait1, true),
+            (true, true) => {
+                let server_first = self.has(SERVER_FIRST);
+                let state = match acked {
+                    [true, true] => TcpState::Closed,
+                    _ if !server_first => TcpState::LastAck,
+                    [_, true] => TcpState::TimeWait,
+                    [_, false] => TcpState::Closing,
+                };
+                (state, server_first)
+            }
+        };
+        if state == TcpState::Closed {
+            self.before = self.state;
+        }
+        self.state = state;
+        self.set(SERVER_FIRST, server_first);
+    }
+}

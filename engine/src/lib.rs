@@ -10,6 +10,7 @@
 //! * [`plan`] is what a rule *is* once its text has been read: predicates, buffers, operations.
 //! * [`matcher`] finds probes (short literals) in buffers; one contract, several backends.
 //! * [`eval`] decides whether a candidate rule really matches.
+//! * [`state`] is what rules keep: bits, counts, tags and sets of flows and hosts.
 //! * [`detect`] ties them together and settles verdicts, thresholds and alerts.
 //!
 //! The stages can be used one by one:
@@ -45,4 +46,5 @@ mod named;
 pub mod packet;
 pub mod pcre;
 pub mod plan;
+pub mod state;
 pub mod stream;

@@ -262,7 +262,7 @@ mod tests {
         assert_eq!((queues.length(0), queues.length(1)), (4, 1));
         assert_eq!(queues.oldest(0), Some((1, 40 * SPAN + 3)));
         // A bucket is due when all of its span is.
-        assert_eq!(due(&mut queues, 41 * SPAN - 1), []);
+        assert_eq!(due(&mut queues, 41 * SPAN - 1), [0; 0]);
         assert_eq!(due(&mut queues, 41 * SPAN), [1]);
         assert_eq!(due(&mut queues, 50 * SPAN + 9), [3]);
         assert_eq!(due(&mut queues, 9_000 * SPAN), [0, 2]);
@@ -298,13 +298,13 @@ mod tests {
     fn a_ring_that_is_rewound_has_all_in_their_places_or_before() {
         let mut queues = Queues::new(1, 8, 1);
         queues.push(0, 0, 5_000 * SPAN);
-        assert_eq!(due(&mut queues, 4_990 * SPAN), []);
+        assert_eq!(due(&mut queues, 4_990 * SPAN), [0; 0]);
         queues.push(1, 0, 4_000 * SPAN);
         queues.push(2, 0, 4_001 * SPAN);
         queues.rewind(0, 3_990 * SPAN, 4_005 * SPAN);
         assert_eq!(due(&mut queues, 4_001 * SPAN), [1]);
         assert_eq!(due(&mut queues, 4_002 * SPAN), [2]);
-        assert_eq!(due(&mut queues, 4_005 * SPAN), []);
+        assert_eq!(due(&mut queues, 4_005 * SPAN), [0; 0]);
         assert_eq!(due(&mut queues, 4_006 * SPAN), [0]);
     }
 

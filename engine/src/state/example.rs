@@ -1,0 +1,38 @@
+//! A rule for tests.
+
+use crate::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
+
+/// An `alert ip any any -> any any` without any keyword, sid 1.
+pub(super) fn rule() -> Rule {
+    Rule {
+        meta: Meta {
+            sid: 1,
+            gid: 1,
+            ..Meta::default()
+        },
+        action: Action::Alert,
+        noalert: false,
+        header: Header {
+            proto: Proto::Ip,
+            src: AddrSet::any(),
+            sport: PortSet::any(),
+            dst: AddrSet::any(),
+            dport: PortSet::any(),
+            bidirectional: false,
+            negated_addresses: false,
+        },
+        flow: None,
+        tests: Vec::new(),
+        buffers: Vec::new(),
+        variables: 0,
+        flow_properties: Vec::new(),
+        state_tests: Vec::new(),
+        state_actions: Vec::new(),
+        threshold: None,
+        detection_filter: None,
+        probe: None,
+        prefilter: false,
+        needs_packet: false,
+        needs_stream: false,
+    }
+}

@@ -141,6 +141,13 @@ impl Streams {
         self.config.window.into()
     }
 
+    /// Rules that wait have been looked at up to the end of the window, as [`Window::looked`] says.
+    pub(crate) fn have_looked(&mut self, id: StreamId, way: usize, patience: u64) {
+        if let Some((direction, window)) = self.side(id, way) {
+            window.looked(direction.next(), patience);
+        }
+    }
+
     /// The streams of a connection between a client and a server; `None` for want of room.
     pub(crate) fn begin(&mut self, flow: u32, client: IpAddr, server: IpAddr) -> Option<StreamId> {
         if !self.pool.charge(CONNECTION_COST) {

@@ -16,6 +16,19 @@ struct Candidate {
     rule: RuleId,
     /// Offset just after the buffer in which its probe was found last.
     found: u64,
+    /// Up to here the stream was looked at together with what was before the window.
+    looked: u64,
+}
+
+/// A rule that is due, as [`Window::due`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// The rule.
+    pub(crate) rule: RuleId,
+    /// Its probe occurs in this window.
+    pub(crate) fresh: bool,
+    /// Much has come since what was before the window was looked at, too.
+    pub(crate) stale: bool,
 }
 
 /// A rule that matched, and how far it has seen the stream; nothing before that can make it match again.
@@ -32,6 +45,8 @@ pub(crate) struct Window {
     start: u64,
     candidates: Vec<Candidate>,
     matched: Vec<Matched>,
+    /// As [`Candidate::looked`], for rules that need no probe.
+    looked: u64,
 }
 
 impl Window {
@@ -55,15 +70,45 @@ impl Window {
         if full {
             self.candidates.remove(0);
         }
-        self.candidates.push(Candidate { rule, found: end });
+        self.candidates.push(Candidate {
+            rule,
+            found: end,
+            looked: self.start,
+        });
         u64::from(full)
     }
 
-    /// Appends the rules that wait and pass the test.
-    pub(crate) fn undecided(&self, wanted: impl Fn(RuleId) -> bool, out: &mut Vec<RuleId>) {
-        let open = |rule: &RuleId| self.seen(*rule) != u64::MAX;
-        let rules = self.candidates.iter().map(|candidate| candidate.rule);
-        out.extend(rules.filter(open).filter(|&rule| wanted(rule)));
+    /// The rules that wait, when the stream has come to `end`. One is stale when at least `patience` bytes have come since
+    /// it was looked at together with what was before the window: that is not done for every few bytes of a
+    /// conversation.
+    pub(crate) fn due(&self, end: u64, patience: u64) -> impl Iterator<Item = Due> {
+        let open = |candidate: &&Candidate| self.seen(candidate.rule) != u64::MAX;
+        self.candidates
+            .iter()
+            .filter(open)
+            .map(move |candidate| Due {
+                rule: candidate.rule,
+                fresh: candidate.found > self.start,
+                stale: end.saturating_sub(candidate.looked) >= patience,
+            })
+    }
+
+    /// The same for rules that need no probe.
+    pub(crate) fn stale(&self, end: u64, patience: u64) -> bool {
+        end.saturating_sub(self.looked) >= patience
+    }
+
+    /// The stale rules have been looked at up to `end`.
+    pub(crate) fn looked(&mut self, end: u64, patience: u64) {
+        let stale = |looked: u64| end.saturating_sub(looked) >= patience;
+        for candidate in &mut self.candidates {
+            if stale(candidate.looked) {
+                candidate.looked = end;
+            }
+        }
+        if stale(self.looked) {
+            self.looked = end;
+        }
     }
 
     /// How far the rule has seen the stream: `u64::MAX` when it has matched in this window, 0 when it has not matched.
@@ -96,6 +141,7 @@ impl Window {
     /// Begins anew at an offset, with nothing from before.
     pub(crate) fn restart(&mut self, at: u64) {
         self.start = at;
+        self.looked = at;
         self.candidates.clear();
         self.matched.clear();
         // What one connection needed once is no reason to keep it.
@@ -109,9 +155,30 @@ mod tests {
     use super::*;
 
     fn undecided(window: &Window) -> Vec<RuleId> {
-        let mut rules = Vec::new();
-        window.undecided(|_| true, &mut rules);
-        rules
+        window.due(0, 1).map(|due| due.rule).collect()
+    }
+
+    #[test]
+    fn what_was_before_the_window_is_looked_at_now_and_then() {
+        let mut window = Window::default();
+        window.add(3, 10);
+        let due = |window: &Window, end| {
+            window
+                .due(end, 100)
+                .next()
+                .map(|due| (due.fresh, due.stale))
+        };
+        assert_eq!(due(&window, 10), Some((true, false)));
+        window.looked(10, 100);
+        window.close(10, 10, 0);
+        assert_eq!(due(&window, 20), Some((false, false)));
+        assert_eq!(due(&window, 100), Some((false, true)));
+        assert!(window.stale(100, 100) && !window.stale(99, 100));
+        window.looked(100, 100);
+        assert_eq!(due(&window, 199), Some((false, false)));
+        assert!(!window.stale(199, 100));
+        window.add(3, 150);
+        assert_eq!(due(&window, 200), Some((true, true)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::index::{Index, Role};
+use super::super::index::Role;
 use super::super::{Event, Prepared, Stage, What};
 use super::settle::{self, Settled};
 use super::{Inspector, inspected_payload};
@@ -10,7 +10,9 @@ use crate::eval::{Evaluator, Subject};
 use crate::flow::{Ended, Flow, FlowAction, FlowView};
 use crate::packet::Packet;
 use crate::plan::RuleId;
-use crate::stream::{Headers, StreamEvent, StreamEvents, StreamId, Streams, TcpState};
+use crate::stream::{
+    Direction, Due, Headers, StreamEvent, StreamEvents, StreamId, Streams, TcpState, Window,
+};
 
 /// Bytes before a buffer that a probe may begin in.
 const CARRY: u64 = 7;
@@ -24,10 +26,10 @@ const MOST_EVICTED: usize = 16;
 pub(super) struct Scratch {
     /// Probes found in what came.
     hits: Vec<u32>,
-    /// Rules to be decided.
-    due: Vec<RuleId>,
-    /// Those among them for which the window alone is looked at, too.
-    alone: Vec<RuleId>,
+    /// Rules that look at the window alone.
+    near: Vec<RuleId>,
+    /// Rules that look at what was before it, too.
+    far: Vec<RuleId>,
     /// Rules that matched in the stream.
     matched: Vec<RuleId>,
     /// Those of windows that ended in this packet.
@@ -41,6 +43,17 @@ struct Scene<'p, 'f> {
     view: FlowView,
     /// The flow, where it is no longer in the table.
     ended: Option<&'f mut Flow>,
+}
+
+/// When rules are decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// The window goes on.
+    Open,
+    /// The window ends.
+    Ends,
+    /// The window ends, and nothing follows on it.
+    Last,
 }
 
 /// A stream: a direction of a connection.
@@ -96,8 +109,9 @@ impl Inspector {
         let seq = packet.tcp_seq()?.wrapping_add(u32::from(flags & SYN != 0));
         let id = self.streams_of(*view, out)?;
         let side = Side { id, way };
+        let first = self.flows.get(*view).tcp.first_byte(view.to_server);
         let connection = self.streams.get_mut(id)?;
-        let first = None;
+        let first = first.filter(|_| !connection.restarted);
         if usize::from(connection.turn) != way {
             // The other side has been answered: what it said is complete.
             connection.turn = way as u8;
@@ -175,7 +189,7 @@ impl Inspector {
         }
         let events = scene.view.step.events;
         let view = scene.view;
-        self.decide(&scene, side, false);
+        self.decide(&scene, side, When::Open);
         let payload = inspected_payload(packet);
         let Self {
             prepared,
@@ -262,7 +276,7 @@ impl Inspector {
             }
             self.profile.lap(Stage::Match);
             if to == window {
-                self.close_window(scene, side, to, out);
+                self.close_window(scene, side, to, When::Ends, out);
             }
             from = to;
         }
@@ -274,9 +288,10 @@ impl Inspector {
         scene: &mut Scene<'_, '_>,
         side: Side,
         next: u64,
+        when: When,
         out: &mut Vec<Event>,
     ) {
-        self.decide(scene, side, true);
+        self.decide(scene, side, when);
         let back = self.streams.close_window(side.id, side.way, next);
         if self.scratch.matched.is_empty() {
             return;
@@ -317,7 +332,7 @@ impl Inspector {
 
     /// Decides rules that wait for the window at hand: all of them when it ends, before that those whose match nothing
     /// can take away, or, where packets cannot wait, any that matches. Those that matched are in the scratch list.
-    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, closing: bool) {
+    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, when: When) {
         let Self {
             prepared,
             streams,
@@ -328,41 +343,46 @@ impl Inspector {
             inline,
             ..
         } = self;
-        let Scratch {
-            due,
-            alone,
-            matched,
-            ..
-        } = scratch;
         let index = &prepared.index;
-        matched.clear();
-        due.clear();
-        let Some(look) = Look::new(streams, side) else {
+        scratch.matched.clear();
+        scratch.near.clear();
+        scratch.far.clear();
+        let closing = when != When::Open;
+        let by_window = closing && index.wants_windows();
+        let Some(look) = Look::new(streams, side, when) else {
             return;
         };
-        if look.end == look.back || look.idle && !(closing && index.wants_windows()) {
+        if look.end == look.back || look.window.idle() && !by_window {
             return;
         }
-        look.window
-            .undecided(|rule| closing || *inline || index.early(rule), due);
-        if closing && index.wants_windows() {
-            let of_window = candidates.of_window(index, scene.packet, scene.view);
-            let open = |rule: &&RuleId| look.window.seen(**rule) != u64::MAX;
-            due.extend(of_window.iter().filter(open));
+        for due in look.window.due(look.end, look.patience) {
+            if closing || *inline || index.early(due.rule) {
+                scratch.add(&look, due, index.grows(due.rule), closing);
+            }
         }
-        if due.is_empty() {
-            return;
+        if by_window {
+            let stale = look.window.stale(look.end, look.patience);
+            for &rule in candidates.of_window(index, scene.packet, scene.view) {
+                if look.window.seen(rule) != u64::MAX {
+                    let due = Due {
+                        rule,
+                        fresh: true,
+                        stale,
+                    };
+                    scratch.add(&look, due, index.grows(rule), closing);
+                }
+            }
         }
-        due.sort_unstable();
-        due.dedup();
-        counters.candidates += due.len() as u64;
-        look.evaluate(&mut **evaluator, index, scene.packet, due, alone, matched);
-        if matched.is_empty() {
-            return;
+        if !scratch.near.is_empty() || !scratch.far.is_empty() {
+            counters.candidates += scratch.evaluate(&look, &mut **evaluator, scene.packet);
         }
-        matched.sort_unstable();
-        matched.dedup();
-        streams.have_matched(side.id, side.way, matched);
+        let patience = look.patience;
+        if closing {
+            streams.have_looked(side.id, side.way, patience);
+        }
+        if !scratch.matched.is_empty() {
+            streams.have_matched(side.id, side.way, &scratch.matched);
+        }
     }
 
     /// The other side has spoken: ends the window of this one, as seen from `cause`, a packet of the other.
@@ -381,7 +401,7 @@ impl Inspector {
             view: in_stream(view.slot, side.way),
             ended: None,
         };
-        self.close_window(&mut scene, side, next, out);
+        self.close_window(&mut scene, side, next, When::Ends, out);
     }
 
     /// Headers of a packet of one direction of a flow.
@@ -424,7 +444,7 @@ impl Inspector {
         let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) else {
             return;
         };
-        self.close_window(scene, side, next, out);
+        self.close_window(scene, side, next, When::Last, out);
         let fresh = self.streams.skip_gap(side.id, side.way);
         self.streams.restart_window(side.id, side.way, fresh.start);
         scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
@@ -481,7 +501,7 @@ impl Inspector {
             self.give_up_gap(scene, side, out);
         }
         if let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) {
-            self.close_window(scene, side, next, out);
+            self.close_window(scene, side, next, When::Last, out);
         }
     }
 
@@ -510,18 +530,18 @@ impl Inspector {
 
 /// What there is to look at in a window.
 struct Look<'s> {
-    window: &'s crate::stream::Window,
-    direction: &'s crate::stream::Direction,
+    window: &'s Window,
+    direction: &'s Direction,
     /// First byte that can be looked at, first byte of the window, end.
     back: u64,
     start: u64,
     end: u64,
-    /// No rule waits.
-    idle: bool,
+    /// How many bytes have to come before a rule is looked at again together with what was before the window.
+    patience: u64,
 }
 
 impl<'s> Look<'s> {
-    fn new(streams: &'s Streams, side: Side) -> Option<Self> {
+    fn new(streams: &'s Streams, side: Side, when: When) -> Option<Self> {
         let window = streams.get(side.id)?.windows.get(side.way)?;
         let direction = streams.direction(side.id, side.way)?;
         let start = window.start();
@@ -531,48 +551,72 @@ impl<'s> Look<'s> {
             back: start.saturating_sub(streams.window()).max(direction.base()),
             start,
             end: direction.next(),
-            idle: window.idle(),
+            patience: match when {
+                When::Last => 0,
+                When::Open | When::Ends => streams.window() / 4,
+            },
         })
     }
+}
 
-    /// Evaluates rules, each on what it has not seen. One that more data can undo is also asked about the window alone,
-    /// because what stands before it may be another message.
+impl Scratch {
+    /// Puts a rule among those to be evaluated.
+    ///
+    /// One that more data can undo is asked about the window alone, because what stands before it may be another
+    /// message, and now and then about all that can be looked at.
+    fn add(&mut self, look: &Look<'_>, due: Due, grows: bool, closing: bool) {
+        if grows || look.back == look.start {
+            if due.fresh || due.stale {
+                self.far.push(due.rule);
+            }
+            return;
+        }
+        if due.fresh {
+            self.near.push(due.rule);
+        }
+        if due.stale && closing {
+            self.far.push(due.rule);
+        }
+    }
+
+    /// Evaluates the rules, each on what it has not seen; returns how many there were.
     fn evaluate(
-        &self,
+        &mut self,
+        look: &Look<'_>,
         evaluator: &mut dyn Evaluator,
-        index: &Index,
         packet: &Packet<'_>,
-        due: &mut Vec<RuleId>,
-        alone: &mut Vec<RuleId>,
-        matched: &mut Vec<RuleId>,
-    ) {
+    ) -> u64 {
+        let Self {
+            near, far, matched, ..
+        } = self;
+        let mut count = 0;
         let mut on = |from: u64, rules: &[RuleId], matched: &mut Vec<RuleId>| {
             let subject = Subject {
                 packet,
-                payload: self.direction.bytes(from..self.end),
+                payload: look.direction.bytes(from..look.end),
                 stream_offset: Some(from),
                 events: StreamEvents::default(),
             };
+            count += rules.len() as u64;
             evaluator.evaluate(&subject, rules, matched);
         };
-        if self.back < self.start {
-            alone.clear();
-            alone.extend(due.iter().filter(|&&rule| !index.grows(rule)));
-            if !alone.is_empty() {
-                on(self.start, alone, matched);
-                due.retain(|rule| !matched.contains(rule));
-            }
+        if !near.is_empty() {
+            on(look.start, near, matched);
         }
-        due.retain(|&rule| {
-            let seen = self.window.seen(rule);
-            if seen > self.back {
-                on(seen.min(self.end), &[rule], matched);
+        far.retain(|&rule| {
+            let seen = look.window.seen(rule);
+            let open = !matched.contains(&rule);
+            if open && seen > look.back {
+                on(seen.min(look.end), &[rule], matched);
             }
-            seen <= self.back
+            open && seen <= look.back
         });
-        if !due.is_empty() {
-            on(self.back, due, matched);
+        if !far.is_empty() {
+            on(look.back, far, matched);
         }
+        matched.sort_unstable();
+        matched.dedup();
+        count
     }
 }
 

@@ -4,14 +4,15 @@
 //! packet's sender is the client. An ICMP error belongs to the flow of the packet that it quotes. The table holds a fixed
 //! number of flows; when it is full, one that was idle for long makes room, and that is counted.
 //!
-//! Flows end in four ways ([`EndReason`]). Those whose time is up end in [`FlowTable::expire`], which depends on the time
+//! Flows end in four ways ([`EndReason`]). Those whose time is up end in [`FlowTable::look`], which depends on the time
 //! alone, and not on how flows were dealt out to workers. A packet ends its own flow, when that timed out or a new
-//! connection begins, and one other when the table is full: [`FlowTable::take_ended`] has these. [`FlowTable::drain`]
+//! connection begins, and one other when the table is full: [`FlowTable::take_ended`] has these. [`FlowTable::close`]
 //! ends all.
 
 mod config;
 mod counters;
 mod elephant;
+mod ends;
 mod hash;
 mod key;
 mod queue;

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::config::{FlowConfig, FlowState, TimeoutProto};
 use super::elephant::Rates;
+use super::ends::{Clock, Search};
 use super::hash::HashKey;
 use super::queue::{self, NONE, Queues};
 use super::{
@@ -23,7 +24,7 @@ pub(super) const FIXED_BYTES: usize =
 /// States, the innermost part of a class.
 const STATES: usize = FlowState::ALL.len();
 /// Classes of flows that have a timeout of their own: protocol and state.
-const CLASSES: usize = TimeoutProto::ALL.len() * STATES;
+pub(super) const CLASSES: usize = TimeoutProto::ALL.len() * STATES;
 /// States in the order in which flows are given up when the table is full.
 const GIVEN_UP: [FlowState; STATES] = [
     FlowState::Closed,
@@ -31,16 +32,13 @@ const GIVEN_UP: [FlowState; STATES] = [
     FlowState::Bypassed,
     FlowState::Established,
 ];
-/// How far the clock may go back between two looks at it before that counts as a leap.
-const BACK_NS: u64 = 10_000_000_000;
-
-struct Slot {
+pub(super) struct Slot {
     key: FlowKey,
     /// The next slot with the same place in the index, or the next one that is free.
     next: u32,
     /// Class of timeouts.
     class: u8,
-    flow: Flow,
+    pub flow: Flow,
 }
 
 /// Flows by key, bounded.
@@ -49,23 +47,22 @@ struct Slot {
 /// that are over go first and established flows last, so that a flood of SYNs cannot make the table forget connections;
 /// but an eighth of the table is always left to new ones.
 pub struct FlowTable {
-    config: FlowConfig,
+    pub(super) config: FlowConfig,
     hash: HashKey,
     /// First slot of each chain; a power of two.
     index: Box<[u32]>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     /// First slot that is free.
     free: u32,
-    queues: Queues,
+    pub(super) queues: Queues,
     rates: Option<Rates>,
     /// What ended by the latest packet: its own flow, and one that made room.
     ended: [Option<Ended>; 2],
-    emergency: bool,
-    /// The time of the latest look at the queues.
-    clock_ns: Option<u64>,
-    /// A leap of the clock that only one look has seen so far.
-    leap: bool,
-    counters: FlowCounters,
+    pub(super) emergency: bool,
+    pub(super) clock: Clock,
+    /// Where the search for flows whose time is up stands.
+    pub(super) search: Search,
+    pub(super) counters: FlowCounters,
 }
 
 impl FlowTable {
@@ -89,8 +86,8 @@ impl FlowTable {
                 .map(|elephant| Rates::new(elephant, max_flows)),
             ended: [None, None],
             emergency: false,
-            clock_ns: None,
-            leap: false,
+            clock: Clock::default(),
+            search: Search::default(),
             counters: FlowCounters::default(),
         }
     }
@@ -201,57 +198,6 @@ impl FlowTable {
         self.ended.iter_mut().find_map(Option::take)
     }
 
-    /// Time has come to `now_ns`: ends the flows whose time was up before that. They are found in spans of about a
-    /// second, and it is a flow's own times alone that decide.
-    ///
-    /// When the clock leaps ahead by more than the longest timeout, the next look decides whether that was so, so that one
-    /// packet with a wrong time ends nothing.
-    pub fn expire(&mut self, now_ns: u64, ended: &mut impl FnMut(Ended)) {
-        if self.is_leap(now_ns) {
-            return;
-        }
-        for class in 0..CLASSES {
-            let timeout = self.timeout(class);
-            let Some(before_ns) = now_ns.checked_sub(timeout) else {
-                continue;
-            };
-            while let Some(slot) = self.queues.due(class, before_ns) {
-                let flow = &mut self.slots[slot as usize].flow;
-                // The clock went back: what lies ahead of it would never end.
-                flow.last_ns = flow.last_ns.min(now_ns);
-                let used_ns = flow.last_ns;
-                if self.queues.is_due(used_ns, before_ns) {
-                    let end = self.end(slot, EndReason::Timeout, used_ns.saturating_add(timeout));
-                    ended(end);
-                } else {
-                    self.queues.remove(slot, class);
-                    self.queues.push(slot, class, used_ns);
-                }
-            }
-        }
-        let room = self.config.max_flows - self.length();
-        if self.emergency && room >= self.config.max_flows * 3 / 10 {
-            self.emergency = false;
-            self.counters.emergencies_over += 1;
-        }
-    }
-
-    /// Ends all flows, in the order of their last packet and their number.
-    pub fn drain(&mut self, ended: &mut impl FnMut(Ended)) {
-        let classes = 0..CLASSES;
-        let mut slots: Vec<u32> = classes
-            .flat_map(|class| self.queues.members(class))
-            .collect();
-        slots.sort_unstable_by_key(|&slot| {
-            let flow = &self.slots[slot as usize].flow;
-            (flow.last_ns, flow.id)
-        });
-        for slot in slots {
-            let last_ns = self.slots[slot as usize].flow.last_ns;
-            ended(self.end(slot, EndReason::Shutdown, last_ns));
-        }
-    }
-
     /// What has been counted so far.
     pub fn counters(&self) -> FlowCounters {
         self.counters
@@ -262,35 +208,8 @@ impl FlowTable {
         self.config.memory()
     }
 
-    fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         self.counters.active as usize
-    }
-
-    /// True when the clock leapt, so that this look at it is not to be trusted.
-    fn is_leap(&mut self, now_ns: u64) -> bool {
-        let Some(clock_ns) = self.clock_ns else {
-            self.clock_ns = Some(now_ns);
-            return false;
-        };
-        if now_ns.saturating_sub(clock_ns) > self.config.timeouts.longest() {
-            self.leap = !self.leap;
-            if self.leap {
-                self.counters.clock_leaps += 1;
-                return true;
-            }
-        } else {
-            self.leap = false;
-        }
-        if clock_ns.saturating_sub(now_ns) > BACK_NS {
-            self.counters.clock_leaps += 1;
-            for class in 0..CLASSES {
-                let from_ns = now_ns.saturating_sub(self.timeout(class));
-                self.queues.rewind(class, from_ns, now_ns);
-            }
-            self.clock_ns = Some(now_ns);
-        }
-        self.clock_ns = self.clock_ns.max(Some(now_ns));
-        false
     }
 
     /// The slot of the flow with this key.
@@ -328,7 +247,7 @@ impl FlowTable {
     }
 
     /// How long flows of a class are kept.
-    fn timeout(&self, class: usize) -> u64 {
+    pub(super) fn timeout(&self, class: usize) -> u64 {
         let timeouts = &self.config.timeouts;
         let (proto, state) = (class / STATES, class % STATES);
         let normal = timeouts.normal[proto][state];
@@ -432,7 +351,7 @@ impl FlowTable {
     }
 
     /// Takes a flow out.
-    fn end(&mut self, slot: u32, reason: EndReason, ts_ns: u64) -> Ended {
+    pub(super) fn end(&mut self, slot: u32, reason: EndReason, ts_ns: u64) -> Ended {
         let entry = &self.slots[slot as usize];
         let (class, next) = (usize::from(entry.class), entry.next);
         let chain = self.chain(self.hash.hash(&entry.key));

@@ -16,11 +16,8 @@ fn table(max_flows: usize) -> Table {
 }
 
 fn expire(table: &mut Table) -> Vec<Ended> {
-    let mut ended = Vec::new();
-    table
-        .flows
-        .expire(table.now_ns, &mut |flow| ended.push(flow));
-    ended
+    table.flows.look(table.now_ns);
+    std::iter::from_fn(|| table.flows.next_over()).collect()
 }
 
 fn taken(table: &mut Table) -> Vec<Ended> {
@@ -230,8 +227,8 @@ fn the_end_of_the_run_ends_all_in_the_order_of_their_last_packets() {
         table.now_ns += SECOND;
     }
     table.udp(v4(2, 7), v4(1, 3));
-    let mut ended = Vec::new();
-    table.flows.drain(&mut |flow| ended.push(flow));
+    table.flows.close();
+    let ended: Vec<Ended> = std::iter::from_fn(|| table.flows.next_over()).collect();
     assert_eq!(ports(&ended), [5, 9, 1, 3]);
     assert!(ended.iter().all(|flow| flow.reason == EndReason::Shutdown));
     let times: Vec<u64> = ended
@@ -240,7 +237,8 @@ fn the_end_of_the_run_ends_all_in_the_order_of_their_last_packets() {
         .collect();
     assert_eq!(times, [0, 2, 3, 4]);
     assert_eq!(table.flows.counters().active, 0);
-    table.flows.drain(&mut |_| panic!("nothing is left"));
+    table.flows.close();
+    assert!(table.flows.next_over().is_none());
 }
 
 #[test]

@@ -72,7 +72,8 @@ proptest! {
         let mut table = Table::new(FlowConfig { max_flows: 80, ..FlowConfig::default() });
         let mut plain: HashMap<u16, Plain> = HashMap::new();
         table.now_ns = START;
-        table.flows.expire(START, &mut |_| ());
+        table.flows.look(START);
+        prop_assert!(table.flows.next_over().is_none());
         for step in steps {
             match step {
                 Step::Wait(time) => table.now_ns += time,
@@ -109,7 +110,8 @@ proptest! {
                     // Twice, because a leap is believed only then.
                     let mut ended = Vec::new();
                     for _ in 0..2 {
-                        table.flows.expire(table.now_ns, &mut |flow| ended.push(said(&flow)));
+                        table.flows.look(table.now_ns);
+                        ended.extend(std::iter::from_fn(|| table.flows.next_over()).map(|flow| said(&flow)));
                     }
                     let mut expected: Vec<Said> = Vec::new();
                     plain.retain(|_, flow| {
@@ -126,9 +128,10 @@ proptest! {
             }
             prop_assert_eq!(table.flows.counters().active, plain.len() as u64);
         }
-        let mut left = 0;
-        table.flows.drain(&mut |ended| left += u64::from(ended.reason == EndReason::Shutdown));
-        prop_assert_eq!(left, plain.len() as u64);
+        table.flows.close();
+        let left: Vec<Ended> = std::iter::from_fn(|| table.flows.next_over()).collect();
+        prop_assert!(left.iter().all(|ended| ended.reason == EndReason::Shutdown));
+        prop_assert_eq!(left.len(), plain.len());
     }
 
     /// However small the table: it never holds more than it may, no flow is lost without a word, and one that was just
@@ -163,16 +166,20 @@ proptest! {
                 }
                 Step::Expire => {
                     let now_ns = table.now_ns;
-                    table.flows.expire(now_ns, &mut |ended| {
-                        assert!(ended.ts_ns <= now_ns);
+                    table.flows.look(now_ns);
+                    while let Some(ended) = table.flows.next_over() {
+                        prop_assert!(ended.ts_ns <= now_ns);
                         counted(&ended);
-                    });
+                    }
                 }
             }
             prop_assert!(table.flows.counters().active <= size as u64);
         }
         let active = table.flows.counters().active;
-        table.flows.drain(&mut |ended| counted(&ended));
+        table.flows.close();
+        while let Some(ended) = table.flows.next_over() {
+            counted(&ended);
+        }
         let counters = table.flows.counters();
         prop_assert_eq!((ends, packets), (counters.created, sent));
         prop_assert_eq!(counters.created - active, counters.timed_out + counters.evicted);

@@ -31,8 +31,6 @@ pub(super) struct Inspector {
     candidates: Candidates,
     /// What matched, until it is settled.
     matches: Vec<RuleId>,
-    /// Flows whose time is up.
-    ended: Vec<Ended>,
     /// Where streams put rules together.
     scratch: streams::Scratch,
     pub(super) counters: Counters,
@@ -59,7 +57,6 @@ impl Inspector {
             inline: config.inline,
             flow_records: config.flow_records,
             matches: Vec::new(),
-            ended: Vec::new(),
             scratch: streams::Scratch::default(),
             counters: Counters::default(),
             profile: Profile::new(config.profile),
@@ -170,21 +167,18 @@ impl Inspector {
 
     /// Ends the flows whose time is up at `now_ns`, after frame `number`.
     pub(super) fn tick(&mut self, number: u64, now_ns: u64, out: &mut Vec<Event>) {
-        let mut ended = std::mem::take(&mut self.ended);
-        self.flows.expire(now_ns, &mut |flow| ended.push(flow));
-        self.end_after(number, &mut ended, out);
-        self.ended = ended;
+        self.flows.look(now_ns);
+        self.end_after(number, out);
     }
 
     /// Ends all flows, after the last frame.
     pub(super) fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
-        let mut ended = Vec::new();
-        self.flows.drain(&mut |flow| ended.push(flow));
-        self.end_after(number, &mut ended, out);
+        self.flows.close();
+        self.end_after(number, out);
     }
 
-    fn end_after(&mut self, number: u64, ended: &mut Vec<Ended>, out: &mut Vec<Event>) {
-        for mut ended in ended.drain(..) {
+    fn end_after(&mut self, number: u64, out: &mut Vec<Event>) {
+        while let Some(mut ended) = self.flows.next_over() {
             self.place = Place {
                 number,
                 after: true,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::EveType;
 use crate::rules::ranges::Ranges;
 
 /// Examples that every build can run.
@@ -130,6 +131,15 @@ pub struct RunOptions {
     /// Where EVE JSON goes, a record a line; - is standard output
     #[arg(long, value_name = "FILE")]
     pub eve: Option<PathBuf>,
+    /// Records to write, instead of those that the configuration names
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TYPE",
+        value_delimiter = ',',
+        requires = "eve"
+    )]
+    pub eve_types: Vec<EveType>,
     /// Keep what the EVE file holds, and write after it
     #[arg(long, requires = "eve")]
     pub append: bool,

@@ -1,17 +1,22 @@
-//! What Weir tells the outside: alerts as EVE JSON, and the figures of a run.
+//! What Weir tells the outside: EVE JSON, and the figures of a run.
 //!
-//! * [`record`] turns an [`weir_engine::detect::Alert`] into one line of EVE JSON, laid out as Suricata 8 does.
+//! * [`record`] turns an [`weir_engine::detect::Alert`] into one line of EVE JSON, laid out as Suricata 8 does; [`flow`] a
+//!   flow that ended, and [`counters`] what has been counted.
 //! * [`sink`] takes such records to a file or to standard output, and never leaves half a record behind.
 //! * [`stats`] is the JSON object that `weir run --stats` writes.
 //! * [`usage`] measures CPU time and memory of this process.
 #![warn(missing_docs)]
 
+pub mod counters;
+pub mod flow;
 pub mod protocol;
 pub mod record;
 pub mod sink;
 pub mod stats;
 pub mod usage;
 
+pub use counters::{CounterRecord, write_counters};
+pub use flow::write_flow;
 pub use record::write_alert;
-pub use sink::{EveSink, FileSink, SinkError};
+pub use sink::{Eve, EveSink, FileSink, SinkError};
 pub use stats::{StageCost, Stats};

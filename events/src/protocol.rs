@@ -4,6 +4,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const SCTP: u8 = 132;
+
 /// An IP protocol number that shows as its name (`TCP`, `IPv6-ICMP`), or as the number where it has none.
 ///
 /// The names are IANA's with a few of Suricata's own spellings (`IP-in-IP`, `Any`).

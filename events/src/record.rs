@@ -17,13 +17,23 @@ use crate::protocol::Protocol;
 ///
 /// Nothing is allocated but what `out` needs to grow.
 pub fn write_alert(out: &mut Vec<u8>, alert: &Alert<'_>) {
-    // Neither a `Vec` nor the types below can fail to serialise; were that to change, a record must not be left half
+    write_line(out, &Record::new(alert));
+}
+
+/// Appends a record and a newline.
+pub(crate) fn write_line(out: &mut Vec<u8>, record: &impl Serialize) {
+    // Neither a `Vec` nor the types of records can fail to serialise; were that to change, a record must not be left half
     // written.
     let start = out.len();
-    match serde_json::to_writer(&mut *out, &Record::new(alert)) {
+    match serde_json::to_writer(&mut *out, record) {
         Ok(()) => out.push(b'\n'),
         Err(_) => out.truncate(start),
     }
+}
+
+/// VLAN identifiers, as many as there are.
+pub(crate) fn vlan_tags((tags, layers): &([u16; 3], u8)) -> &[u16] {
+    tags.get(..usize::from(*layers)).unwrap_or(tags)
 }
 
 /// A record of type `alert`.
@@ -126,14 +136,13 @@ struct FlowPart {
 impl<'a> Record<'a> {
     fn new(alert: &Alert<'a>) -> Self {
         let packet = alert.packet;
-        let (tags, layers) = &packet.vlan;
         let pcap_cnt = (packet.number != 0).then_some(packet.number);
         Self {
             timestamp: Timestamp(packet.ts_ns),
             flow_id: packet.flow.map(|flow| flow.id),
             pcap_cnt,
             event_type: "alert",
-            vlan: tags.get(..usize::from(*layers)).unwrap_or(tags),
+            vlan: vlan_tags(&packet.vlan),
             network: packet.is_ip.then(|| Network::new(packet)),
             pkt_src: packet_source(packet.origin),
             alert: AlertPart::new(alert.rule, alert.blocked, packet),
@@ -285,7 +294,7 @@ impl Serialize for Values<'_> {
 }
 
 /// An address as EVE spells it: IPv6 in eight groups of four lower-case digits, nothing left out.
-struct Address(IpAddr);
+pub(crate) struct Address(pub IpAddr);
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,16 +5,40 @@ use std::io::{self, Read, Seek, SeekFrom, Stdout, Write};
 use std::path::Path;
 
 use weir_engine::detect::Alert;
+use weir_engine::flow::Ended;
 
-use crate::record::write_alert;
+use crate::{CounterRecord, write_alert, write_counters, write_flow};
 
 /// Records are handed to the system in pieces of about this many bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// Takes alerts somewhere.
+/// What a record is made of.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Eve<'a> {
+    /// `alert`
+    Alert(&'a Alert<'a>),
+    /// `flow`
+    Flow(&'a Ended),
+    /// `stats`
+    Counters(&'a CounterRecord),
+}
+
+impl Eve<'_> {
+    /// Appends the record and a newline to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Alert(alert) => write_alert(out, alert),
+            Self::Flow(ended) => write_flow(out, ended),
+            Self::Counters(record) => write_counters(out, record),
+        }
+    }
+}
+
+/// Takes records somewhere.
 pub trait EveSink {
-    /// Takes one alert; it may be held back until [`EveSink::flush`].
-    fn alert(&mut self, alert: &Alert<'_>) -> Result<(), SinkError>;
+    /// Takes one record; it may be held back until [`EveSink::flush`].
+    fn record(&mut self, record: &Eve<'_>) -> Result<(), SinkError>;
 
     /// Hands over everything that was held back.
     fn flush(&mut self) -> Result<(), SinkError>;
@@ -93,8 +117,8 @@ impl FileSink {
 }
 
 impl EveSink for FileSink {
-    fn alert(&mut self, alert: &Alert<'_>) -> Result<(), SinkError> {
-        self.lines.add(|out| write_alert(out, alert))
+    fn record(&mut self, record: &Eve<'_>) -> Result<(), SinkError> {
+        self.lines.add(|out| record.write(out))
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

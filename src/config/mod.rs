@@ -11,7 +11,19 @@
 //! midstream = false                           # take up connections whose handshake was not seen
 //! depth = "1 MiB"                             # for stream reassembly
 //! [flow]
-//! max = 262144                                # flows at a time
+//! memory = "64 MiB"                           # of each worker's flow table; or max = 262144, flows at a time
+//! vlan = true                                 # addresses and ports in different VLANs are different flows
+//! [flow.timeouts]                             # seconds without packets; these are the defaults
+//! tcp = { new = 60, established = 600, closed = 60, bypassed = 100 }
+//! udp = { new = 30, established = 300, bypassed = 100, emergency-new = 10 }
+//! icmp = { new = 30, established = 300, bypassed = 100 }
+//! default = { new = 30, established = 300, bypassed = 100 }
+//! [flow.elephant]                             # for flow.elephant; without this table no flow is one
+//! bytes = "1 GiB"                             # in one direction, within
+//! interval = 10                               # seconds
+//! [eve]
+//! types = ["alert", "flow", "stats"]          # records to write; default: alert
+//! stats-interval = 60                         # seconds of packet time; default: at the end only
 //! [defrag]
 //! policy = "bsd"                              # who wins where fragments overlap
 //! memory = "32 MiB"
@@ -24,11 +36,15 @@
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
 
+mod eve;
+mod flow;
 mod read;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use eve::{EveSection, EveType};
+pub use flow::FlowSection;
 use read::Section;
 use weir_engine::packet::OverlapPolicy;
 
@@ -45,8 +61,10 @@ pub struct Config {
     pub midstream: Option<bool>,
     /// `stream.depth`, in bytes.
     pub stream_depth: Option<u64>,
-    /// `flow.max`.
-    pub max_flows: Option<usize>,
+    /// `flow`.
+    pub flow: FlowSection,
+    /// `eve`.
+    pub eve: EveSection,
     /// `defrag.policy`.
     pub defrag_policy: Option<OverlapPolicy>,
     /// `defrag.memory`, in bytes.
@@ -120,6 +138,14 @@ impl Config {
         self
     }
 
+    /// The same with these types of records, if any are given, instead of its own.
+    pub fn with_eve_types(mut self, types: &[EveType]) -> Self {
+        if !types.is_empty() {
+            self.eve.types = Some(types.iter().copied().collect());
+        }
+        self
+    }
+
     /// Reads the text of a file called `name`.
     fn parse(name: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
         let source = read::Source::new(name, bytes)?;
@@ -130,6 +156,7 @@ impl Config {
             "capture",
             "stream",
             "flow",
+            "eve",
             "defrag",
             "detect",
             "rules",
@@ -156,8 +183,10 @@ impl Config {
             config.stream_depth = stream.size("depth")?;
         }
         if let Some(flow) = root.section("flow")? {
-            flow.only(&["max"])?;
-            config.max_flows = flow.number("max", 1, 1 << 30)?;
+            config.flow = FlowSection::read(&flow)?;
+        }
+        if let Some(eve) = root.section("eve")? {
+            config.eve = EveSection::read(&eve)?;
         }
         if let Some(defrag) = root.section("defrag")? {
             defrag.only(&["policy", "memory", "timeout"])?;
@@ -186,6 +215,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_engine::flow::{ElephantConfig, FlowConfig, FlowState, TimeoutProto, Timeouts};
 
     fn error(text: &str) -> String {
         Config::parse("weir.toml", text.as_bytes())
@@ -214,13 +244,17 @@ mod tests {
             Config {
                 address_groups: BTreeMap::new(),
                 port_groups: BTreeMap::new(),
-                ..config
+                flow: FlowSection::default(),
+                ..config.clone()
             },
             Config {
                 verify_checksums: Some(false),
                 midstream: Some(false),
                 stream_depth: Some(1 << 20),
-                max_flows: Some(262_144),
+                eve: EveSection {
+                    types: Some([EveType::Alert, EveType::Flow, EveType::Stats].into()),
+                    stats_interval: Some(60),
+                },
                 defrag_policy: Some(OverlapPolicy::Bsd),
                 defrag_timeout: Some(60),
                 defrag_memory: Some(32 << 20),
@@ -234,6 +268,40 @@ mod tests {
             Config::parse("empty", b"").expect("nothing is fine"),
             Config::default()
         );
+        // The defaults, as documented.
+        let mut flow = FlowConfig::default();
+        config.flow.apply(&mut flow);
+        assert_eq!(flow.timeouts, Timeouts::default());
+        assert!(flow.vlan);
+        let elephant = ElephantConfig {
+            bytes: 1 << 30,
+            seconds: 10,
+        };
+        assert_eq!(flow.elephant, Some(elephant));
+        assert!(flow.memory() <= 64 << 20 && flow.max_flows > 100_000);
+    }
+
+    #[test]
+    fn flows_are_said_by_number_or_by_memory() {
+        let flow = |text: &str| {
+            let mut flow = FlowConfig::default();
+            Config::parse("weir.toml", format!("[flow]\n{text}").as_bytes())
+                .expect(text)
+                .flow
+                .apply(&mut flow);
+            flow
+        };
+        assert_eq!(flow("max = 7").max_flows, 7);
+        assert_eq!(flow("memory = 0").max_flows, 1);
+        assert!(!flow("vlan = false").vlan);
+        let timeouts = flow("timeouts.icmp.emergency-established = 3").timeouts;
+        assert_eq!(timeouts.normal, Timeouts::default().normal);
+        let icmp = timeouts.emergency[TimeoutProto::Icmp as usize];
+        assert_eq!(icmp[FlowState::Established as usize], 3_000_000_000);
+        assert_eq!(
+            error("[flow]\nmax = 1\nmemory = \"1 MiB\""),
+            "weir.toml:3:10: flow.memory: max stands here, too; only one of them can be said"
+        );
     }
 
     #[test]
@@ -245,11 +313,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, defrag, detect, rules, classification"
+             Known here: vars, capture, stream, flow, eve, defrag, detect, rules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, defrag, detect, rules, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, rules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(
@@ -288,6 +356,18 @@ mod tests {
             (
                 "[flow]\nmax = 1.5",
                 "weir.toml:2:7: flow.max: expected a whole number from 1 to 1073741824, found a float",
+            ),
+            (
+                "[eve]\ntypes = [\"alert\", \"flows\"]",
+                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\" or \"stats\", found \"flows\"",
+            ),
+            (
+                "[eve]\ntypes = \"alert\"",
+                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\" or \"stats\", found a string",
+            ),
+            (
+                "[flow.timeouts]\nudp = 30",
+                "weir.toml:2:7: flow.timeouts.udp: expected a table, found an integer",
             ),
             (
                 "[capture]\nchecksums = \"ignored\"",

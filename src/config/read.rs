@@ -159,21 +159,33 @@ impl<'s, 'a> Section<'s, 'a> {
         let Some((value, span)) = self.get(key) else {
             return Ok(None);
         };
-        if let DeValue::String(text) = value
-            && let Some((_, meaning)) = words.iter().find(|(word, _)| word == text)
-        {
-            return Ok(Some(*meaning));
+        match meaning(value, words) {
+            Some(meaning) => Ok(Some(meaning)),
+            None => Err(self.wrong(key, span, &any_of(words), &shown(value))),
         }
-        let quoted: Vec<String> = words
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
-        let expected = match quoted.split_last() {
-            Some((last, [])) => last.clone(),
-            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-            None => String::new(),
+    }
+
+    /// What a list of some of a few words stands for.
+    pub fn choices<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let Some((value, span)) = self.get(key) else {
+            return Ok(None);
         };
-        Err(self.wrong(key, span, &expected, &shown(value)))
+        let DeValue::Array(list) = value else {
+            let expected = format!("a list of {}", any_of(words));
+            return Err(self.wrong(key, span, &expected, &kind(value)));
+        };
+        list.iter()
+            .map(|word| {
+                let value = word.get_ref();
+                meaning(value, words)
+                    .ok_or_else(|| self.wrong(key, word.span(), &any_of(words), &shown(value)))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// True or false.
@@ -221,6 +233,13 @@ impl<'s, 'a> Section<'s, 'a> {
         }
     }
 
+    /// A complaint about a key that is there.
+    pub fn problem(&self, key: &str, message: &str) -> ConfigError {
+        let at = self.get(key).map_or(0, |(_, span)| span.start);
+        self.source
+            .error(at, format!("{}: {message}", self.join(key)))
+    }
+
     fn get(&self, key: &str) -> Option<(&'s DeValue<'a>, Range<usize>)> {
         self.table
             .get(key)
@@ -240,6 +259,28 @@ impl<'s, 'a> Section<'s, 'a> {
             span.start,
             format!("{}: expected {expected}, found {found}", self.join(key)),
         )
+    }
+}
+
+/// What a word stands for.
+fn meaning<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Option<T> {
+    let DeValue::String(text) = value else {
+        return None;
+    };
+    let (_, meaning) = words.iter().find(|(word, _)| word == text)?;
+    Some(*meaning)
+}
+
+/// `"a", "b" or "c"`
+fn any_of<T>(words: &[(&str, T)]) -> String {
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|(word, _)| format!("\"{word}\""))
+        .collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }
 

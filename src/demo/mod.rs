@@ -14,8 +14,8 @@ use weir_capture::generate::{Kind, Planted, Scenario, Traffic, demo_rules};
 use weir_engine::detect::{Alert, PacketFacts};
 use weir_engine::packet::LinkType;
 use weir_engine::plan::RuleSet;
+use weir_events::Eve;
 use weir_events::protocol::Protocol;
-use weir_events::write_alert;
 use weir_rules::syntax::SourceFile;
 
 use crate::cli::DemoOptions;
@@ -62,9 +62,11 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     let files = Files::new(&captures, &stop, Progress::hidden());
     let mut tally = Tally::new(traffic.planted());
     let mut eve = Vec::new();
-    let outcome = pipeline::run(&job, files, &mut |alert| {
-        tally.add(alert);
-        write_alert(&mut eve, alert);
+    let outcome = pipeline::run(&job, files, &mut |record| {
+        if let Eve::Alert(alert) = record {
+            tally.add(alert);
+        }
+        record.write(&mut eve);
         Ok(())
     })
     .map_err(Failure::failed)?;

@@ -1,5 +1,6 @@
 //! `weir run`.
 
+mod counters;
 pub mod files;
 #[cfg(feature = "libpcap")]
 mod live;
@@ -15,14 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use weir_engine::detect::Alert;
 use weir_engine::packet::DecoderEvent;
 use weir_events::sink::Existing;
-use weir_events::{EveSink, FileSink, Stats, usage};
+use weir_events::{Eve, EveSink, FileSink, Stats, usage};
 use weir_rules::compile::Loaded;
 
 use crate::cli::{MatcherKind, RunOptions};
-use crate::config::Config;
+use crate::config::{Config, EveType};
 use crate::failure::Failure;
 use crate::rules;
 use crate::ui::progress::Progress;
@@ -40,7 +40,8 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     }
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
-        .with_frequency(options.frequency.as_deref());
+        .with_frequency(options.frequency.as_deref())
+        .with_eve_types(&options.eve_types);
     let total = capture_size(&options.pcap)?;
     #[cfg(feature = "libpcap")]
     let filter = options
@@ -71,28 +72,38 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     };
     let mut summary = Summary::default();
     let load_time = started.elapsed();
-    let mut on_alert = |alert: &Alert<'_>| match &mut sink {
-        Some(sink) => sink.alert(alert).map_err(|error| error.to_string()),
-        None => {
+    let alerts_wanted = config.eve.wants(EveType::Alert);
+    let mut on_record = |record: &Eve<'_>| match (&mut sink, record) {
+        (Some(_), Eve::Alert(_)) if !alerts_wanted => Ok(()),
+        (Some(sink), record) => sink.record(record).map_err(|error| error.to_string()),
+        (None, Eve::Alert(alert)) => {
             summary.add(alert);
             Ok(())
         }
+        (None, _) => Ok(()),
     };
     let files = || Files::new(&captures, &stop, Progress::new(total));
     #[cfg(feature = "libpcap")]
     let outcome = match live {
-        Some(live) => pipeline::run(&job, live, &mut on_alert),
-        None => pipeline::run(&job, files().filtered(filter), &mut on_alert),
+        Some(live) => pipeline::run(&job, live, &mut on_record),
+        None => pipeline::run(&job, files().filtered(filter), &mut on_record),
     };
     #[cfg(not(feature = "libpcap"))]
-    let outcome = pipeline::run(&job, files(), &mut on_alert);
+    let outcome = pipeline::run(&job, files(), &mut on_record);
     let mut outcome = outcome.map_err(Failure::failed)?;
     if verify {
         outcome.judge_checksums();
     }
-    if let Some(Err(error)) = sink.as_mut().map(EveSink::flush) {
-        outcome.failure.get_or_insert(error.to_string());
+    if let Some(sink) = &mut sink {
+        let mut written = Ok(());
+        if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
+            written = sink.record(&Eve::Counters(&counters::at_the_end(&outcome)));
+        }
+        if let Err(error) = written.and_then(|()| sink.flush()) {
+            outcome.failure.get_or_insert(error.to_string());
+        }
     }
+    outcome.judge_flows();
     for warning in &outcome.seen.warnings {
         tracing::warn!("{warning}");
     }
@@ -276,6 +287,8 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
             ("flows_peak", outcome.sum(|c| c.flow.peak)),
             ("flows_timed_out", outcome.sum(|c| c.flow.timed_out)),
             ("flows_evicted", outcome.sum(|c| c.flow.evicted)),
+            ("flow_emergencies", outcome.sum(|c| c.flow.emergencies)),
+            ("flow_clock_leaps", outcome.sum(|c| c.flow.clock_leaps)),
             ("evaluations", outcome.sum(|c| c.eval.checks)),
             ("evaluations_matched", outcome.sum(|c| c.eval.matches)),
             ("pcre_limits", outcome.sum(|c| c.eval.pcre_limits)),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_engine::detect::{
-    Alert, Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile,
+    Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile, What,
 };
 use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::matcher::Software;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
-use weir_events::usage;
+use weir_engine::state::{Order, Seat, Shared, StateCounters};
+use weir_events::{Eve, usage};
 
 use super::workers::{self, Source};
 use crate::ui::figures;
@@ -50,6 +51,8 @@ pub struct Seen {
     pub lost: u64,
     /// Link type of the first frame.
     pub first_link: Option<LinkType>,
+    /// Time of the first frame and of the latest one, nanoseconds since the Unix epoch.
+    pub times: Option<(u64, u64)>,
     /// What the user should know, though it is no failure.
     pub warnings: Vec<String>,
     /// Why it ended early, or cannot count as done.
@@ -64,6 +67,8 @@ impl Seen {
         self.bytes += frame.data.len() as u64;
         self.snap_cut += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
         self.first_link.get_or_insert(frame.link);
+        let (_, latest) = self.times.get_or_insert((frame.ts_ns, frame.ts_ns));
+        *latest = frame.ts_ns.max(*latest);
     }
 
     /// Judges frames of a link type that cannot be decoded: a warning, and a failure where there were no others.
@@ -97,6 +102,8 @@ pub struct Outcome {
     pub discarded: u64,
     /// Threshold counters given up for want of room.
     pub thresholds_evicted: u64,
+    /// State that flows share: how much there is, and what there was no room for.
+    pub state: StateCounters,
     /// What each worker counted.
     pub counters: Vec<Counters>,
     /// How long each stage took, all threads together, where that was to be measured.
@@ -130,60 +137,101 @@ impl Outcome {
         }
     }
 
+    /// Warns when the flow table was too small for the traffic.
+    pub fn judge_flows(&mut self) {
+        let (emergencies, evicted) = (
+            self.sum(|counters| counters.flow.emergencies),
+            self.sum(|counters| counters.flow.evicted),
+        );
+        if emergencies > 0 {
+            self.seen.warnings.push(format!(
+                "the flow table was nearly full {}, so that flows were kept for a shorter time, and {} had to go before \
+                 their time; memory or max in [flow] of the configuration makes it larger",
+                figures::counted(emergencies, "time"),
+                figures::counted(evicted, "flow"),
+            ));
+        }
+    }
+
+    /// Warns when there was no room for what rules wanted to remember.
+    fn judge_state(&mut self) {
+        let state = &self.state;
+        for (count, what) in [
+            (state.host_bits_evicted, "bits of hosts were given up before their time"),
+            (state.counters_evicted, "counters of verdicts were given up before their time"),
+            (state.tagged_hosts_evicted, "tagged hosts were given up before their time"),
+            (state.refused, "bits, counters or tags were not set: their flow or host has too many"),
+            (state.sets_full, "members were not added to data sets: they are full"),
+        ] {
+            if count > 0 {
+                let warning = format!("{} {what}", figures::count(count));
+                self.seen.warnings.push(warning);
+            }
+        }
+    }
+
     /// One of the counters, all workers together.
     pub fn sum(&self, pick: impl Fn(&Counters) -> u64) -> u64 {
         self.counters.iter().map(pick).sum()
     }
 }
 
-/// Takes alerts; an error ends the run.
-pub type OnAlert<'a> = &'a mut dyn FnMut(&Alert<'_>) -> Result<(), String>;
+/// Takes records; an error ends the run.
+pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
 
 /// Inspects all frames of an input. What was found before a failure is handed out, and the failure stands in the outcome.
 ///
 /// # Errors
-/// When the engine cannot take the rules.
+/// When the engine cannot take the rules, or a file with state cannot be used.
 pub fn run(
     job: &Job,
     mut input: impl Input,
-    on_alert: OnAlert<'_>,
+    on_record: OnRecord<'_>,
 ) -> Result<Outcome, EngineError> {
     let setup = Instant::now();
-    let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules)));
+    let prepared = Arc::new(Prepared::new(
+        Arc::clone(&job.rules),
+        &job.engine.overrides,
+    ));
+    let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state)?;
+    let shared = Arc::new(shared);
+    let workers = job.workers.get();
+    // What rules change for all flows, they change in packet order where packets have one.
+    let order = if prepared.state().crosses_flows() && input.is_numbered() {
+        Order::new(workers)
+    } else {
+        Order::none()
+    };
     let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
-    let engine = |_| {
+    let engine = |at| {
         Engine::sharing(
             Arc::clone(&prepared),
+            Seat::new(Arc::clone(&shared), order.turn(at)),
             Box::new(Software::new()),
             Box::new(evaluator.another()),
             job.engine.clone(),
         )
     };
-    // Counts that decide about packets and that flows share have to be kept by one worker that sees all flows.
-    let workers = if job.rules.verdicts_cross_flows() {
-        tracing::info!("a threshold of a drop, reject or pass rule spans flows: one worker");
-        NonZeroUsize::MIN
-    } else {
-        job.workers
-    };
-    let mut engines = (0..workers.get())
-        .map(engine)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut engines = (0..workers).map(engine).collect::<Result<Vec<_>, _>>()?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
     let mut written = 0;
     let mut failure = None;
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    workers::run(&mut engines, &mut input, &mut profile, &mut |event| {
-        alerts.commit(event, &mut |alert| {
+    workers::run(&mut engines, &order, &mut input, &mut profile, &mut |event| {
+        let mut hand_out = |record: &Eve<'_>| {
             if failure.is_none() {
-                match on_alert(alert) {
-                    Ok(()) => written += 1,
+                match on_record(record) {
+                    Ok(()) => written += u64::from(matches!(record, Eve::Alert(_))),
                     Err(error) => failure = Some(error),
                 }
             }
-        });
+        };
+        alerts.commit(event, &mut |alert| hand_out(&Eve::Alert(alert)));
+        if let What::Flow(ended) = &event.what {
+            hand_out(&Eve::Flow(ended));
+        }
         if failure.is_none() {
             ControlFlow::Continue(())
         } else {
@@ -205,11 +253,18 @@ pub fn run(
             .map(|counters| counters.decoder.unknown_link)
             .sum(),
     );
-    Ok(Outcome {
+    if let Err(error) = shared.write_sets() {
+        failure.get_or_insert(error.to_string());
+    }
+    if let Err(error) = shared.write_sets() {
+        failure.get_or_insert(error.to_string());
+    }
+    let mut outcome = Outcome {
         alerts: written,
         suppressed: alerts.suppressed(),
         discarded: alerts.discarded(),
         thresholds_evicted: alerts.thresholds_evicted(),
+        state: shared.counters(),
         counters,
         profile,
         setup,
@@ -218,5 +273,7 @@ pub fn run(
         cpu,
         failure: failure.or(seen.failure.take()),
         seen,
-    })
+    };
+    outcome.judge_state();
+    Ok(outcome)
 }

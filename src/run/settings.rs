@@ -8,7 +8,7 @@ use weir_rules::classification::Classification;
 use weir_rules::compile::Variables;
 use weir_rules::frequency::Table;
 
-use crate::config::{Config, Group};
+use crate::config::{Config, EveType, Group};
 use crate::failure::Failure;
 
 /// Everything that a configuration decides.
@@ -84,7 +84,8 @@ impl Context {
             );
         }
         set(&mut engine.flow.session.midstream, config.midstream);
-        set(&mut engine.flow.max_flows, config.max_flows);
+        config.flow.apply(&mut engine.flow);
+        engine.flow_records = config.eve.wants(EveType::Flow);
         set(&mut engine.alert_max, config.alert_max);
         Ok(Self {
             engine,

@@ -31,6 +31,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
 use crate::packet::{Packet, Transport};
+use crate::state::FlowVars;
 use crate::stream::{Session, Step, StreamId, TcpState};
 
 /// What an earlier rule decided for the rest of a flow.
@@ -80,6 +81,8 @@ pub struct Flow {
     pub action: FlowAction,
     /// Much went to the server, to the client in a short time ([`ElephantConfig`]).
     pub elephant: [bool; 2],
+    /// What rules keep for it.
+    pub vars: FlowVars,
     /// A rule gave an alert on it.
     pub alerted: bool,
     /// Its streams, once there was data.
@@ -219,6 +222,7 @@ impl Flow {
             both_ways: false,
             action: FlowAction::None,
             elephant: [false; 2],
+            vars: FlowVars::default(),
             alerted: false,
             streams: StreamId::NONE,
             seen: [false; 2],
@@ -229,7 +233,11 @@ impl Flow {
     pub fn state(&self) -> FlowState {
         if self.action == FlowAction::Bypass {
             FlowState::Bypassed
-        } else if self.tcp.state() == TcpState::Closed {
+        } else if matches!(
+            self.tcp.state(),
+            TcpState::TimeWait | TcpState::LastAck | TcpState::Closed
+        ) {
+            // As Suricata: both ends have said that they are done.
             FlowState::Closed
         } else if self.established() {
             FlowState::Established

@@ -1,0 +1,104 @@
+//! What has been counted, for records of type `stats`.
+
+use weir_engine::detect::Counters;
+use weir_engine::flow::FlowState;
+use weir_engine::packet::DecoderEvent;
+use weir_events::CounterRecord;
+
+use super::pipeline::Outcome;
+
+/// The counters of all workers at the end of a run, under Suricata's names where they mean the same.
+pub fn at_the_end(outcome: &Outcome) -> CounterRecord {
+    let (first_ns, latest_ns) = outcome.seen.times.unwrap_or_default();
+    let mut named = of_workers(&outcome.counters);
+    named.extend([
+        ("detect.alert".to_owned(), outcome.alerts),
+        ("detect.alert_queue_overflow".to_owned(), outcome.discarded),
+        ("detect.alerts_suppressed".to_owned(), outcome.suppressed),
+        ("capture.packets".to_owned(), outcome.seen.packets),
+        ("capture.drops".to_owned(), outcome.seen.lost),
+    ]);
+    CounterRecord::new(
+        latest_ns,
+        latest_ns.saturating_sub(first_ns) / 1_000_000_000,
+        named,
+    )
+}
+
+/// A counter of a worker.
+type Pick = fn(&Counters) -> u64;
+
+/// What workers counted, all together.
+fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
+    let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
+    let named: [(&str, Pick); 45] = [
+        ("decoder.pkts", |c| c.decoder.frames),
+        ("decoder.bytes", |c| c.decoder.bytes),
+        ("decoder.invalid", |c| c.decoder.invalid),
+        ("decoder.unknown_ethertype", |c| c.decoder.unknown_ethertype),
+        ("decoder.ethernet", |c| c.decoder.ethernet),
+        ("decoder.vlan", |c| c.decoder.vlan),
+        ("decoder.mpls", |c| c.decoder.mpls),
+        ("decoder.ppp", |c| c.decoder.ppp),
+        ("decoder.arp", |c| c.decoder.arp),
+        ("decoder.ipv4", |c| c.decoder.ipv4),
+        ("decoder.ipv6", |c| c.decoder.ipv6),
+        ("decoder.tcp", |c| c.decoder.tcp),
+        ("decoder.udp", |c| c.decoder.udp),
+        ("decoder.icmpv4", |c| c.decoder.icmpv4),
+        ("decoder.icmpv6", |c| c.decoder.icmpv6),
+        ("decoder.sctp", |c| c.decoder.sctp),
+        ("decoder.igmp", |c| c.decoder.igmp),
+        ("decoder.esp", |c| c.decoder.esp),
+        ("decoder.gre", |c| c.decoder.gre),
+        ("defrag.ipv4.fragments", |c| c.decoder.defrag.ipv4_fragments),
+        ("defrag.ipv4.reassembled", |c| {
+            c.decoder.defrag.ipv4_reassembled
+        }),
+        ("defrag.ipv6.fragments", |c| c.decoder.defrag.ipv6_fragments),
+        ("defrag.ipv6.reassembled", |c| {
+            c.decoder.defrag.ipv6_reassembled
+        }),
+        ("defrag.timeouts", |c| c.decoder.defrag.timed_out),
+        ("defrag.evicted", |c| c.decoder.defrag.evicted),
+        ("defrag.ignored", |c| c.decoder.defrag.ignored),
+        ("flow.total", |c| c.flow.created),
+        ("flow.active", |c| c.flow.active),
+        ("flow.peak", |c| c.flow.peak),
+        ("flow.tcp", |c| c.flow.tcp),
+        ("flow.udp", |c| c.flow.udp),
+        ("flow.icmpv4", |c| c.flow.icmp4),
+        ("flow.icmpv6", |c| c.flow.icmp6),
+        ("flow.tcp_reuse", |c| c.flow.reused),
+        ("flow.get_used", |c| c.flow.evicted),
+        ("flow.timed_out", |c| c.flow.timed_out),
+        ("flow.elephant", |c| c.flow.elephants),
+        ("flow.emerg_mode_entered", |c| c.flow.emergencies),
+        ("flow.emerg_mode_over", |c| c.flow.emergencies_over),
+        ("flow.clock_leaps", |c| c.flow.clock_leaps),
+        ("flow_bypassed.local_pkts", |c| c.flow.bypassed_packets),
+        ("flow_bypassed.local_bytes", |c| c.flow.bypassed_bytes),
+        ("tcp.invalid_checksum", |c| c.decoder.bad_checksums),
+        ("tcp.reassembly_gap", |c| c.streams.gaps),
+        ("tcp.overlap_diff_data", |c| c.streams.different),
+    ];
+    let states = FlowState::ALL.map(|state| {
+        let local = if state == FlowState::Bypassed {
+            "local_"
+        } else {
+            ""
+        };
+        let name = format!("flow.end.state.{local}{}", state.name());
+        (name, sum(&|c| c.flow.ended[state as usize]))
+    });
+    let events = DecoderEvent::ALL.iter().map(|&event| {
+        let name = format!("decoder.event.{}", event.name());
+        (name, sum(&|c| c.decoder.event(event)))
+    });
+    named
+        .into_iter()
+        .map(|(name, pick)| (name.to_owned(), sum(&pick)))
+        .chain(states)
+        .chain(events)
+        .collect()
+}

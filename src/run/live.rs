@@ -123,6 +123,10 @@ impl<'a> Live<'a> {
 }
 
 impl Source for Live<'_> {
+    fn is_numbered(&self) -> bool {
+        false
+    }
+
     fn next(&mut self) -> Next<'_> {
         let seen = &mut self.seen;
         if self.stop.load(Ordering::Relaxed) || seen.failure.is_some() {

@@ -12,6 +12,7 @@ use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::matcher::Software;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
+use weir_engine::state::{Order, Seat, Shared, StateCounters};
 use weir_events::{Eve, usage};
 
 use super::workers::{self, Source};
@@ -101,6 +102,8 @@ pub struct Outcome {
     pub discarded: u64,
     /// Threshold counters given up for want of room.
     pub thresholds_evicted: u64,
+    /// State that flows share: how much there is, and what there was no room for.
+    pub state: StateCounters,
     /// What each worker counted.
     pub counters: Vec<Counters>,
     /// How long each stage took, all threads together, where that was to be measured.
@@ -150,6 +153,38 @@ impl Outcome {
         }
     }
 
+    /// Warns when there was no room for what rules wanted to remember.
+    fn judge_state(&mut self) {
+        let state = &self.state;
+        for (count, what) in [
+            (
+                state.host_bits_evicted,
+                "bits of hosts were given up before their time",
+            ),
+            (
+                state.counters_evicted,
+                "counters of verdicts were given up before their time",
+            ),
+            (
+                state.tagged_hosts_evicted,
+                "tagged hosts were given up before their time",
+            ),
+            (
+                state.refused,
+                "bits, counters or tags were not set: their flow or host has too many",
+            ),
+            (
+                state.sets_full,
+                "members were not added to data sets: they are full",
+            ),
+        ] {
+            if count > 0 {
+                let warning = format!("{} {what}", figures::count(count));
+                self.seen.warnings.push(warning);
+            }
+        }
+    }
+
     /// One of the counters, all workers together.
     pub fn sum(&self, pick: impl Fn(&Counters) -> u64) -> u64 {
         self.counters.iter().map(pick).sum()
@@ -162,58 +197,65 @@ pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
 /// Inspects all frames of an input. What was found before a failure is handed out, and the failure stands in the outcome.
 ///
 /// # Errors
-/// When the engine cannot take the rules.
+/// When the engine cannot take the rules, or a file with state cannot be used.
 pub fn run(
     job: &Job,
     mut input: impl Input,
     on_record: OnRecord<'_>,
 ) -> Result<Outcome, EngineError> {
     let setup = Instant::now();
-    let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules)));
+    let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules), &job.engine.overrides));
+    let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state)?;
+    let shared = Arc::new(shared);
+    let workers = job.workers.get();
+    // What rules change for all flows, they change in packet order where packets have one.
+    let order = if prepared.state().crosses_flows() && input.is_numbered() {
+        Order::new(workers)
+    } else {
+        Order::none()
+    };
     let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
-    let engine = |_| {
+    let engine = |at| {
         Engine::sharing(
             Arc::clone(&prepared),
+            Seat::new(Arc::clone(&shared), order.turn(at)),
             Box::new(Software::new()),
             Box::new(evaluator.another()),
             job.engine.clone(),
         )
     };
-    // Counts that decide about packets and that flows share have to be kept by one worker that sees all flows.
-    let workers = if job.rules.verdicts_cross_flows() {
-        tracing::info!("a threshold of a drop, reject or pass rule spans flows: one worker");
-        NonZeroUsize::MIN
-    } else {
-        job.workers
-    };
-    let mut engines = (0..workers.get())
-        .map(engine)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut engines = (0..workers).map(engine).collect::<Result<Vec<_>, _>>()?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
     let mut written = 0;
     let mut failure = None;
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    workers::run(&mut engines, &mut input, &mut profile, &mut |event| {
-        let mut hand_out = |record: &Eve<'_>| {
-            if failure.is_none() {
-                match on_record(record) {
-                    Ok(()) => written += u64::from(matches!(record, Eve::Alert(_))),
-                    Err(error) => failure = Some(error),
+    workers::run(
+        &mut engines,
+        &order,
+        &mut input,
+        &mut profile,
+        &mut |event| {
+            let mut hand_out = |record: &Eve<'_>| {
+                if failure.is_none() {
+                    match on_record(record) {
+                        Ok(()) => written += u64::from(matches!(record, Eve::Alert(_))),
+                        Err(error) => failure = Some(error),
+                    }
                 }
+            };
+            alerts.commit(event, &mut |alert| hand_out(&Eve::Alert(alert)));
+            if let What::Flow(ended) = &event.what {
+                hand_out(&Eve::Flow(ended));
             }
-        };
-        alerts.commit(event, &mut |alert| hand_out(&Eve::Alert(alert)));
-        if let What::Flow(ended) = &event.what {
-            hand_out(&Eve::Flow(ended));
-        }
-        if failure.is_none() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    });
+            if failure.is_none() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    );
     let (time, cpu) = (
         started.elapsed(),
         usage::cpu_time().saturating_sub(cpu_before),
@@ -229,11 +271,18 @@ pub fn run(
             .map(|counters| counters.decoder.unknown_link)
             .sum(),
     );
-    Ok(Outcome {
+    if let Err(error) = shared.write_sets() {
+        failure.get_or_insert(error.to_string());
+    }
+    if let Err(error) = shared.write_sets() {
+        failure.get_or_insert(error.to_string());
+    }
+    let mut outcome = Outcome {
         alerts: written,
         suppressed: alerts.suppressed(),
         discarded: alerts.discarded(),
         thresholds_evicted: alerts.thresholds_evicted(),
+        state: shared.counters(),
         counters,
         profile,
         setup,
@@ -242,5 +291,7 @@ pub fn run(
         cpu,
         failure: failure.or(seen.failure.take()),
         seen,
-    })
+    };
+    outcome.judge_state();
+    Ok(outcome)
 }

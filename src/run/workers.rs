@@ -2,14 +2,17 @@
 //!
 //! A reader thread deals the frames of a block out to the workers ([`shard`]): both directions of a flow and all
 //! fragments of a packet go to the same one. Every worker answers every block, and the block is committed when all have,
-//! so what is committed is in packet order and the same however many workers there are.
+//! so what is committed is in packet order and the same however many workers there are. At the end of each block, which
+//! is the same frame for all, every worker looks whose time is up; one worker alone cuts the same blocks.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir_engine::detect::{Engine, Event, Profile, Stage};
 use weir_engine::flow::shard;
 use weir_engine::packet::{Frame, LinkType};
+use weir_engine::state::Order;
 
 /// A block is closed when it holds this many frames or bytes: enough to hide the hand-over, few enough to stay in cache.
 const BLOCK_FRAMES: usize = 1024;
@@ -36,46 +39,168 @@ pub enum Next<'a> {
 pub trait Source {
     /// The next frame, numbered where its source has numbers.
     fn next(&mut self) -> Next<'_>;
+
+    /// Frames have numbers, from 1, that grow: what they cause is to be the same each time.
+    fn is_numbered(&self) -> bool {
+        true
+    }
 }
 
-/// Runs all frames of `source` through the workers. `commit` sees what matched, in packet order, and may stop the run.
-/// `profile` is told what reading and committing took, where that is not in a worker's own.
-pub fn run<S: Source + Send>(
-    engines: &mut [Engine],
+/// What a worker does with frames.
+pub trait Inspect: Send {
+    /// Inspects a frame.
+    fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>);
+    /// Ends what is to end at `now_ns`, after frame `number`.
+    fn tick(&mut self, number: u64, now_ns: u64, events: &mut Vec<Event>);
+    /// Ends everything, after the last frame; `number` is beyond those of all frames.
+    fn finish(&mut self, number: u64, events: &mut Vec<Event>);
+    /// The worker's stop watch.
+    fn profile(&mut self) -> &mut Profile;
+}
+
+impl Inspect for Engine {
+    fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) {
+        Engine::process(self, frame, events);
+    }
+
+    fn tick(&mut self, number: u64, now_ns: u64, events: &mut Vec<Event>) {
+        Engine::tick(self, number, now_ns, events);
+    }
+
+    fn finish(&mut self, number: u64, events: &mut Vec<Event>) {
+        Engine::finish(self, number, events);
+    }
+
+    fn profile(&mut self) -> &mut Profile {
+        Engine::profile(self)
+    }
+}
+
+/// Runs all frames of `source` through the workers, whose turns are of `order`. `commit` sees what they have to say, in
+/// packet order, and may stop the run. `profile` is told what reading and committing took, where that is not in a
+/// worker's own.
+pub fn run<S: Source + Send, W: Inspect>(
+    workers: &mut [W],
+    order: &Order,
     source: &mut S,
     profile: &mut Profile,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
-    match engines {
+    match workers {
         [] => {}
-        [engine] => serial(engine, source, commit),
-        several => parallel(several, source, profile, commit),
+        [worker] => {
+            // It ends when everything is done, or the run was stopped.
+            let _ = serial(worker, source, commit);
+        }
+        several => parallel(several, order, source, profile, commit),
     }
 }
 
-fn serial(
-    engine: &mut Engine,
+/// The end of a block.
+#[derive(Clone, Copy, Default)]
+struct End {
+    /// The latest number of a frame up to here.
+    number: u64,
+    /// The latest time within the block; where there was none, that of the block before.
+    now_ns: u64,
+}
+
+/// Says where blocks end.
+#[derive(Default)]
+struct Cut {
+    frames: usize,
+    bytes: usize,
+    end: End,
+}
+
+impl Cut {
+    fn count(&mut self, frame: &Frame<'_>) {
+        let End { number, now_ns } = &mut self.end;
+        // Time may go back from one block to the next: one wrong time must not end everything that comes after it.
+        *now_ns = match self.frames {
+            0 => frame.ts_ns,
+            _ => frame.ts_ns.max(*now_ns),
+        };
+        *number = frame.number.max(*number);
+        self.frames += 1;
+        self.bytes += frame.data.len();
+    }
+
+    fn is_full(&self) -> bool {
+        self.frames >= BLOCK_FRAMES || self.bytes >= BLOCK_BYTES
+    }
+
+    /// The source pauses, so it is one whose frames have the time of the clock: that goes on without frames, too.
+    fn pause(&mut self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since
+            .ok()
+            .and_then(|since| u64::try_from(since.as_nanos()).ok());
+        self.end.now_ns = self.end.now_ns.max(now.unwrap_or(0));
+    }
+
+    /// Ends the block.
+    fn take(&mut self) -> End {
+        (self.frames, self.bytes) = (0, 0);
+        self.end
+    }
+}
+
+impl End {
+    /// Beyond all frames, so that what ends with the run comes after what time ended before.
+    fn of_run(self) -> u64 {
+        self.number.saturating_add(1)
+    }
+}
+
+fn serial<W: Inspect>(
+    worker: &mut W,
     source: &mut impl Source,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
-) {
+) -> ControlFlow<()> {
     let mut events = Vec::new();
-    engine.profile().skip();
-    loop {
+    let mut cut = Cut::default();
+    worker.profile().skip();
+    let mut more = true;
+    while more {
+        let mut ends = false;
         match source.next() {
-            Next::Frame(frame) => engine.process(frame, &mut events),
+            Next::Frame(frame) => {
+                cut.count(&frame);
+                worker.process(frame, &mut events);
+                ends = cut.is_full();
+            }
             Next::Pause => {
-                engine.profile().skip();
-                continue;
+                worker.profile().skip();
+                cut.pause();
+                ends = true;
             }
-            Next::End => return,
+            Next::End => more = false,
         }
-        for event in events.drain(..) {
-            if commit(&event).is_break() {
-                return;
-            }
-            engine.profile().lap(Stage::Commit);
+        commit_all(worker, &mut events, commit)?;
+        if ends || !more {
+            let End { number, now_ns } = cut.take();
+            worker.tick(number, now_ns, &mut events);
+            commit_all(worker, &mut events, commit)?;
         }
     }
+    worker.finish(cut.end.of_run(), &mut events);
+    commit_all(worker, &mut events, commit)
+}
+
+/// Commits what one worker has to say of a frame, or of time.
+fn commit_all<W: Inspect>(
+    worker: &mut W,
+    events: &mut Vec<Event>,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    // Stable: the packets of one frame keep their order.
+    events.sort_by_key(|event| event.place);
+    for event in events.drain(..) {
+        commit(&event)?;
+        worker.profile().lap(Stage::Commit);
+    }
+    ControlFlow::Continue(())
 }
 
 /// Frames on their way to a worker, copied once into one allocation.
@@ -83,6 +208,7 @@ fn serial(
 struct Block {
     bytes: Vec<u8>,
     frames: Vec<(u64, u64, LinkType, u32, usize)>,
+    end: End,
 }
 
 impl Block {
@@ -97,21 +223,22 @@ impl Block {
         ));
     }
 
-    fn process(&self, engine: &mut Engine, out: &mut Vec<Event>) {
+    fn process(&self, worker: &mut impl Inspect, out: &mut Vec<Event>) {
         let mut start = 0;
         for &(ts_ns, number, link, wire_len, end) in &self.frames {
-            engine.process(
+            worker.process(
                 Frame {
                     ts_ns,
                     number,
                     link,
-                    data: &self.bytes[start..end],
+                    data: self.bytes.get(start..end).unwrap_or_default(),
                     wire_len,
                 },
                 out,
             );
             start = end;
         }
+        worker.tick(self.end.number, self.end.now_ns, out);
     }
 
     fn clear(&mut self) {
@@ -120,19 +247,25 @@ impl Block {
     }
 }
 
-fn parallel<S: Source + Send>(
-    engines: &mut [Engine],
+fn parallel<S: Source + Send, W: Inspect>(
+    workers: &mut [W],
+    order: &Order,
     source: &mut S,
     profile: &mut Profile,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) {
     std::thread::scope(|scope| {
-        let mut to_workers = Vec::with_capacity(engines.len());
-        let mut from_workers = Vec::with_capacity(engines.len());
-        for engine in engines {
+        let mut to_workers = Vec::with_capacity(workers.len());
+        let mut from_workers = Vec::with_capacity(workers.len());
+        for (at, worker) in workers.iter_mut().enumerate() {
             let (blocks, inbox) = sync_channel::<Block>(DEPTH);
             let (outbox, results) = sync_channel::<(Block, Vec<Event>)>(DEPTH);
-            scope.spawn(move || work(engine, &inbox, &outbox));
+            let guard = order.guard(at);
+            scope.spawn(move || {
+                // However this thread ends, the others do not wait for it.
+                let _guard = guard;
+                work(worker, &inbox, &outbox);
+            });
             to_workers.push(blocks);
             from_workers.push(results);
         }
@@ -152,16 +285,26 @@ fn parallel<S: Source + Send>(
     });
 }
 
-fn work(engine: &mut Engine, inbox: &Receiver<Block>, outbox: &SyncSender<(Block, Vec<Event>)>) {
+fn work(
+    worker: &mut impl Inspect,
+    inbox: &Receiver<Block>,
+    outbox: &SyncSender<(Block, Vec<Event>)>,
+) {
+    let mut end = End::default();
     while let Ok(mut block) = inbox.recv() {
         let mut events = Vec::new();
-        engine.profile().skip();
-        block.process(engine, &mut events);
+        worker.profile().skip();
+        block.process(worker, &mut events);
+        end = block.end;
         block.clear();
         if outbox.send((block, events)).is_err() {
             return;
         }
     }
+    let mut events = Vec::new();
+    worker.finish(end.of_run(), &mut events);
+    // Nobody takes it where the run was stopped.
+    let _ = outbox.send((Block::default(), events));
 }
 
 /// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
@@ -174,25 +317,31 @@ fn deal(
 ) {
     let count = to_workers.len() as u64;
     let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
+    let mut cut = Cut::default();
     loop {
-        let (mut frames, mut bytes) = (0, 0);
         let mut more = true;
         profile.skip();
-        while frames < BLOCK_FRAMES && bytes < BLOCK_BYTES {
+        while !cut.is_full() {
             let frame = match source.next() {
                 Next::Frame(frame) => frame,
-                Next::Pause => break,
+                Next::Pause => {
+                    cut.pause();
+                    break;
+                }
                 Next::End => {
                     more = false;
                     break;
                 }
             };
-            frames += 1;
-            bytes += frame.data.len();
-            parts[(shard(&frame) % count) as usize].push(&frame);
+            cut.count(&frame);
+            if let Some(part) = parts.get_mut((shard(&frame) % count) as usize) {
+                part.push(&frame);
+            }
         }
         profile.lap(Stage::Read);
+        let end = cut.take();
         for (part, worker) in parts.iter_mut().zip(to_workers) {
+            part.end = end;
             let next = spare.try_recv().unwrap_or_default();
             if worker.send(std::mem::replace(part, next)).is_err() {
                 return;
@@ -213,7 +362,7 @@ fn collect(
     let mut all = Vec::new();
     loop {
         for worker in from_workers {
-            // The reader is done when it hangs up, and then so do the workers, all after the same block.
+            // The reader is done when it hangs up, and then so do the workers, all after the same one.
             let Ok((block, mut events)) = worker.recv() else {
                 return;
             };
@@ -232,3 +381,6 @@ fn collect(
         profile.lap(Stage::Commit);
     }
 }
+
+#[cfg(test)]
+mod tests;

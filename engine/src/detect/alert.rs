@@ -72,26 +72,9 @@ pub struct FlowFacts {
     pub server: (IpAddr, u16),
 }
 
-#[cfg(test)]
 impl PacketFacts {
-    /// A UDP packet of no particular kind.
-    pub(crate) fn example() -> Self {
-        Self {
-            ts_ns: 0,
-            number: 1,
-            is_ip: true,
-            is_arp: false,
-            src: IpAddr::from([192, 0, 2, 1]),
-            dst: IpAddr::from([198, 51, 100, 1]),
-            proto: 17,
-            ports: Some((1000, 2000)),
-            icmp: None,
-            vlan: ([0; 3], 0),
-            macs: None,
-            origin: Origin::Wire,
-            depth: 0,
-            carrier: None,
-            flow: None,
-        }
+    /// Source and destination, where it has an IP header.
+    pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
+        self.is_ip.then_some((self.src, self.dst))
     }
 }

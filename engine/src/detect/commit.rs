@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::threshold::{Due, Thresholds};
-use super::{Alert, EngineConfig, Event, Found, What};
+use super::{Alert, EngineConfig, Event, Found, Matched, What};
 use crate::plan::{Action, RuleSet};
+use crate::state::{Counted, Decision, Due, Limits, Thresholds};
 
 /// Turns what workers found into alerts.
 pub struct Alerts {
     rules: Arc<RuleSet>,
+    limits: Limits,
     thresholds: Thresholds,
     alert_max: usize,
     inline: bool,
@@ -20,8 +21,9 @@ impl Alerts {
     /// For one rule set.
     pub fn new(rules: Arc<RuleSet>, config: &EngineConfig) -> Self {
         Self {
+            limits: Limits::new(&rules, &config.overrides),
             rules,
-            thresholds: Thresholds::default(),
+            thresholds: Thresholds::new(config.state.counters),
             alert_max: config.alert_max,
             inline: config.inline,
             suppressed: 0,
@@ -43,19 +45,14 @@ impl Alerts {
             let Some(rule) = self.rules.get(matched.rule) else {
                 continue;
             };
-            // Rules that decide about packets were counted by the worker, before it acted.
-            let due = match rule.action {
-                Action::Alert => self.thresholds.count(matched.rule, rule, &found.packet),
-                _ if matched.silent => Due::Silent,
-                _ => Due::Alert,
-            };
+            let Decision { due, action } = self.decide(matched, found);
             if due != Due::Alert || rule.noalert {
                 self.suppressed += 1;
             } else if written >= self.alert_max {
                 self.discarded += 1;
             } else {
                 written += 1;
-                let blocked = blocked(rule.action, self.inline);
+                let blocked = blocked(action, self.inline);
                 sink(&Alert {
                     rule,
                     id: matched.rule,
@@ -64,6 +61,21 @@ impl Alerts {
                 });
             }
         }
+    }
+
+    /// What the rule's limits make of the match.
+    fn decide(&self, matched: &Matched, found: &Found) -> Decision {
+        if self.limits.in_worker(matched.rule) {
+            // The worker asked them before it acted.
+            return matched.decision;
+        }
+        let packet = Counted {
+            ts_ns: found.packet.ts_ns,
+            addresses: found.packet.addresses(),
+            flow: found.packet.flow.map(|flow| flow.id),
+        };
+        self.thresholds
+            .decide(&self.limits, matched.rule, matched.decision.action, &packet)
     }
 
     /// Matches that gave no alert: `noalert`, or a threshold.
@@ -78,7 +90,7 @@ impl Alerts {
 
     /// Threshold counters given up because there were too many.
     pub fn thresholds_evicted(&self) -> u64 {
-        self.thresholds.evicted
+        self.thresholds.evicted()
     }
 }
 

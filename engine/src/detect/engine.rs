@@ -11,6 +11,7 @@ use crate::flow::{FlowConfig, FlowCounters};
 use crate::matcher::{Matcher, MatcherError};
 use crate::packet::{Decoder, DecoderConfig, DecoderCounters, Frame};
 use crate::plan::{RuleId, RuleSet};
+use crate::state::{Decision, Overrides, Seat, Shared, StateConfig, StateError, Turn};
 use crate::stream::{StreamConfig, StreamCounters};
 
 /// Settings of a worker.
@@ -30,6 +31,10 @@ pub struct EngineConfig {
     pub match_deadline: Duration,
     /// Measure how long each [`Stage`] takes.
     pub profile: bool,
+    /// What the configuration says about limits on alerts.
+    pub overrides: Arc<Overrides>,
+    /// How much state is kept, and which files it comes from.
+    pub state: StateConfig,
     /// Hand out flows that ended ([`super::What::Flow`]).
     pub flow_records: bool,
 }
@@ -44,6 +49,8 @@ impl Default for EngineConfig {
             inline: false,
             match_deadline: Duration::from_millis(100),
             profile: false,
+            overrides: Arc::default(),
+            state: StateConfig::default(),
             flow_records: false,
         }
     }
@@ -56,6 +63,9 @@ pub enum EngineError {
     /// The matcher refused the probes of the rule set.
     #[error("the matcher cannot hold the probes of this rule set: {0}")]
     Matcher(#[from] MatcherError),
+    /// A file that rules or the configuration name cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// A rule that matched.
@@ -63,8 +73,9 @@ pub enum EngineError {
 pub struct Matched {
     /// Which.
     pub rule: RuleId,
-    /// Its limit was used up: it acted, but gives no alert.
-    pub silent: bool,
+    /// What its limits make of the match, where a verdict depends on that. The limits of other rules are asked when
+    /// the match is committed.
+    pub decision: Decision,
 }
 
 /// What one packet matched.
@@ -109,42 +120,46 @@ impl Engine {
     /// The only worker for a rule set; the probes are loaded into `matcher`.
     ///
     /// # Errors
-    /// When the matcher cannot hold the probes.
+    /// When the matcher cannot hold the probes, or a file with state cannot be used.
     pub fn new(
         rules: Arc<RuleSet>,
         matcher: Box<dyn Matcher>,
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
-        Self::sharing(Arc::new(Prepared::new(rules)), matcher, evaluator, config)
+        let prepared = Arc::new(Prepared::new(rules, &config.overrides));
+        let shared = Shared::new(&prepared.rules, &prepared.state, &config.state)?;
+        let seat = Seat::new(Arc::new(shared), Turn::free());
+        Self::sharing(prepared, seat, matcher, evaluator, config)
     }
 
-    /// One of several workers for a rule set, which share what was prepared of it; the probes are loaded into
-    /// `matcher`.
+    /// One of several workers for a rule set, which share what was prepared of it, and state by their seats; the probes
+    /// are loaded into `matcher`.
     ///
     /// # Errors
     /// When the matcher cannot hold the probes.
     pub fn sharing(
         prepared: Arc<Prepared>,
+        seat: Seat,
         matcher: Box<dyn Matcher>,
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
         Ok(Self {
             decoder: Decoder::new(config.decoder.clone()),
-            inspector: Inspector::new(prepared, matcher, evaluator, config)?,
+            inspector: Inspector::new(prepared, seat, matcher, evaluator, config)?,
         })
     }
 
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
     pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
         let Self { decoder, inspector } = self;
-        inspector.place = Place {
+        inspector.come_to(Place {
             number: frame.number,
             after: false,
             ts_ns: frame.ts_ns,
             flow_id: 0,
-        };
+        });
         inspector.profile.lap(Stage::Read);
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);
@@ -160,7 +175,7 @@ impl Engine {
         self.inspector.tick(number, now_ns, out);
     }
 
-    /// The run is over: ends all flows. `number` is that of the last frame of the run.
+    /// The run is over: ends all flows. `number` is greater than those of all frames.
     pub fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
         self.inspector.finish(number, out);
     }

@@ -18,7 +18,6 @@ mod profile;
 mod search;
 #[cfg(test)]
 mod strategies;
-mod threshold;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use commit::Alerts;

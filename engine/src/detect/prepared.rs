@@ -6,29 +6,38 @@ use super::Groups;
 use super::index::Index;
 use crate::matcher::Probe;
 use crate::plan::RuleSet;
+use crate::state::{Overrides, Plan};
 
 /// A rule set, sorted by what makes its rules candidates. Made once; every worker reads it.
 pub struct Prepared {
     pub(super) rules: Arc<RuleSet>,
     pub(super) groups: Groups,
     pub(super) index: Index,
+    pub(super) state: Plan,
 }
 
 impl Prepared {
-    /// Prepares a rule set.
-    pub fn new(rules: Arc<RuleSet>) -> Self {
+    /// Prepares a rule set; `overrides` is what the configuration says about limits.
+    pub fn new(rules: Arc<RuleSet>, overrides: &Overrides) -> Self {
         let groups = Groups::new(&rules);
         let index = Index::new(&rules, &groups);
+        let state = Plan::new(&rules, overrides);
         Self {
             rules,
             groups,
             index,
+            state,
         }
     }
 
     /// The rules.
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
+    }
+
+    /// What the rules do with state, and what limits their alerts.
+    pub fn state(&self) -> &Plan {
+        &self.state
     }
 
     /// How traffic is divided.

@@ -22,10 +22,8 @@ pub struct Context<'a> {
     pub ts_ns: u64,
     /// Source and destination; `None` without an IP header.
     pub addresses: Option<(IpAddr, IpAddr)>,
-    /// `flow_id`, where there is a flow.
-    pub flow: Option<u64>,
-    /// What rules keep for the flow.
-    pub vars: Option<&'a mut FlowVars>,
+    /// The packet's flow, which has counted the packet.
+    pub flow: Option<&'a mut Flow>,
     /// The worker's way to shared state.
     pub seat: &'a mut Seat,
     /// The bytes that rules look at.
@@ -56,38 +54,36 @@ pub(super) fn compare(compare: Compare, left: u32, right: u32) -> bool {
 impl Plan {
     /// Leaves out the candidates of a packet that cannot match, whatever is in it: the flow is not as they ask, or they
     /// ask for a bit that is not set and that no candidate before them can set. `candidates` are in rule order.
-    pub fn screen(
-        &self,
-        candidates: &mut Vec<RuleId>,
-        flow: Option<(&Flow, &FlowVars)>,
-        screen: &mut Screen,
-    ) {
+    pub fn screen(&self, candidates: &mut Vec<RuleId>, flow: Option<&Flow>, screen: &mut Screen) {
         screen.set.clear();
         screen.cleared.clear();
         candidates.retain(|&id| self.may_hold(id, flow, screen));
     }
 
     #[inline]
-    fn may_hold(&self, id: RuleId, flow: Option<(&Flow, &FlowVars)>, screen: &mut Screen) -> bool {
+    fn may_hold(&self, id: RuleId, flow: Option<&Flow>, screen: &mut Screen) -> bool {
         let Some(state) = self.state(id) else {
             return true;
         };
         let mut properties = state.properties.iter();
         let holds = properties
-            .all(|property| flow.is_some_and(|(flow, _)| property::holds(property, flow)))
-            && state.tests.iter().all(|test| match (test, flow) {
-                (Test::FlowBit { bits, set: true }, Some((_, vars))) => bits
-                    .iter()
-                    .any(|bit| vars.bit(*bit) || screen.set.contains(bit)),
-                (Test::FlowBit { bits, set: false }, Some((_, vars))) => bits
-                    .iter()
-                    .any(|bit| !vars.bit(*bit) || screen.cleared.contains(bit)),
-                (
-                    Test::FlowBit { .. } | Test::Counter { .. } | Test::CounterExists { .. },
-                    None,
-                ) => false,
-                _ => true,
-            });
+            .all(|property| flow.is_some_and(|flow| property::holds(property, flow)))
+            && state
+                .tests
+                .iter()
+                .all(|test| match (test, flow.map(|flow| &flow.vars)) {
+                    (Test::FlowBit { bits, set: true }, Some(vars)) => bits
+                        .iter()
+                        .any(|bit| vars.bit(*bit) || screen.set.contains(bit)),
+                    (Test::FlowBit { bits, set: false }, Some(vars)) => bits
+                        .iter()
+                        .any(|bit| !vars.bit(*bit) || screen.cleared.contains(bit)),
+                    (
+                        Test::FlowBit { .. } | Test::Counter { .. } | Test::CounterExists { .. },
+                        None,
+                    ) => false,
+                    _ => true,
+                });
         if holds {
             for act in &state.acts {
                 if let Act::FlowBit { op, bit } = act {
@@ -117,8 +113,12 @@ impl Plan {
     ) -> Option<Decision> {
         let state = self.state(id);
         if let Some(state) = state {
+            let flow = context.flow.as_deref();
+            let is_so = |property| flow.is_some_and(|flow| property::holds(property, flow));
             let mut tests = state.tests.iter();
-            if !tests.all(|test| self.holds(id, test, context)) {
+            if !state.properties.iter().all(is_so)
+                || !tests.all(|test| self.holds(id, test, context))
+            {
                 return None;
             }
             for act in &state.acts {
@@ -145,7 +145,7 @@ impl Plan {
         let packet = Counted {
             ts_ns: context.ts_ns,
             addresses: context.addresses,
-            flow: context.flow,
+            flow: context.flow.as_ref().map(|flow| flow.id),
         };
         let shared = if limits.crosses_flows(id) {
             context.seat.in_turn()
@@ -159,26 +159,26 @@ impl Plan {
         let Context {
             ts_ns,
             addresses,
-            vars,
+            flow,
             seat,
             buffers,
-            ..
         } = context;
+        let vars = flow.as_ref().map(|flow| &flow.vars);
         match test {
-            Test::FlowBit { bits, set } => vars
-                .as_ref()
-                .is_some_and(|vars| bits.iter().any(|bit| vars.bit(*bit) == *set)),
+            Test::FlowBit { bits, set } => {
+                vars.is_some_and(|vars| bits.iter().any(|bit| vars.bit(*bit) == *set))
+            }
             Test::Counter {
                 counter,
                 compare: how,
                 with,
-            } => vars.as_ref().is_some_and(|vars| {
+            } => vars.is_some_and(|vars| {
                 vars.counter(*counter)
                     .is_some_and(|value| compare(*how, value, operand(with, vars)))
             }),
-            Test::CounterExists { counter, exists } => vars
-                .as_ref()
-                .is_some_and(|vars| vars.counter(*counter).is_some() == *exists),
+            Test::CounterExists { counter, exists } => {
+                vars.is_some_and(|vars| vars.counter(*counter).is_some() == *exists)
+            }
             Test::HostBit { bit, track, set } => owner(*track, *addresses)
                 .is_some_and(|owner| seat.in_turn().host_bit(*bit, owner, *ts_ns) == *set),
             Test::Set { buffer, set, op } => buffers.bytes(id, *buffer).is_some_and(|bytes| {
@@ -234,9 +234,9 @@ impl Plan {
     pub fn tagged(&self, context: &mut Context<'_>, bytes: u32) -> bool {
         let ts_ns = context.ts_ns;
         let mut tagged = context
-            .vars
+            .flow
             .as_mut()
-            .is_some_and(|vars| vars.tagged(ts_ns, bytes));
+            .is_some_and(|flow| flow.vars.tagged(ts_ns, bytes));
         if self.tags_hosts()
             && let Some((src, dst)) = context.addresses
         {
@@ -253,10 +253,11 @@ fn make(act: &Act, context: &mut Context<'_>) {
     let Context {
         ts_ns,
         addresses,
-        vars,
+        flow,
         seat,
         ..
     } = context;
+    let vars = flow.as_mut().map(|flow| &mut flow.vars);
     match *act {
         Act::FlowBit { op, bit } => {
             let Some(vars) = vars else { return };
@@ -304,10 +305,11 @@ fn tag(
     let Context {
         ts_ns,
         addresses,
-        vars,
+        flow,
         seat,
         ..
     } = context;
+    let vars = flow.as_mut().map(|flow| &mut flow.vars);
     let host = match (scope, addresses) {
         (TagScope::Session, _) => {
             if let Some(vars) = vars {

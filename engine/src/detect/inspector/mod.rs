@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use super::index::{Candidates, Role};
 use super::search::Search;
-use super::threshold::Thresholds;
 use super::{Counters, EngineConfig, EngineError, Event, Place, Prepared, Profile, Stage, What};
 use crate::eval::{Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
 use crate::packet::{Packet, Transport};
 use crate::plan::RuleId;
+use crate::state::Seat;
 use crate::stream::Streams;
-use settle::Settled;
+use settle::{Settled, Settler};
 
 /// One worker behind its decoder.
 pub(super) struct Inspector {
@@ -24,8 +24,7 @@ pub(super) struct Inspector {
     pub(super) evaluator: Box<dyn Evaluator>,
     pub(super) flows: FlowTable,
     pub(super) streams: Streams,
-    /// Limits of rules that decide about packets; those of rules that only alert are [`super::Alerts`]' matter.
-    thresholds: Thresholds,
+    settler: Settler,
     inline: bool,
     flow_records: bool,
     candidates: Candidates,
@@ -42,6 +41,7 @@ pub(super) struct Inspector {
 impl Inspector {
     pub(super) fn new(
         prepared: Arc<Prepared>,
+        seat: Seat,
         matcher: Box<dyn Matcher>,
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
@@ -53,7 +53,7 @@ impl Inspector {
             evaluator,
             flows: FlowTable::new(config.flow),
             streams: Streams::new(config.stream),
-            thresholds: Thresholds::default(),
+            settler: Settler::new(seat),
             inline: config.inline,
             flow_records: config.flow_records,
             matches: Vec::new(),
@@ -62,6 +62,13 @@ impl Inspector {
             profile: Profile::new(config.profile),
             place: Place::default(),
         })
+    }
+
+    /// Everything before this place is done.
+    #[inline]
+    pub(super) fn come_to(&mut self, place: Place) {
+        self.place = place;
+        self.settler.seat.at(place);
     }
 
     /// Inspects one packet, and says which stage it ended in.
@@ -135,7 +142,7 @@ impl Inspector {
         let flow = flow.map(|view| (self.flows.get_mut(view), view.to_server));
         let found = settle::settle(
             &self.prepared,
-            &mut self.thresholds,
+            &mut self.settler,
             &self.matches,
             subject,
             flow,
@@ -168,25 +175,48 @@ impl Inspector {
     /// Ends the flows whose time is up at `now_ns`, after frame `number`.
     pub(super) fn tick(&mut self, number: u64, now_ns: u64, out: &mut Vec<Event>) {
         self.flows.look(now_ns);
-        self.end_after(number, out);
+        if self.prepared.state.crosses_flows() {
+            // What their streams still match may change what others see: in the order of all workers, then.
+            let mut ended: Vec<Ended> = std::iter::from_fn(|| self.flows.next_over()).collect();
+            ended.sort_by_key(|ended| (ended.ts_ns, ended.flow.id));
+            for ended in ended {
+                self.end_after(number, ended, out);
+            }
+        } else {
+            self.end_all_after(number, out);
+        }
+        self.leave(number);
     }
 
     /// Ends all flows, after the last frame.
     pub(super) fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
         self.flows.close();
-        self.end_after(number, out);
+        self.end_all_after(number, out);
+        self.leave(number);
     }
 
-    fn end_after(&mut self, number: u64, out: &mut Vec<Event>) {
-        while let Some(mut ended) = self.flows.next_over() {
-            self.place = Place {
-                number,
-                after: true,
-                ts_ns: ended.ts_ns,
-                flow_id: ended.flow.id,
-            };
-            self.end_flow(&mut ended, out);
+    fn end_all_after(&mut self, number: u64, out: &mut Vec<Event>) {
+        while let Some(ended) = self.flows.next_over() {
+            self.end_after(number, ended, out);
         }
+    }
+
+    fn end_after(&mut self, number: u64, mut ended: Ended, out: &mut Vec<Event>) {
+        self.come_to(Place {
+            number,
+            after: true,
+            ts_ns: ended.ts_ns,
+            flow_id: ended.flow.id,
+        });
+        self.end_flow(&mut ended, out);
+    }
+
+    /// Nothing more comes of what was up to frame `number`.
+    fn leave(&mut self, number: u64) {
+        self.come_to(Place {
+            number: number.saturating_add(1),
+            ..Place::default()
+        });
     }
 }
 

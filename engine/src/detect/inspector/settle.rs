@@ -1,11 +1,11 @@
 //! From the rules that matched to what they decide.
 
-use super::super::threshold::{Due, Thresholds};
 use super::super::{FlowFacts, Found, Matched, PacketFacts, Prepared};
-use crate::eval::Subject;
+use crate::eval::{self, Subject};
 use crate::flow::{Flow, FlowAction};
 use crate::packet::{Packet, Transport};
-use crate::plan::{Action, RuleId, RuleKind};
+use crate::plan::{Action, RuleId, RuleKind, RuleSet};
+use crate::state::{self, Context, Decision, Due, Seat};
 
 /// Where rules matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +16,42 @@ pub(super) enum Settled {
     Stream,
 }
 
+/// What settling needs beside rules and packets.
+pub(super) struct Settler {
+    /// The way to what flows share.
+    pub(super) seat: Seat,
+    buffers: eval::Buffers,
+}
+
+impl Settler {
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            buffers: eval::Buffers::new(),
+        }
+    }
+}
+
+/// The bytes that tests on data sets ask for.
+struct Bytes<'a, 's> {
+    rules: &'a RuleSet,
+    subject: &'a Subject<'s>,
+    buffers: &'a mut eval::Buffers,
+}
+
+impl state::Buffers for Bytes<'_, '_> {
+    fn bytes(&mut self, rule: RuleId, buffer: u8) -> Option<&[u8]> {
+        let list = self.rules.get(rule)?.buffers.get(usize::from(buffer))?;
+        self.buffers
+            .bytes(list.buffer, &list.transforms, self.subject)
+    }
+}
+
 /// Goes through the matches in order: a pass ends it, a drop holds, both may hold for the flow. `flow`: the flow, and
 /// whether the subject goes to its server.
 pub(super) fn settle(
     prepared: &Prepared,
-    thresholds: &mut Thresholds,
+    settler: &mut Settler,
     matches: &[RuleId],
     subject: &Subject<'_>,
     mut flow: Option<(&mut Flow, bool)>,
@@ -36,16 +67,32 @@ pub(super) fn settle(
         let Some(rule) = prepared.rules.get(id) else {
             continue;
         };
-        let due = match rule.action {
-            Action::Alert => Due::Alert,
-            _ => thresholds.count(id, rule, &found.packet),
+        let Settler { seat, buffers } = settler;
+        let decision = prepared.state.settle(
+            id,
+            rule.action,
+            &mut Context {
+                ts_ns: subject.packet.ts_ns,
+                addresses: found.packet.addresses(),
+                flow: flow.as_mut().map(|(flow, _)| &mut **flow),
+                seat,
+                buffers: &mut Bytes {
+                    rules: &prepared.rules,
+                    subject,
+                    buffers,
+                },
+            },
+        );
+        let Some(decision) = decision else {
+            continue; // the state is not as it asks
         };
+        let Decision { due, action } = decision;
         let kind = prepared.index.kind(id);
         let for_flow = matches!(kind, RuleKind::IpOnly | RuleKind::LikeIpOnly)
             || kind == RuleKind::Stream
                 && (how == Settled::Stream
                     || (flow.as_ref()).is_some_and(|(flow, _)| flow.tcp.established()));
-        let flow_action = match rule.action {
+        let flow_action = match action {
             _ if due == Due::Nothing => FlowAction::None,
             Action::Drop | Action::Reject(_) => {
                 found.dropped = true;
@@ -62,12 +109,9 @@ pub(super) fn settle(
             flow.action = flow_action;
         }
         if due != Due::Nothing {
-            found.matches.push(Matched {
-                rule: id,
-                silent: due == Due::Silent,
-            });
+            found.matches.push(Matched { rule: id, decision });
         }
-        if rule.action == Action::Pass && due != Due::Nothing {
+        if action == Action::Pass && due != Due::Nothing {
             break;
         }
     }

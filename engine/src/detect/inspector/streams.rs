@@ -316,7 +316,7 @@ impl Inspector {
         };
         let found = settle::settle(
             &self.prepared,
-            &mut self.thresholds,
+            &mut self.settler,
             &self.matches,
             &subject,
             Some((flow, scene.view.to_server)),

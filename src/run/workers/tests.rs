@@ -1,0 +1,218 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use weir_engine::detect::{Found, PacketFacts, Place, What};
+use weir_engine::packet::Origin;
+use weir_engine::state::Turn;
+
+use super::*;
+
+/// Frames of raw IPv4 between hosts drawn from few, of random length, a second apart, now and then back in time.
+struct Made {
+    frames: Vec<Vec<u8>>,
+    next: usize,
+}
+
+fn mixed(number: u64) -> u64 {
+    number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33
+}
+
+impl Made {
+    fn new(count: u64) -> Self {
+        let frame = |number: u64| {
+            let mut data = vec![0; 20 + (mixed(number) % 2000) as usize];
+            data[0] = 0x45;
+            data[15] = (mixed(number) >> 11) as u8 % 9;
+            data[19] = (mixed(number) >> 20) as u8 % 9;
+            data
+        };
+        Self {
+            frames: (1..=count).map(frame).collect(),
+            next: 0,
+        }
+    }
+}
+
+impl Source for Made {
+    fn next(&mut self) -> Next<'_> {
+        let Some(data) = self.frames.get(self.next) else {
+            return Next::End;
+        };
+        self.next += 1;
+        let number = self.next as u64;
+        Next::Frame(Frame {
+            ts_ns: 1_000_000_000 * (number - mixed(number) % 50 % number),
+            number,
+            link: LinkType::RAW,
+            data,
+            wire_len: data.len() as u32,
+        })
+    }
+}
+
+/// Counts frames by sender, ends senders that were silent for a while, and writes into a shared log in its turn.
+struct Fake {
+    turn: Turn,
+    /// Latest time by sender.
+    senders: BTreeMap<u64, u64>,
+    log: Arc<Mutex<Vec<Place>>>,
+    profile: Profile,
+    /// Panics at this frame.
+    dies_at: u64,
+}
+
+const IDLE_NS: u64 = 30_000_000_000;
+
+impl Fake {
+    fn say(&mut self, place: Place, events: &mut Vec<Event>) {
+        self.turn.at(place);
+        if mixed(place.number ^ place.flow_id).is_multiple_of(4) {
+            self.turn.wait();
+            self.log.lock().expect("nobody panics here").push(place);
+        }
+        let packet = PacketFacts {
+            ts_ns: place.ts_ns,
+            number: place.number,
+            is_ip: false,
+            is_arp: false,
+            src: [0; 4].into(),
+            dst: [0; 4].into(),
+            proto: 0,
+            ports: None,
+            icmp: None,
+            vlan: ([0; 3], 0),
+            macs: None,
+            origin: Origin::Wire,
+            depth: 0,
+            carrier: None,
+            flow: None,
+        };
+        let found = Found {
+            packet,
+            matches: Vec::new(),
+            dropped: false,
+        };
+        events.push(Event {
+            place,
+            what: What::Matches(Box::new(found)),
+        });
+    }
+
+    fn end(&mut self, number: u64, before_ns: u64, events: &mut Vec<Event>) {
+        let mut ended: Vec<(u64, u64)> = self
+            .senders
+            .iter()
+            .filter(|(_, ts_ns)| **ts_ns < before_ns)
+            .map(|(sender, ts_ns)| (*ts_ns, *sender))
+            .collect();
+        ended.sort_unstable();
+        for (ts_ns, flow_id) in ended {
+            self.senders.remove(&flow_id);
+            let place = Place {
+                number,
+                after: true,
+                ts_ns,
+                flow_id,
+            };
+            self.say(place, events);
+        }
+    }
+}
+
+impl Inspect for Fake {
+    fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) {
+        assert!(frame.number != self.dies_at, "planned");
+        let ends = (frame.data[15].into(), frame.data[19].into());
+        let (low, high): (u64, u64) = if ends.0 < ends.1 {
+            ends
+        } else {
+            (ends.1, ends.0)
+        };
+        self.senders.insert(low << 8 | high, frame.ts_ns);
+        let place = Place {
+            number: frame.number,
+            after: false,
+            ts_ns: frame.ts_ns,
+            flow_id: 0,
+        };
+        self.say(place, events);
+    }
+
+    fn tick(&mut self, number: u64, now_ns: u64, events: &mut Vec<Event>) {
+        self.end(number, now_ns.saturating_sub(IDLE_NS), events);
+        self.turn.at(Place {
+            number: number + 1,
+            ..Place::default()
+        });
+    }
+
+    fn finish(&mut self, number: u64, events: &mut Vec<Event>) {
+        self.end(number, u64::MAX, events);
+    }
+
+    fn profile(&mut self) -> &mut Profile {
+        &mut self.profile
+    }
+}
+
+/// What is committed, and what was written into the log; the run is stopped after `most` events.
+fn all(workers: usize, frames: u64, most: usize, dies_at: u64) -> (Vec<Place>, Vec<Place>) {
+    let order = Order::new(workers);
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let fake = |at| Fake {
+        turn: order.turn(at),
+        senders: BTreeMap::new(),
+        log: Arc::clone(&log),
+        profile: Profile::new(false),
+        dies_at,
+    };
+    let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
+    let mut committed = Vec::new();
+    run(
+        &mut fakes,
+        &order,
+        &mut Made::new(frames),
+        &mut Profile::new(false),
+        &mut |event| {
+            committed.push(event.place);
+            if committed.len() >= most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
+    drop(fakes);
+    let log = Arc::into_inner(log).expect("all are done");
+    (committed, log.into_inner().expect("nobody panicked"))
+}
+
+#[test]
+fn any_number_of_workers_commits_and_writes_the_same_in_the_same_order() {
+    let one = all(1, 6000, usize::MAX, 0);
+    assert!(one.0.is_sorted() && one.1.is_sorted());
+    // Something ends in the middle, and the rest at the end.
+    let ended = |place: &&Place| place.after && place.number <= 6000;
+    assert!(one.0.iter().filter(ended).count() > 10);
+    assert!(one.0.last().is_some_and(|place| place.number == 6001));
+    for workers in [2, 3, 7] {
+        assert!(
+            all(workers, 6000, usize::MAX, 0) == one,
+            "{workers} workers"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_ends() {
+    for workers in [1, 2, 5] {
+        let (committed, _) = all(workers, 20_000, 700, 0);
+        assert_eq!(committed.len(), 700);
+    }
+}
+
+#[test]
+fn a_worker_that_panics_ends_the_run() {
+    let died = std::panic::catch_unwind(|| all(3, 20_000, usize::MAX, 5_000));
+    assert!(died.is_err());
+}

@@ -20,6 +20,7 @@ pub(super) fn read(buffer: &[u8], at: i64, count: u64, base: NumberBase) -> Opti
         NumberBase::Dec => text(bytes, 10),
         NumberBase::Hex => text(bytes, 16),
         NumberBase::Oct => text(bytes, 8),
+        NumberBase::Guessed => text(bytes, 0),
     }
 }
 
@@ -37,12 +38,12 @@ fn binary(bytes: &[u8], endian: Endian) -> Option<u64> {
 }
 
 /// Reads as C's `strtoull` does: white space, a sign, `0x` before hexadecimal digits, then digits up to the first byte
-/// that is none. A number that does not fit 64 bits is none; one with a minus sign wraps around.
+/// that is none. With base 0, what stands before the digits says which it is. A number that does not fit 64 bits is none; one with a minus sign wraps around.
 fn text(bytes: &[u8], base: u32) -> Option<(u64, usize)> {
     if bytes.len() > TEXT_MAX {
         return None;
     }
-    let digit = |at: usize| {
+    let digit = |at: usize, base: u32| {
         bytes
             .get(at)
             .and_then(|&byte| char::from(byte).to_digit(base))
@@ -59,12 +60,19 @@ fn text(bytes: &[u8], base: u32) -> Option<(u64, usize)> {
         && bytes
             .get(at + 1)
             .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'x'));
-    if base == 16 && prefixed && digit(at + 2).is_some() {
+    let hex = prefixed && digit(at + 2, 16).is_some();
+    let base = match base {
+        0 if hex => 16,
+        0 if bytes.get(at) == Some(&b'0') => 8,
+        0 => 10,
+        base => base,
+    };
+    if base == 16 && hex {
         at += 2;
     }
     let first = at;
     let mut value = 0u64;
-    while let Some(digit) = digit(at) {
+    while let Some(digit) = digit(at, base) {
         value = value
             .checked_mul(u64::from(base))?
             .checked_add(u64::from(digit))?;
@@ -139,6 +147,11 @@ mod tests {
             ),
             (b"000000000000000000000001", NumberBase::Dec, None),
             (b"1\x002", NumberBase::Dec, Some((1, 1))),
+            (b"123", NumberBase::Guessed, Some((123, 3))),
+            (b" 0x1Fg", NumberBase::Guessed, Some((31, 5))),
+            (b"0xg", NumberBase::Guessed, Some((0, 1))),
+            (b"0778", NumberBase::Guessed, Some((63, 3))),
+            (b"08", NumberBase::Guessed, Some((0, 1))),
         ] {
             let count = text.len() as u64;
             assert_eq!(

@@ -156,6 +156,8 @@ pub enum NumberBase {
     Hex,
     /// `string,oct`
     Oct,
+    /// `string` alone, as C's `strtoull` guesses: hexadecimal after `0x`, octal after a `0`, else decimal.
+    Guessed,
 }
 
 /// Comparison of `byte_test`.

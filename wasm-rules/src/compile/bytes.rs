@@ -94,13 +94,6 @@ impl Common {
                     "`dec`, `hex` and `oct` need `string`",
                 ));
             }
-            (true, None) => {
-                return Err(Problem::unsupported(
-                    place,
-                    "",
-                    "`string` without `dec`, `hex` or `oct`: the base would have to be guessed",
-                ));
-            }
             (true, Some(NumberBase::Hex)) => 14,
             (true, Some(NumberBase::Dec)) => 20,
             (true, _) => MAX_DIGITS,
@@ -112,9 +105,11 @@ impl Common {
                 &format!("at most {most} bytes for a number in this form"),
             ));
         }
-        Ok(self
-            .base
-            .unwrap_or(NumberBase::Binary(self.endian.unwrap_or_default())))
+        Ok(match (self.base, self.string) {
+            (Some(base), _) => base,
+            (None, true) => NumberBase::Guessed,
+            (None, false) => NumberBase::Binary(self.endian.unwrap_or_default()),
+        })
     }
 }
 

@@ -400,7 +400,7 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
             "the flag `{}` selects `{buffer}`, which needs HTTP",
             char::from(letter)
         );
-        move_last(draft, buffer, place);
+        move_last(draft, buffer);
         return Err(Problem::unsupported(
             place,
             format!("pcre /{}", char::from(letter)),
@@ -415,7 +415,7 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
 }
 
 /// Moves the latest operation of the payload to the buffer of a keyword that is not evaluated.
-fn move_last(draft: &mut Draft<'_>, buffer: &str, place: Place) {
+fn move_last(draft: &mut Draft<'_>, buffer: &str) {
     let Some(super::draft::Latest::Entry(list, _)) = draft.latest else {
         return;
     };
@@ -424,7 +424,7 @@ fn move_last(draft: &mut Draft<'_>, buffer: &str, place: Place) {
         .get_mut(list)
         .and_then(|list| list.entries.pop())
     {
-        let target = draft.list(Target::Foreign(buffer.to_owned()), place);
+        let target = draft.list(Target::Foreign(buffer.to_owned()), &[]);
         if let Some(list) = draft.lists.get_mut(target) {
             list.entries.push(entry);
         }
@@ -443,7 +443,7 @@ pub(super) fn move_content(draft: &mut Draft<'_>, option: &RuleOption) -> Result
         return Ok(());
     };
     let moved = from.entries.remove(entry);
-    let target = draft.list(Target::Foreign(name.value.clone()), name.place);
+    let target = draft.list(Target::Foreign(name.value.clone()), &[]);
     if let Some(to) = draft.lists.get_mut(target) {
         to.entries.push(moved);
     }

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use weir_engine::plan::{
-    Buffer, Content, FlowTest, Header, Meta, Num, Op, PacketTest, Threshold, Value, VarId,
+    Buffer, Content, FlowProperty, FlowTest, Header, Meta, Num, Op, PacketTest, StateAction,
+    StateTest, Threshold, Transform, Value, VarId,
 };
 
 use super::args::{self, Text};
+use super::dataset::Declared;
 use super::{Compiler, Warning};
 use crate::syntax::ast::{Place, Problem};
+
+/// Most transforms of one buffer (Suricata's `DETECT_TRANSFORMS_MAX`).
+const MAX_TRANSFORMS: usize = 16;
 
 /// What a list of operations looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +26,51 @@ pub(super) enum Target {
     Foreign(String),
 }
 
-/// Operations on one buffer.
+/// Operations on one buffer, or on what transforms make of it.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) target: Target,
+    pub(super) transforms: Vec<Transform>,
     pub(super) entries: Vec<Entry>,
-    /// The keyword that opened it.
-    pub(super) place: Place,
+    /// Tests on state that look at the buffer. The index of the buffer in them is not known yet.
+    pub(super) tests: Vec<StateTest>,
+}
+
+impl List {
+    /// The payload, as it is.
+    pub(super) fn is_payload(&self) -> bool {
+        self.target == Target::Buffer(Buffer::Payload)
+    }
+
+    /// The last content, and its index among the entries.
+    pub(super) fn last_content(&self) -> Option<(usize, &Content)> {
+        let entries = self.entries.iter().enumerate().rev();
+        entries
+            .filter_map(|(at, entry)| match &entry.op {
+                Op::Content(content) => Some((at, content)),
+                _ => None,
+            })
+            .next()
+    }
+}
+
+/// The buffer that options are about.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    pub(super) target: Target,
+    pub(super) transforms: Vec<Transform>,
+    /// The keyword that chose it.
+    place: Place,
+    /// Something was asked of it.
+    used: bool,
+}
+
+impl Selected {
+    /// Its place, if nothing was asked of it, and Weir has it: what a refused keyword asks of a buffer is not known.
+    pub(super) fn unused(&self) -> Option<Place> {
+        let ours = matches!(self.target, Target::Buffer(_));
+        (ours && !self.used).then_some(self.place)
+    }
 }
 
 /// An operation, and what is only of interest until the plan is made.
@@ -75,8 +118,17 @@ pub(super) struct Draft<'c> {
     pub(super) tests: Vec<PacketTest>,
     pub(super) dsize: Option<(Num, Place)>,
     pub(super) lists: Vec<List>,
-    /// Index of the list that a sticky buffer selected; `None` is the payload.
-    pub(super) sticky: Option<usize>,
+    /// What a sticky buffer selected; `None` is the payload.
+    pub(super) sticky: Option<Selected>,
+    /// Sticky buffers of which nothing was asked, so far.
+    pub(super) unused: Vec<Place>,
+    pub(super) flow_properties: Vec<FlowProperty>,
+    pub(super) state_tests: Vec<StateTest>,
+    pub(super) state_actions: Vec<StateAction>,
+    /// What `replace` writes: the list, the entry and the bytes.
+    pub(super) replacements: Vec<(usize, usize, Vec<u8>)>,
+    /// What the rule says of the sets that it names.
+    pub(super) data_sets: Vec<Declared>,
     pub(super) latest: Option<Latest>,
     /// Names of the byte variables; the index is the [`VarId`].
     variables: Vec<String>,
@@ -109,6 +161,12 @@ impl<'c> Draft<'c> {
             dsize: None,
             lists: Vec::new(),
             sticky: None,
+            unused: Vec::new(),
+            flow_properties: Vec::new(),
+            state_tests: Vec::new(),
+            state_actions: Vec::new(),
+            replacements: Vec::new(),
+            data_sets: Vec::new(),
             latest: None,
             variables: Vec::new(),
             require_packet: false,
@@ -117,15 +175,18 @@ impl<'c> Draft<'c> {
         }
     }
 
-    /// Index of the list for `target`, which is made when it is not there: a buffer that is named twice is one list.
-    pub(super) fn list(&mut self, target: Target, place: Place) -> usize {
-        match self.lists.iter().position(|list| list.target == target) {
+    /// Index of the list for `target`, which is made when it is not there: a buffer that is named twice is one list, but
+    /// not with other transforms.
+    pub(super) fn list(&mut self, target: Target, transforms: &[Transform]) -> usize {
+        let same = |list: &List| list.target == target && list.transforms == transforms;
+        match self.lists.iter().position(same) {
             Some(at) => at,
             None => {
                 self.lists.push(List {
                     target,
+                    transforms: transforms.to_vec(),
                     entries: Vec::new(),
-                    place,
+                    tests: Vec::new(),
                 });
                 self.lists.len() - 1
             }
@@ -136,24 +197,77 @@ impl<'c> Draft<'c> {
     pub(super) fn select(&mut self, target: Target, place: Place) -> Result<(), Problem> {
         let in_base64 = self
             .sticky
-            .and_then(|at| self.lists.get(at))
-            .is_some_and(|list| list.target == Target::Base64);
+            .as_ref()
+            .is_some_and(|selected| selected.target == Target::Base64);
         if in_base64 && target != Target::Base64 {
             return Err(Problem::syntax(
                 place,
                 "no other buffer can follow `base64_data`",
             ));
         }
-        self.sticky = Some(self.list(target, place));
+        self.deselect();
+        self.sticky = Some(Selected {
+            target,
+            transforms: Vec::new(),
+            place,
+            used: false,
+        });
         Ok(())
+    }
+
+    /// Makes the payload the current buffer.
+    pub(super) fn deselect(&mut self) {
+        let left = self.sticky.take();
+        self.unused.extend(left.iter().filter_map(Selected::unused));
+    }
+
+    /// Adds a transform to the sticky buffer: what follows is about what it makes, what came before it is not.
+    pub(super) fn transform(&mut self, transform: Transform, place: Place) -> Result<(), Problem> {
+        let message = match &mut self.sticky {
+            Some(Selected {
+                target: Target::Base64,
+                ..
+            })
+            | None => "a transform needs a sticky buffer before it",
+            Some(selected) if selected.used && !selected.transforms.is_empty() => {
+                "a transform comes before what is asked of the transformed buffer"
+            }
+            Some(selected) if selected.transforms.len() < MAX_TRANSFORMS => {
+                selected.transforms.push(transform);
+                selected.used = false;
+                return Ok(());
+            }
+            Some(_) => "a buffer has at most 16 transforms",
+        };
+        Err(Problem::syntax(place, message))
+    }
+
+    /// Index of the current list, which is made when it is not there.
+    pub(super) fn current(&mut self) -> usize {
+        let Some(selected) = &mut self.sticky else {
+            return self.list(Target::Buffer(Buffer::Payload), &[]);
+        };
+        selected.used = true;
+        let Selected {
+            target, transforms, ..
+        } = selected.clone();
+        self.list(target, &transforms)
+    }
+
+    /// Index of the current list, if anything was asked of this buffer before.
+    fn at(&self) -> Option<usize> {
+        let is_current = |list: &List| match &self.sticky {
+            Some(selected) => {
+                list.target == selected.target && list.transforms == selected.transforms
+            }
+            None => list.is_payload(),
+        };
+        self.lists.iter().position(is_current)
     }
 
     /// Appends an operation to the current list.
     pub(super) fn push(&mut self, op: Op, place: Place) {
-        let at = match self.sticky {
-            Some(at) => at,
-            None => self.list(Target::Buffer(Buffer::Payload), place),
-        };
+        let at = self.current();
         if let Some(list) = self.lists.get_mut(at) {
             list.entries.push(Entry {
                 op,
@@ -162,6 +276,18 @@ impl<'c> Draft<'c> {
             });
             self.latest = Some(Latest::Entry(at, list.entries.len() - 1));
         }
+    }
+
+    /// Appends a test on state.
+    pub(super) fn state_test(&mut self, test: StateTest) {
+        self.state_tests.push(test);
+        self.latest = Some(Latest::Test);
+    }
+
+    /// Appends a test on the flow.
+    pub(super) fn flow_property(&mut self, property: FlowProperty) {
+        self.flow_properties.push(property);
+        self.latest = Some(Latest::Test);
     }
 
     /// Appends a test that needs packets rather than a stream.
@@ -178,20 +304,14 @@ impl<'c> Draft<'c> {
 
     /// Operations of the current list so far.
     pub(super) fn entries(&self) -> &[Entry] {
-        let payload = |list: &List| list.target == Target::Buffer(Buffer::Payload);
-        let at = self.sticky.or_else(|| self.lists.iter().position(payload));
-        at.and_then(|at| self.lists.get(at))
-            .map(|list| list.entries.as_slice())
-            .unwrap_or_default()
+        let list = self.at().and_then(|at| self.lists.get(at));
+        list.map(|list| list.entries.as_slice()).unwrap_or_default()
     }
 
     /// Before an operation that starts at the cursor: the operation before it is not a mere `fast_pattern:only` then.
     pub(super) fn keep_position(&mut self, relative: bool) {
-        let payload = |list: &List| list.target == Target::Buffer(Buffer::Payload);
-        let at = self.sticky.or_else(|| self.lists.iter().position(payload));
-        if relative
-            && let Some(entry) = at.and_then(|at| self.lists.get_mut(at)?.entries.last_mut())
-        {
+        let at = self.at().filter(|_| relative);
+        if let Some(entry) = at.and_then(|at| self.lists.get_mut(at)?.entries.last_mut()) {
             entry.extras.only = false;
         }
     }
@@ -212,14 +332,11 @@ impl<'c> Draft<'c> {
     ) -> Result<(usize, usize), Problem> {
         let of_list = |at: usize| {
             let list = self.lists.get(at)?;
-            let entry = list
-                .entries
-                .iter()
-                .rposition(|entry| matches!(entry.op, Op::Content(_)))?;
+            let (entry, _) = list.last_content()?;
             Some((list.entries.get(entry)?.place, (at, entry)))
         };
         let found = match self.sticky {
-            Some(at) => of_list(at),
+            Some(_) => self.at().and_then(of_list),
             None => (0..self.lists.len())
                 .filter_map(of_list)
                 .max_by_key(|&(place, _)| place),

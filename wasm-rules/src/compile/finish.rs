@@ -1,11 +1,11 @@
 //! From the options of a rule to its plan: checks that concern the whole rule, and what follows from it.
 
 use weir_engine::plan::{
-    Action, Buffer, BufferPlan, Content, Num, NumOp, Op, PacketTest, ProbeChoice, Proto, Rule,
-    Value,
+    Action, BufferPlan, Content, Num, NumOp, Op, PacketTest, ProbeChoice, Proto, Rule, StateAction,
+    StateTest, Value,
 };
 
-use super::draft::{Draft, Entry, List, Target};
+use super::draft::{Draft, Entry, List, Selected, Target};
 use crate::frequency::Table;
 use crate::probe::{self, Candidate};
 use crate::syntax::ast::{Place, Problem};
@@ -19,14 +19,23 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
     }
     // What a refused keyword asked of a buffer is not in its list.
     let complete = problems.is_empty();
+    if draft.lists.len() > usize::from(u8::MAX) {
+        let message = "a rule with more than 255 buffers";
+        problems.push(Problem::unsupported(place, "buffer", message));
+    }
+    if draft
+        .replacements
+        .iter()
+        .any(|(_, entry, _)| *entry > usize::from(u16::MAX))
+    {
+        let message = "a rule that replaces a content after 65,535 operations";
+        problems.push(Problem::unsupported(place, "replace", message));
+    }
+    let last = draft.sticky.iter().filter_map(Selected::unused);
+    let unused = draft.unused.iter().copied().chain(last);
+    let nothing = |place| Problem::syntax(place, "nothing is asked of this buffer").about("buffer");
+    problems.extend(unused.filter(|_| complete).map(nothing));
     for list in &draft.lists {
-        // The payload may be empty because modifiers moved its contents elsewhere.
-        let sticky = matches!(list.target, Target::Buffer(buffer) if buffer != Buffer::Payload);
-        if complete && sticky && list.entries.is_empty() {
-            problems.push(
-                Problem::syntax(list.place, "nothing is asked of this buffer").about("buffer"),
-            );
-        }
         check_sizes(list, problems);
         if complete {
             problems.extend(check_absent(list));
@@ -97,10 +106,7 @@ fn check_absent(list: &List) -> Option<Problem> {
 
 /// A `dsize` that leaves no room for a content.
 fn check_dsize(draft: &Draft<'_>, problems: &mut Vec<Problem>) {
-    let payload = draft
-        .lists
-        .iter()
-        .find(|list| list.target == Target::Buffer(Buffer::Payload));
+    let payload = draft.lists.iter().find(|list| list.is_payload());
     let needed = payload.map_or(0, |list| self::needed(&list.entries));
     if let Some((num, place)) = &draft.dsize
         && let Some(most) = largest(num).filter(|&most| most < needed)
@@ -163,11 +169,21 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
     let variables = draft.variables();
     let probe = probe(&draft.lists, draft.compiler.frequency());
     let mut decoded = take_decoded(&mut draft.lists);
+    let mut state_actions = std::mem::take(&mut draft.state_actions);
+    let mut state_tests = std::mem::take(&mut draft.state_tests);
     let mut buffers = Vec::with_capacity(draft.lists.len());
-    for list in draft.lists {
+    for (at, list) in draft.lists.into_iter().enumerate() {
         let Target::Buffer(buffer) = list.target else {
             continue;
         };
+        let number = buffer_number(buffers.len());
+        state_tests.extend(list.tests.into_iter().map(|test| of_buffer(test, number)));
+        let replaced = draft.replacements.iter().filter(|(list, ..)| *list == at);
+        state_actions.extend(replaced.map(|(_, entry, bytes)| StateAction::Replace {
+            buffer: number,
+            op: u16::try_from(*entry).unwrap_or(u16::MAX),
+            bytes: bytes.clone(),
+        }));
         let ops = list.entries.into_iter().map(|entry| match entry.op {
             Op::Base64Decode(mut decode) => {
                 decode.data = std::mem::take(&mut decoded);
@@ -177,10 +193,12 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         });
         buffers.push(BufferPlan {
             buffer,
-            transforms: vec![],
+            transforms: list.transforms,
             ops: ops.collect(),
         });
     }
+    // What changes a set is done last, when everything else holds.
+    state_tests.sort_by_key(|test| matches!(test, StateTest::Dataset { op, .. } if op.changes()));
     Rule {
         noalert: draft.noalert || (action == Action::Pass && !draft.alert),
         meta: draft.meta,
@@ -190,15 +208,43 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         tests: draft.tests,
         buffers,
         variables,
-        flow_properties: vec![],
-        state_tests: vec![],
-        state_actions: vec![],
+        flow_properties: draft.flow_properties,
+        state_tests,
+        state_actions,
         threshold: draft.threshold,
         detection_filter: draft.detection_filter,
         probe,
         prefilter: draft.prefilter,
         needs_packet,
         needs_stream,
+    }
+}
+
+/// The index of a buffer as plans have it. [`check`] has refused rules with more buffers.
+fn buffer_number(at: usize) -> u8 {
+    u8::try_from(at).unwrap_or(u8::MAX)
+}
+
+/// The same test, on the buffer with this index.
+fn of_buffer(test: StateTest, number: u8) -> StateTest {
+    match test {
+        StateTest::Dataset { set, op, .. } => StateTest::Dataset {
+            buffer: number,
+            set,
+            op,
+        },
+        StateTest::DataRep {
+            set,
+            compare,
+            value,
+            ..
+        } => StateTest::DataRep {
+            buffer: number,
+            set,
+            compare,
+            value,
+        },
+        test => test,
     }
 }
 
@@ -225,10 +271,7 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
         }
         _ => false,
     };
-    let payload = draft
-        .lists
-        .iter()
-        .find(|list| list.target == Target::Buffer(Buffer::Payload));
+    let payload = draft.lists.iter().find(|list| list.is_payload());
     (
         payload.is_some_and(|list| list.entries.iter().any(placed)),
         true,
@@ -237,9 +280,7 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
 
 /// The rule's probe, from the positive contents that must be in its payload.
 fn probe(lists: &[List], frequency: &Table) -> Option<ProbeChoice> {
-    let payload = lists
-        .iter()
-        .find(|list| list.target == Target::Buffer(Buffer::Payload))?;
+    let payload = lists.iter().find(|list| list.is_payload())?;
     let mut candidates = Vec::with_capacity(payload.entries.len());
     for Entry { op, extras, .. } in &payload.entries {
         let Op::Content(Content {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use weir_engine::plan::{Rule, RuleSet};
 
+use super::dataset::Sets;
 use super::{Compiled, Compiler, Warning};
 use crate::syntax::ast::{Place, Problem, ProblemKind};
 use crate::syntax::{RuleFile, SourceFile};
@@ -193,6 +194,7 @@ struct Assembly {
     places: Vec<Place>,
     /// Index of the rule with a `gid` and `sid`.
     known: HashMap<(u32, u32), usize>,
+    sets: Sets,
     loaded: Loaded,
 }
 
@@ -200,7 +202,17 @@ impl Assembly {
     fn add(&mut self, file: &Arc<str>, line: Line) {
         self.loaded.counts.read += 1;
         match line.outcome {
-            Ok(Compiled::Rule { rule, warnings }) => {
+            Ok(Compiled::Rule {
+                rule,
+                data_sets,
+                warnings,
+            }) => {
+                if let Err(problem) = self.sets.add(&data_sets.0) {
+                    return self.refuse(Refused {
+                        file: Arc::clone(file),
+                        problems: vec![problem],
+                    });
+                }
                 self.loaded.warnings.extend(
                     warnings
                         .into_iter()
@@ -275,7 +287,7 @@ impl Assembly {
     fn finish(mut self) -> Loaded {
         let rules: Vec<Rule> = self.rules.into_iter().flatten().collect();
         self.loaded.counts.evaluated = rules.len();
-        self.loaded.rules = RuleSet::new(rules);
+        self.loaded.rules = RuleSet::new(rules).with_data_sets(self.sets.finish());
         self.loaded
     }
 }

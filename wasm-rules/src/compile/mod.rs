@@ -7,6 +7,7 @@
 mod args;
 mod bytes;
 mod content;
+mod dataset;
 mod draft;
 mod finish;
 mod flow;
@@ -15,7 +16,9 @@ mod load;
 mod meta;
 mod packet;
 mod requires;
+mod state;
 mod summary;
+mod transform;
 mod variables;
 
 use std::collections::HashMap;
@@ -44,6 +47,10 @@ pub struct Warning {
     pub message: String,
 }
 
+/// What a rule says of the data sets that it names: [`load`] holds it against what other rules say.
+#[derive(Clone, Debug, Default)]
+pub struct DataSets(Vec<dataset::Declared>);
+
 /// What became of a rule.
 #[derive(Clone, Debug)]
 pub enum Compiled {
@@ -51,6 +58,8 @@ pub enum Compiled {
     Rule {
         /// Its plan.
         rule: Box<Rule>,
+        /// What it says of the data sets that it names.
+        data_sets: DataSets,
         /// What its author should know.
         warnings: Vec<Warning>,
     },
@@ -166,8 +175,10 @@ impl Compiler {
                 warnings
                     .iter_mut()
                     .for_each(|warning| warning.place = rule.physical(warning.place));
+                let data_sets = DataSets(std::mem::take(&mut draft.data_sets));
                 Ok(Compiled::Rule {
                     rule: Box::new(finish::plan(draft, action)),
+                    data_sets,
                     warnings,
                 })
             }
@@ -216,6 +227,9 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     if let Some(done) = packet::compared(draft, option, keyword.name) {
         return done;
     }
+    if let Some(done) = transform::transform(draft, option, keyword.name) {
+        return done;
+    }
     if let Some((buffer, packets)) = sticky_buffer(keyword.name) {
         args::no_value(option)?;
         draft.require_packet |= packets;
@@ -258,7 +272,7 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
         "absent" => bytes::absent(draft, option),
         "pkt_data" => {
             args::no_value(option)?;
-            draft.sticky = None;
+            draft.deselect();
             Ok(())
         }
         "tcp.flags" => packet::tcp_flags(draft, option),
@@ -279,6 +293,26 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
         "flow" => flow::flow(draft, option),
         "threshold" => flow::threshold(draft, option),
         "detection_filter" => flow::detection_filter(draft, option),
+        "flowbits" => state::flowbits(draft, option),
+        "flowint" => state::flowint(draft, option),
+        "hostbits" => state::hostbits(draft, option),
+        "xbits" => state::xbits(draft, option),
+        "flow.age" => state::flow_age(draft, option),
+        "flow.pkts" | "flow.pkts_toserver" | "flow.pkts_toclient" | "flow.bytes"
+        | "flow.bytes_toserver" | "flow.bytes_toclient" => {
+            state::flow_count(draft, option, keyword.name)
+        }
+        "flow.elephant" => state::flow_elephant(draft, option),
+        "tcp.session" => state::tcp_session(draft, option),
+        "stream_size" => state::stream_size(draft, option),
+        "stream-event" | "engine-event" => state::event(draft, option, keyword.name),
+        "iprep" => state::iprep(draft, option),
+        "geoip" => state::geoip(draft, option),
+        "dataset" => dataset::dataset(draft, option),
+        "datarep" => dataset::datarep(draft, option),
+        "tag" => state::tag(draft, option),
+        "bypass" => state::bypass(draft, option),
+        "replace" => state::replace(draft, option),
         "prefilter" => prefilter(draft, option),
         _ => foreign(draft, option, keyword),
     }
@@ -340,8 +374,7 @@ fn foreign(draft: &mut Draft<'_>, option: &RuleOption, keyword: &Keyword) -> Res
         _ => {}
     }
     let needs = match keyword.tier {
-        Tier::One => "",
-        Tier::Two => ": it needs flow state, reassembled streams or transforms",
+        Tier::One | Tier::Two => "",
         Tier::ThreeA => ": it needs HTTP",
         Tier::ThreeB => ": it needs HTTP and files",
         Tier::Four => ": it needs an application layer",

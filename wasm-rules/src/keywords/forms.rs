@@ -199,27 +199,32 @@ pub(super) fn base64_decode(cursor: Cursor<'_>) -> Checked {
 /// `bytes N, offset N, mode M`
 pub(super) fn from_base64(cursor: Cursor<'_>) -> Checked {
     parts(cursor).try_for_each(|part| match key_value(part.clone()) {
-        (b"bytes", number) => int_or_variable(number, 1, OFFSET),
-        (b"offset", number) => int_or_variable(number, 0, OFFSET),
+        (b"bytes", number) => int(number, 1, OFFSET),
+        (b"offset", number) => int(number, 0, OFFSET),
         (b"mode", mode) => one_of(mode, &["rfc2045", "rfc4648", "strict"]),
         _ => Err(part.expected("`bytes`, `offset` or `mode`")),
     })
 }
 
-/// `max-size N`
-pub(super) fn max_size(cursor: Cursor<'_>) -> Checked {
-    match key_value(cursor.clone()) {
-        (b"max-size", size) => number_at(size, u32::MAX.into()).map(drop),
-        _ => Err(cursor.expected("`max-size` and a number")),
+/// `max-size=N`, or with white space for the equals sign
+pub(super) fn max_size(mut cursor: Cursor<'_>) -> Checked {
+    let start = cursor.clone();
+    if !cursor.eat(b"max-size") {
+        return Err(start.expected("`max-size=` and a number"));
     }
+    cursor.skip_blanks();
+    cursor.eat(b"=");
+    cursor.skip_blanks();
+    number_at(cursor, u32::MAX.into()).map(drop)
 }
 
-/// `nbytes[,offset]`, both signed or negative counts from the end.
+/// `offset[,bytes][,truncate]`, where negative numbers count from the end.
 pub(super) fn subslice(cursor: Cursor<'_>) -> Checked {
-    let mut parts = parts(cursor.clone());
-    int(next(&mut parts, &cursor, "an offset")?, -OFFSET, OFFSET)?;
-    if let Some(size) = parts.next() {
-        int(size, -OFFSET, OFFSET)?;
+    let mut parts = parts(cursor.clone()).peekable();
+    int(next(&mut parts, &cursor, "an offset")?, -U32, U32)?;
+    let is_flag = |part: &Cursor<'_>| one_of(part.clone(), &["truncate"]).is_ok();
+    if let Some(size) = parts.next_if(|part| !is_flag(part)) {
+        int(size, -U32, U32)?;
     }
     if let Some(flag) = parts.next() {
         one_of(flag, &["truncate"])?;

@@ -214,7 +214,7 @@ pub(super) fn datarep(cursor: Cursor<'_>) -> Checked {
     let mut parts = parts(cursor.clone());
     name(next(&mut parts, &cursor, "the name of a set")?, false)?;
     let operator = next(&mut parts, &cursor, "an operator")?;
-    one_of(operator, &["<", ">", "=", "==", "<=", ">=", "!="])?;
+    one_of(operator, &["<", ">", "=="])?;
     int(
         next(&mut parts, &cursor, "a reputation")?,
         0,

@@ -182,7 +182,12 @@ pub(super) static CORE: &[Keyword] = &[
         Two,
     ),
     row("stream_size", Flow, special(state::stream_size, true), Two),
-    row("tcp.session", Flow, Name(true), Two),
+    row(
+        "tcp.session",
+        Flow,
+        AllOf(&["setup", "established", "closing"]),
+        Two,
+    ),
     row("stream.reassembled", Flow, Name(true), Two),
     // State.
     row("flowbits", State, special(state::flowbits, false), Two),

@@ -173,6 +173,12 @@ fn payload_operations() {
         "asn1:oversize_length 1024,relative_offset -1",
         "from_base64:offset 6, mode strict",
         "xor:\"0d0ac8ff\"",
+        "gunzip",
+        "gunzip:max-size=1MiB",
+        "zlib_deflate:max-size 2048",
+        "subslice:1",
+        "subslice:-4,truncate",
+        "subslice:2,-1, TRUNCATE",
     ] {
         fine(text);
     }
@@ -281,6 +287,7 @@ fn flow_and_state() {
         "threshold:type backoff, track by_flow, count 1, multiplier 10",
         "detection_filter:track by_dst, count 4, seconds 20",
         "tag: session, 20, packets",
+        "tcp.session:setup,established",
         "requires: version >= 7.0.3 < 8 | >= 9.0.99, feature ja4",
         "decode-event:ipv6.trunc_exthdr",
     ] {
@@ -302,6 +309,11 @@ fn flow_and_state() {
     );
     refused("xbits:set,a,ip_src", 13, "expected `track`");
     refused("flowint:x,~,1", 11, "expected one of +");
+    refused("datarep:x,>=,1", 11, "expected one of <, >, ==");
+    refused("gunzip:1024", 8, "expected `max-size=` and a number");
+    refused("subslice:1,2,3", 14, "expected `truncate`");
+    refused("from_base64:offset x", 20, "expected a number from 0 to");
+    refused("tcp.session:setup,open", 19, "expected one of setup");
     refused("dataset:isset,x,type sha512", 22, "expected one of string");
     refused(
         "threshold:type limit, track by_src, seconds 60",

@@ -405,7 +405,7 @@ fn priorities() {
         5
     );
     let unknown = outcome("alert tcp any any -> any any (classtype:none-such; sid:1;)");
-    let Ok(Compiled::Rule { rule, warnings }) = unknown else {
+    let Ok(Compiled::Rule { rule, warnings, .. }) = unknown else {
         panic!("{unknown:?}")
     };
     assert_eq!(
@@ -535,17 +535,18 @@ fn what_is_not_evaluated_is_named() {
         (r#"pcre:"/a/Ui";"#, vec!["pcre /U"]),
         (r#"pcre:"/(a)/, flow:x";"#, vec!["pcre capture"]),
         ("byte_test:4,>,1,0,dce;", vec!["byte_test"]),
-        ("byte_jump:4,0,string;", vec!["byte_jump"]),
         (
             "byte_extract:4,0,v,slice; isdataat:v;",
             vec!["byte_extract"],
         ),
         ("byte_test:0,>,1,0,string,dec;", vec!["byte_test"]),
-        (r#"content:"a"; replace:"b";"#, vec!["replace"]),
+        (r#"ip.src; luaxform:a.lua; content:"a";"#, vec!["luaxform"]),
         (
-            "flowbits:set,a; xbits:set,b,track ip_src;",
-            vec!["flowbits", "xbits"],
+            "asn1:double_overflow; xbits:set,b,track tx;",
+            vec!["asn1", "xbits track tx"],
         ),
+        ("hostbits:set,a,both;", vec!["hostbits"]),
+        ("stream.reassembled:x;", vec!["stream.reassembled"]),
         ("base64_decode;", vec!["base64_decode"]),
         ("nosuchkeyword;", vec!["nosuchkeyword"]),
         // What is not supported does not make what depends on it wrong.
@@ -558,9 +559,9 @@ fn what_is_not_evaluated_is_named() {
             vec!["byte_math"],
         ),
         ("frame:mqtt.pdu; content:\"x\"; bsize:4;", vec!["frame"]),
-        ("flow.pkts:either,>3; prefilter;", vec!["flow.pkts"]),
+        ("flowvar:a,b; prefilter;", vec!["flowvar"]),
         (
-            "ip.src; dataset:isset,x,type ipv4,load x.lst;",
+            "base64_decode; base64_data; dataset:isset,x,type string;",
             vec!["dataset"],
         ),
     ] {
@@ -634,6 +635,16 @@ const PIECES: &[&str] = &[
     "flow:established,to_server;",
     "flags:!SF,12;",
     "flowbits:set,x;",
+    "flowbits:isset,x|y;",
+    "xbits:isset,x,track ip_pair;",
+    "flowint:n,+,1;",
+    "flow.pkts:either,>3;",
+    "stream_size:server,<,9;",
+    "tag:session;",
+    r#"replace:"xyz";"#,
+    "to_lowercase;",
+    "from_base64:offset 2;",
+    "dataset:set,d,type string;",
     "requires:version >= 8;",
     "priority:2;",
     "metadata:a b;",

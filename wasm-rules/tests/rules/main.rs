@@ -1,7 +1,9 @@
 //! Rules from their text to their plans.
 
+mod buffers;
 mod compile;
 mod hostile;
 mod rule_sets;
+mod state;
 mod support;
 mod suricata;

@@ -110,11 +110,11 @@ fn loading_counts_every_rule_once() {
              alert tcp any any -> any any (sid:1; rev:2;)\n\
              # a comment\n\
              alert tcp any any -> any any (gid:2; sid:1; rev:1;)\n\
-             alert http any any -> any any (flowbits:set,a; sid:2;)\n\
-             alert tcp any any -> any any (flowbits:set,a; sid:3;)\n\
+             alert http any any -> any any (asn1:double_overflow; sid:2;)\n\
+             alert tcp any any -> any any (asn1:double_overflow; sid:3;)\n\
              alert vxlan any any -> any any (requires: version >= 10; sid:4;)\n\
              alert tcp any any -> any any (requires: version >= 7 < 8 | >= 8.0.1, keyword content; sid:5;)\n\
-             alert tcp any any -> any any (nocase; flowbits:set,a; sid:6;)\n\
+             alert tcp any any -> any any (nocase; asn1:double_overflow; sid:6;)\n\
              rubbish\n",
         ),
         &compiler(),
@@ -141,13 +141,13 @@ fn loading_counts_every_rule_once() {
     assert_eq!(lines, [3, 6, 7, 10, 11], "in the order of the file");
     assert_eq!(
         loaded.refused.get(2).expect("refused").to_string(),
-        "a.rules:7:31: flowbits: `flowbits` is not supported yet: it needs flow state, reassembled streams or transforms"
+        "a.rules:7:31: asn1: `asn1` is not supported yet"
     );
     let summary = Summary::new(&loaded);
     let (subject, row) = summary.rows().first().expect("a row");
     assert_eq!(
         (subject.as_str(), row.first, row.alone, row.with_others),
-        ("flowbits", 1, 1, 2)
+        ("asn1", 1, 1, 2)
     );
     assert_eq!(
         summary

@@ -82,6 +82,17 @@ fn digits_are_decimal_where_nothing_is_said() {
 }
 
 #[test]
+fn a_base_is_guessed_where_suricata_guesses() {
+    let rule = tcp("byte_test:5,>,256,0,relative,string; byte_jump:4,0,string;");
+    let ops = rule.buffers.first().map(|plan| &plan.ops[..]);
+    assert!(
+        matches!(ops, Some([Op::ByteTest(test), Op::ByteJump(jump)])
+            if (test.base, jump.base) == (NumberBase::Guessed, NumberBase::Guessed)),
+        "{ops:?}"
+    );
+}
+
+#[test]
 fn offset_and_depth_by_variable() {
     for (modifiers, offset, depth) in [
         ("offset:1; depth:v;", Value::Const(1), Value::Var(0)),

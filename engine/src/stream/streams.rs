@@ -142,9 +142,9 @@ impl Streams {
     }
 
     /// Rules that wait have been looked at up to the end of the window, as [`Window::looked`] says.
-    pub(crate) fn have_looked(&mut self, id: StreamId, way: usize, patience: u64) {
-        if let Some((direction, window)) = self.side(id, way) {
-            window.looked(direction.next(), patience);
+    pub(crate) fn have_looked(&mut self, id: StreamId, way: usize, end: u64, patience: u64) {
+        if let Some((_, window)) = self.side(id, way) {
+            window.looked(end, patience);
         }
     }
 
@@ -311,16 +311,20 @@ impl Streams {
         }
     }
 
-    /// Ends the window at hand; the next one begins at `next`. Returns from where on bytes could be looked at in it.
-    pub(crate) fn close_window(&mut self, id: StreamId, way: usize, next: u64) -> u64 {
+    /// Offset of the next byte of a direction: the end of what is contiguous.
+    pub(crate) fn end_of(&self, id: StreamId, way: usize) -> Option<u64> {
+        self.direction(id, way).map(Direction::next)
+    }
+
+    /// Ends the window at hand at `end`, where the next one begins. Returns from where on bytes could be looked at in it.
+    pub(crate) fn close_window(&mut self, id: StreamId, way: usize, end: u64) -> u64 {
         let span = u64::from(self.config.window);
         self.counters.windows += 1;
         let Some((direction, window)) = self.side(id, way) else {
-            return next;
+            return end;
         };
         let back = window.start().saturating_sub(span).max(direction.base());
-        let end = direction.next();
-        window.close(end, next, next.saturating_sub(span));
+        window.close(end, end.saturating_sub(span));
         back
     }
 

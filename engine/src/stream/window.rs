@@ -127,10 +127,9 @@ impl Window {
         });
     }
 
-    /// Ends the window at `end`; the next one starts at `next` (which is later where bytes are missing). `back`: from
-    /// here on bytes can still be looked at.
-    pub(crate) fn close(&mut self, end: u64, next: u64, back: u64) {
-        self.start = next;
+    /// Ends the window at `end`, where the next one starts. `back`: from here on bytes can still be looked at.
+    pub(crate) fn close(&mut self, end: u64, back: u64) {
+        self.start = end;
         for matched in &mut self.matched {
             matched.seen = matched.seen.min(end);
         }
@@ -170,7 +169,7 @@ mod tests {
         };
         assert_eq!(due(&window, 10), Some((true, false)));
         window.looked(10, 100);
-        window.close(10, 10, 0);
+        window.close(10, 0);
         assert_eq!(due(&window, 20), Some((false, false)));
         assert_eq!(due(&window, 100), Some((false, true)));
         assert!(window.stale(100, 100) && !window.stale(99, 100));
@@ -186,12 +185,12 @@ mod tests {
         let mut window = Window::default();
         window.add(3, 10);
         window.add(5, 90);
-        window.close(100, 100, 20);
+        window.close(100, 20);
         assert_eq!(undecided(&window), [5]);
         window.add(5, 150);
-        window.close(200, 200, 120);
+        window.close(200, 120);
         assert_eq!(undecided(&window), [5]);
-        window.close(300, 300, 220);
+        window.close(300, 220);
         assert!(window.idle());
     }
 
@@ -203,9 +202,9 @@ mod tests {
         assert_eq!((undecided(&window).len(), window.seen(3)), (0, u64::MAX));
         window.add(3, 50);
         assert!(undecided(&window).is_empty());
-        window.close(100, 100, 40);
+        window.close(100, 40);
         assert_eq!((undecided(&window), window.seen(3)), (vec![3], 100));
-        window.close(200, 200, 140);
+        window.close(200, 140);
         assert_eq!(window.seen(3), 0);
     }
 

@@ -189,7 +189,9 @@ impl Inspector {
         }
         let events = scene.view.step.events;
         let view = scene.view;
-        self.decide(&scene, side, When::Open);
+        if let Some(end) = self.streams.end_of(side.id, side.way) {
+            self.decide(&scene, side, end, When::Open);
+        }
         let payload = inspected_payload(packet);
         let Self {
             prepared,
@@ -282,17 +284,17 @@ impl Inspector {
         }
     }
 
-    /// Ends the window at hand: decides all rules that wait for it. The next one begins at `next`.
+    /// Ends the window at hand at `end`: decides all rules that wait for it. The next one begins there.
     fn close_window(
         &mut self,
         scene: &mut Scene<'_, '_>,
         side: Side,
-        next: u64,
+        end: u64,
         when: When,
         out: &mut Vec<Event>,
     ) {
-        self.decide(scene, side, when);
-        let back = self.streams.close_window(side.id, side.way, next);
+        self.decide(scene, side, end, when);
+        let back = self.streams.close_window(side.id, side.way, end);
         if self.scratch.matched.is_empty() {
             return;
         }
@@ -301,7 +303,7 @@ impl Inspector {
             .settled
             .extend_from_slice(&self.scratch.matched);
         let payload = match self.streams.direction(side.id, side.way) {
-            Some(direction) => direction.bytes(back..direction.next()),
+            Some(direction) => direction.bytes(back..end),
             None => &[],
         };
         let subject = Subject {
@@ -332,7 +334,7 @@ impl Inspector {
 
     /// Decides rules that wait for the window at hand: all of them when it ends, before that those whose match nothing
     /// can take away, or, where packets cannot wait, any that matches. Those that matched are in the scratch list.
-    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, when: When) {
+    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, end: u64, when: When) {
         let Self {
             prepared,
             streams,
@@ -349,7 +351,7 @@ impl Inspector {
         scratch.far.clear();
         let closing = when != When::Open;
         let by_window = closing && index.wants_windows();
-        let Some(look) = Look::new(streams, side, when) else {
+        let Some(look) = Look::new(streams, side, end, when) else {
             return;
         };
         if look.end == look.back || look.window.idle() && !by_window {
@@ -378,7 +380,7 @@ impl Inspector {
         }
         let patience = look.patience;
         if closing {
-            streams.have_looked(side.id, side.way, patience);
+            streams.have_looked(side.id, side.way, end, patience);
         }
         if !scratch.matched.is_empty() {
             streams.have_matched(side.id, side.way, &scratch.matched);
@@ -387,11 +389,11 @@ impl Inspector {
 
     /// The other side has spoken: ends the window of this one, as seen from `cause`, a packet of the other.
     fn end_turn(&mut self, cause: &Packet<'_>, view: FlowView, side: Side, out: &mut Vec<Event>) {
-        let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) else {
+        let Some(end) = self.streams.end_of(side.id, side.way) else {
             return;
         };
         if self.streams.quiet(side.id, side.way) && !self.prepared.index.wants_windows() {
-            self.streams.close_window(side.id, side.way, next);
+            self.streams.close_window(side.id, side.way, end);
             return;
         }
         let headers = self.headers(view, side.way);
@@ -401,7 +403,7 @@ impl Inspector {
             view: in_stream(view.slot, side.way),
             ended: None,
         };
-        self.close_window(&mut scene, side, next, When::Ends, out);
+        self.close_window(&mut scene, side, end, When::Ends, out);
     }
 
     /// Headers of a packet of one direction of a flow.
@@ -441,10 +443,10 @@ impl Inspector {
 
     /// Gives up a gap, and inspects what waited behind it.
     fn give_up_gap(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
-        let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) else {
+        let Some(end) = self.streams.end_of(side.id, side.way) else {
             return;
         };
-        self.close_window(scene, side, next, When::Last, out);
+        self.close_window(scene, side, end, When::Last, out);
         let fresh = self.streams.skip_gap(side.id, side.way);
         self.streams.restart_window(side.id, side.way, fresh.start);
         scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
@@ -500,8 +502,8 @@ impl Inspector {
         while waits(&self.streams) {
             self.give_up_gap(scene, side, out);
         }
-        if let Some(next) = self.streams.direction(side.id, side.way).map(|d| d.next()) {
-            self.close_window(scene, side, next, When::Last, out);
+        if let Some(end) = self.streams.end_of(side.id, side.way) {
+            self.close_window(scene, side, end, When::Last, out);
         }
     }
 
@@ -541,7 +543,7 @@ struct Look<'s> {
 }
 
 impl<'s> Look<'s> {
-    fn new(streams: &'s Streams, side: Side, when: When) -> Option<Self> {
+    fn new(streams: &'s Streams, side: Side, end: u64, when: When) -> Option<Self> {
         let window = streams.get(side.id)?.windows.get(side.way)?;
         let direction = streams.direction(side.id, side.way)?;
         let start = window.start();
@@ -550,7 +552,7 @@ impl<'s> Look<'s> {
             direction,
             back: start.saturating_sub(streams.window()).max(direction.base()),
             start,
-            end: direction.next(),
+            end,
             patience: match when {
                 When::Last => 0,
                 When::Open | When::Ends => streams.window() / 4,

@@ -159,12 +159,13 @@ impl StreamEvent {
         }
     }
 
-    /// False for the events that rules may name although nothing can raise them here.
-    ///
-    /// All packets of a connection go to one worker. Inline, what would be data injected into a handshake waits for the
-    /// client's acknowledgement in the same way as offline.
+    /// False for the events that rules may name although nothing can raise them here: all packets of a connection go to
+    /// one worker, and for the other one Suricata only keeps the name.
     pub fn raised(self) -> bool {
-        !matches!(self, Self::WrongThread | Self::ThreeWhsAckDataInject)
+        !matches!(
+            self,
+            Self::WrongThread | Self::ThreeWhsSynackResendWithDiffSeq
+        )
     }
 }
 

@@ -10,7 +10,7 @@ pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const ACK: u8 = 0x10;
-pub const URG: u8 = 0x20;
+const URG: u8 = 0x20;
 
 /// A segment.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Seg {
         header[18..20].copy_from_slice(&self.urgent.to_be_bytes());
         header.extend(&self.options);
         header.resize(header.len().next_multiple_of(4), 1);
-        header[12] = (header.len() / 4 << 4) as u8;
+        header[12] = (header.len() as u8 / 4) << 4;
         header
     }
 }

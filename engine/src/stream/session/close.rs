@@ -2,7 +2,9 @@
 
 use super::segment::{ACK, Extras, RST, SYN};
 use super::side::Side;
-use super::{CONFIRMED, Event, ONE_SIDED, Session, TcpState, Turn, UNSURE};
+use super::{
+    CONFIRMED, DOUBTED, Event, ONE_SIDED, RESET, RESET_BY_SERVER, Session, TcpState, Turn, UNSURE,
+};
 
 impl Session {
     /// A RST after the handshake's answer.
@@ -25,17 +27,17 @@ impl Session {
         if self.state == TcpState::SynReceived && (self.claims > 0 || self.has(UNSURE)) {
             return;
         }
-        let sender = &mut self.sides[way];
-        if !sender.has(Side::KNOWN) || !sender.in_place(segment.seq) {
-            return;
+        let sender = &self.sides[way];
+        if sender.has(Side::KNOWN) && sender.in_place(segment.seq) {
+            // Whether its receiver can verify it is not known.
+            self.close_by_reset(way, Extras::of(turn.packet).signed);
         }
-        // Whether its receiver can verify it is not known.
-        sender.set(Side::DOUBTED, Extras::of(turn.packet).signed);
-        self.close_by_reset(way);
     }
 
-    pub(super) fn close_by_reset(&mut self, way: usize) {
-        self.sides[way].set(Side::RESET, true);
+    pub(super) fn close_by_reset(&mut self, way: usize, doubted: bool) {
+        self.set(RESET, true);
+        self.set(RESET_BY_SERVER, way == 1);
+        self.set(DOUBTED, doubted);
         self.before = self.state;
         self.state = TcpState::Closed;
     }
@@ -43,20 +45,20 @@ impl Session {
     /// After a RST. Its sender has nothing more to send: if it does, someone else has sent the RST.
     pub(super) fn after_reset(&mut self, turn: &mut Turn<'_, '_>) {
         let Turn { segment, way, .. } = *turn;
-        let sender = &self.sides[way];
-        if segment.has(RST) || !sender.has(Side::RESET) {
+        let by_sender = self.has(RESET) && self.has(RESET_BY_SERVER) == (way == 1);
+        if segment.has(RST) || !by_sender {
             return;
         }
         let goes_on = self.before.connected()
             && segment.data > 0
             && segment.has(ACK)
             && !segment.any(SYN)
-            && sender.in_place(segment.seq);
-        if !sender.has(Side::DOUBTED) && !goes_on {
+            && self.sides[way].in_place(segment.seq);
+        if !self.has(DOUBTED) && !goes_on {
             return;
         }
         turn.raise(Event::SuspectedRstInject);
-        self.sides[way].set(Side::RESET | Side::DOUBTED, false);
+        self.set(RESET | DOUBTED, false);
         self.state = self.before;
         self.before = TcpState::None;
         self.dispatch(turn);

@@ -175,7 +175,9 @@ impl Session {
             way,
             ..
         } = *turn;
-        if segment.has(RST) {
+        if way == 1 && !self.echoes_syn(Extras::of(turn.packet).stamp) {
+            turn.raise(Event::PktInvalidTimestamp);
+        } else if segment.has(RST) {
             self.refused(turn);
         } else if segment.has(SYN | ACK) {
             if way == 1 {
@@ -196,28 +198,21 @@ impl Session {
         }
     }
 
-    /// RST after the SYN: the server's must acknowledge it.
+    /// RST after the SYN. The client's is not believed: whether the server ever had the SYN shows when it answers. The
+    /// server's must acknowledge the SYN; if it answers nevertheless, it has not refused.
     fn refused(&mut self, turn: &mut Turn<'_, '_>) {
         let Turn { segment, way, .. } = *turn;
-        let signed = Extras::of(turn.packet).signed;
         if segment.data > 0 {
             turn.raise(Event::RstWithData);
         }
-        let believed = if way == 0 {
-            self.claims == 0 && segment.seq == self.sides[0].first()
-        } else {
-            let acks = segment.has(ACK);
-            let believed = acks && self.acks_syn(segment.ack);
-            if acks && !believed && segment.ack != 0 {
-                turn.raise(Event::RstInvalidAck);
-                turn.raise(Event::PktInvalidAck);
-            }
-            believed
-        };
-        if believed {
-            // A server that answers nevertheless has not refused.
-            self.sides[way].set(Side::DOUBTED, way == 1 || signed);
-            self.close_by_reset(way);
+        if way == 0 || !segment.has(ACK) {
+            return;
+        }
+        if self.acks_syn(segment.ack) {
+            self.close_by_reset(1, true);
+        } else if segment.ack != 0 {
+            turn.raise(Event::RstInvalidAck);
+            turn.raise(Event::PktInvalidAck);
         }
     }
 
@@ -247,10 +242,6 @@ impl Session {
             if !self.acks_syn(ack) {
                 return;
             }
-        }
-        if !self.echoes_syn(extras.stamp) {
-            turn.raise(Event::PktInvalidTimestamp);
-            return;
         }
         let client = &mut self.sides[0];
         // Less than what was sent, or another SYN than the latest.
@@ -324,10 +315,6 @@ impl Session {
     fn crossing_syn(&mut self, turn: &mut Turn<'_, '_>) {
         let segment = turn.segment;
         let extras = Extras::of(turn.packet);
-        if !self.echoes_syn(extras.stamp) {
-            turn.raise(Event::PktInvalidTimestamp);
-            return;
-        }
         self.set(CROSSED, true);
         let scales = self.has(SCALES) && extras.scale.is_some();
         self.set(SCALES, scales);

@@ -19,6 +19,10 @@ pub(super) struct Side {
     pub window: u32,
     /// The right edge of the largest window so far.
     pub limit: u32,
+    /// Beyond `limit`: where it claims to be, or the other end claims that it is. When both say the same, it is true, and
+    /// what lies between was missed. With [`Side::SAID`] or
+    /// [`Side::HEARD`].
+    pub reach: u32,
     /// After the FIN; with [`Side::FIN`].
     pub fin: u32,
     /// The latest timestamp of a segment in place.
@@ -45,10 +49,10 @@ impl Side {
     pub const STAMPS: u8 = 1 << 4;
     /// It has sent a byte into a closed window.
     pub const PROBED: u8 = 1 << 5;
-    /// It has sent the RST that ended the connection.
-    pub const RESET: u8 = 1 << 6;
-    /// That RST may have been ignored: whatever comes from it is reason to doubt.
-    pub const DOUBTED: u8 = 1 << 7;
+    /// It has claimed `reach` itself.
+    pub const SAID: u8 = 1 << 6;
+    /// The other end has claimed `reach`.
+    pub const HEARD: u8 = 1 << 7;
 
     pub(super) fn has(&self, flags: u8) -> bool {
         self.flags & flags == flags
@@ -81,7 +85,8 @@ impl Side {
     }
 
     /// True for an acknowledgement that the sender believes (RFC 5961, 5): not of what it cannot have sent, and not of
-    /// what is further back than a window.
+    /// what is further back than the widest window there can have been. By the present window, one acknowledgement that
+    /// its receiver ignores could make all that follow look too old.
     pub(super) fn acknowledgeable(&self, ack: u32, one_sided: bool) -> bool {
         if not_before(ack, self.acked) {
             !self.has(Self::LIMITED)
@@ -89,8 +94,29 @@ impl Side {
                 || not_before(self.limit, ack)
                 || not_before(self.next, ack)
         } else {
-            self.window == 0 || not_before(ack, self.acked.wrapping_sub(self.window))
+            not_before(ack, self.acked.wrapping_sub(self.scaled(0xffff)))
         }
+    }
+
+    /// True for an acknowledgement from before the present window.
+    pub(super) fn acked_long_ago(&self, ack: u32) -> bool {
+        self.window != 0 && after(self.acked.wrapping_sub(self.window), ack)
+    }
+
+    /// One of the ends says that this side is at `seq`, beyond the limit, and goes on at `claim`; true when the other end
+    /// has said the same. A connection of which more than a window is missed would be lost otherwise.
+    pub(super) fn agree(&mut self, who: u8, seq: u32, claim: u32) -> bool {
+        let other = (Self::SAID | Self::HEARD) & !who;
+        if self.has(other) && self.reach == seq {
+            self.set(Self::SAID | Self::HEARD | Self::FIN, false);
+            (self.next, self.run, self.block, self.acked) = (seq, seq, seq, seq);
+            self.offer_again();
+            return true;
+        }
+        self.reach = claim;
+        self.set(other, false);
+        self.set(who, true);
+        false
     }
 
     /// The other end has all before `ack`.

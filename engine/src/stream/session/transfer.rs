@@ -6,12 +6,10 @@ use super::{CONFIRMED, Event, MIDSTREAM, ONE_SIDED, SERVER_FIRST, Session, TcpSt
 
 /// How a state complains.
 struct Complaints {
-    /// Of data or an acknowledgement out of the window.
+    /// Of what is out of the window.
     place: Option<Event>,
-    /// Of a FIN out of the window.
-    fin: Option<Event>,
     /// Of an acknowledgement number.
-    ack: Option<Event>,
+    ack: Event,
     /// Of what was acknowledged before.
     old: Option<Event>,
 }
@@ -20,57 +18,64 @@ impl Complaints {
     fn of(state: TcpState, fin: bool) -> Self {
         let (place, fin_place, ack, old) = match state {
             TcpState::FinWait1 => (
-                Some(Event::Fin1AckWrongSeq),
+                Event::Fin1AckWrongSeq,
                 Some(Event::Fin1FinWrongSeq),
-                Some(Event::Fin1InvalidAck),
+                Event::Fin1InvalidAck,
                 None,
             ),
             TcpState::FinWait2 => (
-                Some(Event::Fin2AckWrongSeq),
+                Event::Fin2AckWrongSeq,
                 Some(Event::Fin2FinWrongSeq),
-                Some(Event::Fin2InvalidAck),
+                Event::Fin2InvalidAck,
                 None,
             ),
             TcpState::CloseWait => (
-                Some(Event::ClosewaitAckOutOfWindow),
+                Event::ClosewaitAckOutOfWindow,
                 Some(Event::ClosewaitFinOutOfWindow),
-                Some(Event::ClosewaitInvalidAck),
+                Event::ClosewaitInvalidAck,
                 Some(Event::ClosewaitPktBeforeLastAck),
             ),
             TcpState::Closing => (
-                Some(Event::ClosingAckWrongSeq),
+                Event::ClosingAckWrongSeq,
                 None,
-                Some(Event::ClosingInvalidAck),
+                Event::ClosingInvalidAck,
                 None,
             ),
             TcpState::LastAck => (
-                Some(Event::LastackAckWrongSeq),
+                Event::LastackAckWrongSeq,
                 None,
-                Some(Event::LastackInvalidAck),
+                Event::LastackInvalidAck,
                 None,
             ),
             TcpState::TimeWait => (
-                Some(Event::TimewaitAckWrongSeq),
+                Event::TimewaitAckWrongSeq,
                 None,
-                Some(Event::TimewaitInvalidAck),
+                Event::TimewaitInvalidAck,
                 None,
             ),
             _ => (
-                Some(Event::EstPacketOutOfWindow),
+                Event::EstPacketOutOfWindow,
                 Some(Event::FinOutOfWindow),
-                Some(if fin {
+                if fin {
                     Event::FinInvalidAck
                 } else {
                     Event::EstInvalidAck
-                }),
+                },
                 Some(Event::EstPktBeforeLastAck),
             ),
         };
-        Self {
-            place,
-            fin: fin_place,
-            ack,
-            old,
+        if fin {
+            Self {
+                place: fin_place,
+                ack,
+                old: fin_place,
+            }
+        } else {
+            Self {
+                place: Some(place),
+                ack,
+                old,
+            }
         }
     }
 }
@@ -96,12 +101,6 @@ impl Session {
         if way == 1 && !fin && self.state == TcpState::Established {
             self.set(CONFIRMED, true);
         }
-        let complaints = Complaints::of(self.state, fin);
-        let raise = |turn: &mut Turn<'_, '_>, event: Option<Event>| {
-            if let Some(event) = event {
-                turn.raise(event);
-            }
-        };
         if !fin && self.keeps_alive(&segment, way) {
             return;
         }
@@ -115,58 +114,59 @@ impl Session {
         if self.too_old(turn) {
             return;
         }
-        if segment.has(ACK) && !self.believes_ack(turn) {
+        let complaints = Complaints::of(self.state, fin);
+        if segment.has(ACK) && !self.believes_ack(turn, complaints.ack) {
             turn.raise(Event::PktInvalidAck);
-            raise(turn, complaints.ack);
-            return;
+            turn.raise(complaints.ack);
+            let receiver = &mut self.sides[1 - way];
+            let beyond = after(segment.ack, receiver.acked);
+            if !(beyond && receiver.agree(Side::HEARD, segment.ack, segment.ack)) {
+                return;
+            }
         }
         let probe = self.probes_window(&segment, way);
-        match if probe {
+        let place = if probe {
             Place::Good
         } else {
             self.place(&segment, way)
-        } {
+        };
+        let cut = !probe && !self.unbounded(way) && after(segment.end, self.sides[way].limit);
+        let complaint = if matches!(place, Place::Old) {
+            complaints.old
+        } else {
+            complaints.place
+        };
+        let sender = &mut self.sides[way];
+        if !matches!(place, Place::Good) || cut || sender.contradicts_fin(&segment) {
+            complaint.into_iter().for_each(|event| turn.raise(event));
+        }
+        match place {
             Place::Good => {}
-            Place::Old => {
-                raise(turn, if fin { complaints.fin } else { complaints.old });
-                return;
-            }
+            Place::Old => return,
             Place::Bad => {
-                raise(
-                    turn,
-                    if fin {
-                        complaints.fin
-                    } else {
-                        complaints.place
-                    },
-                );
-                return;
+                let beyond = after(segment.end, sender.limit) && !sender.fin_acked();
+                if !(beyond && sender.agree(Side::SAID, segment.seq, segment.end)) {
+                    return;
+                }
             }
         }
         if segment.has(SYN) {
             turn.raise(Event::FinSyn);
             return;
         }
-        let bounded = !self.has(MIDSTREAM | ONE_SIDED) && self.sides[way].has(Side::LIMITED);
-        let limit = Some(self.sides[way].limit).filter(|_| bounded && !probe);
-        let cut = limit.is_some_and(|limit| after(segment.end, limit));
-        if cut || self.sides[way].contradicts_fin(&segment) {
-            raise(
-                turn,
-                if fin {
-                    complaints.fin
-                } else {
-                    complaints.place
-                },
-            );
-        }
+        let limit = Some(sender.limit).filter(|_| cut);
         turn.step.accept(&segment, limit);
         let end = segment.seq.wrapping_add(turn.step.taken.into());
         self.take(turn, end, probe, shrinks);
-        if fin && !cut {
-            self.sides[way].finish(segment.end);
+        if fin && end == segment.end {
+            self.sides[way].finish(end);
         }
         self.settle();
+    }
+
+    /// There is no window that the segments of this end must keep to.
+    fn unbounded(&self, way: usize) -> bool {
+        self.has(MIDSTREAM) || self.has(ONE_SIDED) || !self.sides[way].has(Side::LIMITED)
     }
 
     /// A keep-alive repeats the last byte, or names its place (RFC 9293, 3.8.4).
@@ -199,14 +199,15 @@ impl Session {
             && !segment.any(SYN | FIN | RST)
             && segment.seq == self.sides[way].next
             && after(self.sides[1 - way].acked, segment.ack)
-            && self.sides[1 - way].acknowledgeable(segment.ack, false)
+            && !self.sides[1 - way].acked_long_ago(segment.ack)
     }
 
     /// Raises the events of data that was seen before.
     fn note_repetition(&self, turn: &mut Turn<'_, '_>) {
         let Turn { segment, way, .. } = *turn;
         let sender = &self.sides[way];
-        if segment.data == 0 {
+        // Where only one direction is seen, nothing is known of what arrived.
+        if segment.data == 0 || self.has(ONE_SIDED) {
             return;
         }
         if not_before(sender.acked, segment.end) && not_before(sender.run, segment.end) {
@@ -233,7 +234,7 @@ impl Session {
         after(sender.echoed, value.wrapping_add(1))
     }
 
-    fn believes_ack(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+    fn believes_ack(&mut self, turn: &mut Turn<'_, '_>, complaint: Event) -> bool {
         let Turn { segment, way, .. } = *turn;
         let one_sided = self.has(ONE_SIDED);
         let receiver = &mut self.sides[1 - way];
@@ -243,6 +244,10 @@ impl Session {
             turn.raise(Event::EstAckZwpData);
             receiver.take(receiver.next, segment.ack);
             return true;
+        }
+        if receiver.acked_long_ago(segment.ack) {
+            turn.raise(Event::PktInvalidAck);
+            turn.raise(complaint);
         }
         receiver.acknowledgeable(segment.ack, one_sided)
     }
@@ -263,7 +268,6 @@ impl Session {
 
     fn place(&self, segment: &Segment, way: usize) -> Place {
         let sender = &self.sides[way];
-        let unbounded = self.has(MIDSTREAM | ONE_SIDED) || !sender.has(Side::LIMITED);
         if sender.has(Side::FIN) {
             if segment.has(FIN) && segment.end.wrapping_add(1) == sender.fin {
                 return Place::Good;
@@ -284,7 +288,10 @@ impl Session {
                 return Place::Bad;
             }
         }
-        if !unbounded && after(segment.end, sender.limit) && !after(sender.limit, segment.seq) {
+        if !self.unbounded(way)
+            && after(segment.end, sender.limit)
+            && !after(sender.limit, segment.seq)
+        {
             return Place::Bad;
         }
         let had = after(sender.acked, segment.end);

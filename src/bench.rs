@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use indicatif::ProgressBar;
+use weir_bench::flow::FlowOptions;
 use weir_bench::measure;
 use weir_bench::report::{Report, table};
 use weir_bench::scenario::{Bench, Options};
@@ -12,14 +13,36 @@ use crate::failure::Failure;
 
 /// Runs the scenarios that are named, or all there are.
 pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
-    let all = [BenchScenario::Matcher];
+    let all = [BenchScenario::Matcher, BenchScenario::Flow];
     let wanted = match options.scenarios.as_slice() {
         [] => &all[..],
         named => named,
     };
     wanted.iter().try_for_each(|scenario| match scenario {
         BenchScenario::Matcher => matcher(options),
+        BenchScenario::Flow => flow(options),
     })
+}
+
+/// Measures the flow table.
+fn flow(options: &BenchOptions) -> Result<(), Failure> {
+    measure::pin();
+    let report = weir_bench::flow::run(
+        &FlowOptions {
+            flows: options.flows.clone(),
+            flood: options.flood,
+            rounds: options.rounds.get(),
+            seed: options.seed,
+        },
+        &mut |what| tracing::info!("{what}"),
+    );
+    let mut out = io::stdout().lock();
+    write!(out, "{}", report.text()).map_err(Failure::stdout)?;
+    if let Some(folder) = &options.output {
+        let path = report.write(folder).map_err(Failure::failed)?;
+        writeln!(out, "wrote {}", path.display()).map_err(Failure::stdout)?;
+    }
+    Ok(())
 }
 
 /// Measures, prints tables as they come, and writes the report where one is asked for.

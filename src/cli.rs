@@ -257,6 +257,8 @@ pub struct DemoOptions {
 pub enum BenchScenario {
     /// The matcher: throughput and time a buffer, over probe sets and buffers
     Matcher,
+    /// The flow table: time a packet, over numbers of flows, and what floods do
+    Flow,
 }
 
 /// Options of `weir bench`.
@@ -278,6 +280,12 @@ pub struct BenchOptions {
     /// Sizes of the probe sets that are drawn from the rules' contents
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [100, 1000, 10_000, 65_000])]
     pub probes: Vec<usize>,
+    /// Numbers of flows to measure the flow table with
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000])]
+    pub flows: Vec<usize>,
+    /// Packets of a flood
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    pub flood: usize,
     /// About how many bytes of buffers to use at most; by default all payloads, and 16 MiB of other buffers
     #[arg(long, value_name = "N")]
     pub bytes: Option<NonZeroUsize>,
@@ -290,7 +298,7 @@ pub struct BenchOptions {
     /// What is made up is drawn from this
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Write report.json and plots into this folder
+    /// Write report.json and plots, and flow.json, into this folder
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }

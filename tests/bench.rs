@@ -42,3 +42,19 @@ fn what_cannot_be_measured_is_said_to_be_so() {
         .code(1)
         .says("missing.pcap");
 }
+
+#[test]
+fn the_flow_table_can_be_measured() {
+    let bench = Bench::new();
+    bench
+        .weir("bench flow --rounds 1 --flows 100,1000 --flood 1000 -o report")
+        .code(0)
+        .quiet()
+        .prints("lookup ns")
+        .prints("flood of 1000 SYNs")
+        .prints("10000 of 10000 established connections")
+        .prints("wrote report/flow.json");
+    let report = bench.json("report/flow.json");
+    assert_eq!(report["costs"][1]["flows"], 1000);
+    assert_eq!(report["floods"].as_array().map(Vec::len), Some(2));
+}

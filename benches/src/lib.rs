@@ -6,11 +6,13 @@
 //! * [`answers`] holds every contender's answers to those of the plain reference.
 //! * [`measure`] takes processor time, in rounds in which all contenders take turns, and latencies.
 //! * [`scenario`] puts these together, and [`report`] writes what came out.
+//! * [`flow`] measures the flow table by itself, and under floods.
 //!
 //! Everyone looks for the first occurrence of each probe in each buffer, in one group, without carry.
 
 pub mod answers;
 pub mod contender;
+pub mod flow;
 pub mod measure;
 #[cfg(feature = "peers")]
 pub mod peers;

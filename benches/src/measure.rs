@@ -17,6 +17,14 @@ pub fn cpu_time() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
 }
 
+/// Memory of this process that is resident now, in bytes; 0 where the system does not say.
+pub fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(0, |kib| kib.saturating_mul(1024))
+}
+
 /// Keeps this thread on one core, the last of those it may use, and says which; `None` where that is not possible.
 pub fn pin() -> Option<usize> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -50,6 +58,11 @@ pub struct Latency {
 pub struct Times(Vec<Duration>);
 
 impl Times {
+    /// Adds a round.
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
     /// The round in the middle.
     pub fn median(&self) -> Duration {
         let mut sorted = self.0.clone();
@@ -98,7 +111,7 @@ pub fn throughput(
         for turn in 0..contenders.len() {
             let at = (turn + number) % contenders.len();
             let (time, _) = round(&mut *contenders[at], buffers, &mut found)?;
-            times[at].0.push(time);
+            times[at].add(time);
         }
         done();
     }

@@ -64,26 +64,35 @@ impl Report {
     ///
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
-        let failed = |path: &Path, error| BenchError::Write {
-            path: path.to_owned(),
-            error,
-        };
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-        let json = serde_json::to_string_pretty(self)
-            .map_err(|error| BenchError::Nothing(error.to_string()))?;
         let files = [
-            ("report.json", json + "\n"),
+            ("report.json", json(self)?),
             ("throughput.svg", plot::throughput(&self.scenarios)),
             ("latency.svg", plot::latency(&self.scenarios)),
         ];
-        let mut written = Vec::new();
-        for (name, content) in files {
-            let path = folder.join(name);
-            std::fs::write(&path, content).map_err(|error| failed(&path, error))?;
-            written.push(path);
-        }
-        Ok(written)
+        files
+            .into_iter()
+            .map(|(name, content)| write(folder, name, &content))
+            .collect()
     }
+}
+
+/// As JSON that people can read.
+pub(crate) fn json(report: &impl Serialize) -> Result<String, BenchError> {
+    let text = serde_json::to_string_pretty(report);
+    let text = text.map_err(|error| BenchError::Nothing(error.to_string()))?;
+    Ok(text + "\n")
+}
+
+/// Writes a file into `folder`, which is created if it is not there. Returns its path.
+pub(crate) fn write(folder: &Path, name: &str, content: &str) -> Result<PathBuf, BenchError> {
+    let failed = |path: &Path, error| BenchError::Write {
+        path: path.to_owned(),
+        error,
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    let path = folder.join(name);
+    std::fs::write(&path, content).map_err(|error| failed(&path, error))?;
+    Ok(path)
 }
 
 /// The processor's name, from Linux's `/proc/cpuinfo`.

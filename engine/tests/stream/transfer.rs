@@ -218,9 +218,13 @@ fn a_fin_that_its_sender_ignores_was_none() {
     let took = tcp.take(&up(ACK, 101, 501).data(10));
     assert_eq!(took.events(), ["closewait_ack_out_of_window"]);
     assert!(took.step.accepted && took.state == TcpState::Established);
+    // Also with a single byte, which a keep-alive would repeat.
+    tcp.take_all(&[up(FIN | ACK, 111, 501)]);
+    assert!(tcp.take(&up(ACK, 111, 501).data(1)).step.accepted);
+    tcp.take_all(&[up(ACK, 111, 501).data(1)]);
     // Once the server has it, nothing can come behind it.
-    tcp.take_all(&[up(FIN | ACK, 111, 501), down(ACK, 501, 112)]);
-    let took = tcp.take(&up(ACK, 111, 501).data(10));
+    tcp.take_all(&[up(FIN | ACK, 112, 501), down(ACK, 501, 113)]);
+    let took = tcp.take(&up(ACK, 112, 501).data(10));
     assert!(!took.step.accepted && took.state == TcpState::CloseWait);
 }
 

@@ -15,6 +15,7 @@
 
 mod close;
 mod handshake;
+mod partial;
 mod segment;
 mod side;
 mod transfer;

@@ -169,13 +169,15 @@ impl Session {
         self.has(MIDSTREAM) || self.has(ONE_SIDED) || !self.sides[way].has(Side::LIMITED)
     }
 
-    /// A keep-alive repeats the last byte, or names its place (RFC 9293, 3.8.4).
+    /// A keep-alive repeats the last byte, or names its place, when all has arrived (RFC 9293, 3.8.4).
     fn keeps_alive(&self, segment: &Segment, way: usize) -> bool {
         let (sender, receiver) = (&self.sides[way], &self.sides[1 - way]);
+        let had = segment.data == 0 || not_before(sender.acked, sender.next);
         segment.data <= 1
             && segment.seq == sender.next.wrapping_sub(1)
             && segment.ack == receiver.acked
             && not_before(sender.run, sender.next)
+            && had
     }
 
     /// The window closes further than by what was acknowledged, around data that was not seen: Suricata's issue 1238.

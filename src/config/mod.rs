@@ -30,22 +30,57 @@
 //! timeout = 60                                # seconds until an unfinished packet is given up
 //! [detect]
 //! alert-max = 15                              # alerts of one packet
+//! [[suppress]]                                # no alerts, though the rules act; as often as needed
+//! gid = 1                                     # 0 stands for all
+//! sid = 2100498                               # 0 stands for all
+//! track = "by_src"                            # or by_dst, by_either; without it and ip, whoever it is
+//! ip = "$HOME_NET"
+//! [[threshold]]                               # instead of the rule's own
+//! gid = 1
+//! sid = 2100498
+//! type = "limit"                              # or threshold, both, backoff (with multiplier instead of seconds)
+//! track = "by_src"                            # or by_dst, by_both, by_rule, by_flow
+//! count = 1
+//! seconds = 60
+//! [[rate-filter]]                             # another action for rules that match often
+//! gid = 1
+//! sid = 2100498
+//! track = "by_src"
+//! count = 10                                  # after so many matches
+//! seconds = 60                                # within so many seconds
+//! new-action = "drop"                         # or alert, pass, reject
+//! timeout = 300                               # for so many seconds
+//! [state]                                     # what rules may remember across flows
+//! host-bits = 262144                          # hostbits and xbits that are set
+//! counters = 1048576                          # of thresholds
+//! tagged-hosts = 65536
+//! set-memory = "100 MiB"                      # of a data set that says nothing itself
+//! [reputation]                                # for iprep; Suricata's files
+//! categories = "categories.txt"
+//! lists = ["reputation.list"]
+//! [geoip]                                     # for geoip; a database in MaxMind's format
+//! database = "countries.mmdb"
 //! [rules]
 //! frequency = "ours.freq"                     # from `weir rules learn`; looked up beside the configuration file
+//! thresholds = "threshold.config"             # Suricata's file of suppressions, thresholds and rate filters
 //! [classification]
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
 
 mod eve;
 mod flow;
+mod limits;
 mod read;
+mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use eve::{EveSection, EveType};
 pub use flow::FlowSection;
+pub use limits::{LimitsSection, read_file as read_limits};
 use read::Section;
+pub use state::StateSection;
 use weir_engine::packet::OverlapPolicy;
 
 /// What a configuration says; `None` where it says nothing.
@@ -73,6 +108,12 @@ pub struct Config {
     pub defrag_timeout: Option<usize>,
     /// `detect.alert-max`.
     pub alert_max: Option<usize>,
+    /// `suppress`, `threshold` and `rate-filter`.
+    pub limits: LimitsSection,
+    /// `rules.thresholds`.
+    pub thresholds: Option<PathBuf>,
+    /// `state`, `reputation` and `geoip`.
+    pub state: StateSection,
     /// `rules.frequency`.
     pub frequency: Option<PathBuf>,
     /// `classification.file`.
@@ -125,7 +166,12 @@ impl Config {
         })?;
         let mut config = Self::parse(&name, &bytes)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let files = [&mut config.classification, &mut config.frequency];
+        let files = [
+            &mut config.classification,
+            &mut config.frequency,
+            &mut config.thresholds,
+        ];
+        config.state.beside(folder);
         for file in files.into_iter().flatten() {
             *file = folder.join(&file);
         }
@@ -159,6 +205,12 @@ impl Config {
             "eve",
             "defrag",
             "detect",
+            "suppress",
+            "threshold",
+            "rate-filter",
+            "state",
+            "reputation",
+            "geoip",
             "rules",
             "classification",
         ])?;
@@ -200,9 +252,12 @@ impl Config {
             detect.only(&["alert-max"])?;
             config.alert_max = detect.number("alert-max", 1, 65_535)?;
         }
+        config.limits = LimitsSection::read(&root)?;
+        config.state = StateSection::read(&root)?;
         if let Some(rules) = root.section("rules")? {
-            rules.only(&["frequency"])?;
+            rules.only(&["frequency", "thresholds"])?;
             config.frequency = rules.string("frequency")?.map(PathBuf::from);
+            config.thresholds = rules.string("thresholds")?.map(PathBuf::from);
         }
         if let Some(classification) = root.section("classification")? {
             classification.only(&["file"])?;
@@ -259,6 +314,17 @@ mod tests {
                 defrag_timeout: Some(60),
                 defrag_memory: Some(32 << 20),
                 alert_max: Some(15),
+                thresholds: Some(PathBuf::from("threshold.config")),
+                limits: config.limits.clone(),
+                state: StateSection {
+                    host_bits: Some(1 << 18),
+                    counters: Some(1 << 20),
+                    tagged_hosts: Some(1 << 16),
+                    set_memory: Some(100 << 20),
+                    categories: Some(PathBuf::from("categories.txt")),
+                    lists: vec![PathBuf::from("reputation.list")],
+                    countries: Some(PathBuf::from("countries.mmdb")),
+                },
                 frequency: Some(PathBuf::from("ours.freq")),
                 classification: Some(PathBuf::from("classification.config")),
                 ..Config::default()
@@ -313,11 +379,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, eve, defrag, detect, rules, classification"
+             Known here: vars, capture, stream, flow, eve, defrag, detect, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, rules, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(

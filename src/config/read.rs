@@ -63,6 +63,8 @@ pub struct Section<'s, 'a> {
     source: &'s Source<'a>,
     table: &'s DeTable<'a>,
     path: String,
+    /// Where it begins, in bytes.
+    at: usize,
 }
 
 impl<'s, 'a> Section<'s, 'a> {
@@ -72,6 +74,7 @@ impl<'s, 'a> Section<'s, 'a> {
             source,
             table,
             path: String::new(),
+            at: 0,
         }
     }
 
@@ -115,25 +118,40 @@ impl<'s, 'a> Section<'s, 'a> {
                 source: self.source,
                 table,
                 path: self.join(key),
+                at: span.start,
             })),
             other => Err(self.wrong(key, span, "a table", &kind(other))),
         }
     }
 
+    /// The tables of a list (`[[key]]`); none where there is no such key.
+    pub fn sections(&self, key: &str) -> Result<Vec<Section<'s, 'a>>, ConfigError> {
+        let Some((value, span)) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let expected = format!("a list of tables ([[{}]])", self.join(key));
+        let DeValue::Array(list) = value else {
+            return Err(self.wrong(key, span, &expected, &kind(value)));
+        };
+        let section = |entry: &'s Spanned<DeValue<'a>>| match entry.get_ref() {
+            DeValue::Table(table) => Ok(Section {
+                source: self.source,
+                table,
+                path: self.join(key),
+                at: entry.span().start,
+            }),
+            other => Err(self.wrong(key, entry.span(), &expected, &kind(other))),
+        };
+        list.iter().map(section).collect()
+    }
+
     /// All keys and their values, which must be strings.
     pub fn groups(&self) -> Result<BTreeMap<String, Group>, ConfigError> {
         let mut groups = BTreeMap::new();
-        for (key, value) in self.table {
+        for key in self.table.keys() {
             let key: &str = key.get_ref();
-            if let Some(text) = self.string(key)? {
-                let place = self.source.place(value.span().start);
-                groups.insert(
-                    key.to_owned(),
-                    Group {
-                        text: text.to_owned(),
-                        place,
-                    },
-                );
+            if let Some(group) = self.group(key)? {
+                groups.insert(key.to_owned(), group);
             }
         }
         Ok(groups)
@@ -148,6 +166,40 @@ impl<'s, 'a> Section<'s, 'a> {
             DeValue::String(text) => Ok(Some(text)),
             other => Err(self.wrong(key, span, "a string", &kind(other))),
         }
+    }
+
+    /// The strings of a list; none where there is no such key.
+    pub fn strings(&self, key: &str) -> Result<Vec<&'s str>, ConfigError> {
+        let Some((value, span)) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let DeValue::Array(list) = value else {
+            return Err(self.wrong(key, span, "a list of strings", &kind(value)));
+        };
+        list.iter()
+            .map(|entry| match entry.get_ref() {
+                DeValue::String(text) => Ok(&**text),
+                other => Err(self.wrong(key, entry.span(), "a string", &kind(other))),
+            })
+            .collect()
+    }
+
+    /// A string, and where it stands.
+    pub fn group(&self, key: &str) -> Result<Option<Group>, ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(None);
+        };
+        let at = self.get(key).map_or(self.at, |(_, span)| span.start);
+        Ok(Some(Group {
+            text: text.to_owned(),
+            place: self.source.place(at),
+        }))
+    }
+
+    /// Says that a key is missing.
+    pub fn missing(&self, key: &str) -> ConfigError {
+        let message = format!("{}: expected a key `{key}`", self.path);
+        self.source.error(self.at, message)
     }
 
     /// What one word of a few stands for.

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_engine::detect::EngineConfig;
+use weir_engine::state::Overrides;
 use weir_rules::classification::Classification;
 use weir_rules::compile::Variables;
 use weir_rules::frequency::Table;
 
-use crate::config::{Config, EveType, Group};
+use crate::config::{Config, ConfigError, EveType, Group, read_limits};
 use crate::failure::Failure;
 
 /// Everything that a configuration decides.
@@ -27,8 +28,8 @@ impl Context {
     /// Turns a configuration into settings.
     ///
     /// # Errors
-    /// When a variable of the configuration has no value, or the classification file or the frequency table cannot
-    /// be used.
+    /// When a variable of the configuration has no value, or the classification file, the frequency table or the file
+    /// of thresholds cannot be used.
     pub fn new(config: &Config) -> Result<Self, Failure> {
         let (mut addresses, mut ports) = Variables::stock_definitions();
         let texts = |(name, group): (&String, &Group)| (name.clone(), group.text.clone());
@@ -87,6 +88,8 @@ impl Context {
         config.flow.apply(&mut engine.flow);
         engine.flow_records = config.eve.wants(EveType::Flow);
         set(&mut engine.alert_max, config.alert_max);
+        engine.overrides = Arc::new(overrides(config, &variables)?);
+        config.state.apply(&mut engine.state);
         Ok(Self {
             engine,
             variables,
@@ -94,6 +97,21 @@ impl Context {
             frequency,
         })
     }
+}
+
+/// What the configuration, and the file of thresholds that it names, say about limits.
+fn overrides(config: &Config, variables: &Variables) -> Result<Overrides, Failure> {
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    let mut overrides = Overrides::default();
+    config
+        .limits
+        .add_to(&mut overrides, variables)
+        .map_err(usage)?;
+    if let Some(path) = &config.thresholds {
+        let limits = read_limits(path).map_err(usage)?;
+        limits.add_to(&mut overrides, variables).map_err(usage)?;
+    }
+    Ok(overrides)
 }
 
 fn read_frequency(path: &Path) -> Result<Table, Failure> {

@@ -450,6 +450,17 @@ impl Variables {
             .map(|resolved| &resolved.set)
     }
 
+    /// The addresses that an expression in the language of rule headers stands for.
+    ///
+    /// # Errors
+    /// Why it stands for none.
+    pub fn address_set(&self, text: &str) -> Result<AddrSet, String> {
+        crate::syntax::parse_addresses(text.as_bytes(), Place { line: 1, column: 1 })
+            .and_then(|expr| self.addresses(&expr))
+            .map(|resolved| resolved.set)
+            .map_err(|problem| problem.message)
+    }
+
     /// The addresses that an expression stands for.
     pub(super) fn addresses(
         &self,

@@ -33,6 +33,8 @@ mod set;
 mod sharded;
 mod shared;
 mod tag;
+#[cfg(test)]
+mod tests;
 mod vars;
 
 use std::path::{Path, PathBuf};

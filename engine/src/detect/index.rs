@@ -227,7 +227,10 @@ impl Index {
             on_events,
             checks: checks.finish(),
             early: (rules.rules().iter().zip(&kinds))
-                .map(|(rule, kind)| *kind == RuleKind::Stream && !rule.needs_packet && rule.grows())
+                .map(|(rule, kind)| {
+                    let stateless = rule.state_tests.is_empty() && rule.state_actions.is_empty();
+                    *kind == RuleKind::Stream && !rule.needs_packet && stateless && rule.grows()
+                })
                 .collect(),
             grows: rules.rules().iter().map(Rule::grows).collect(),
             kinds,
@@ -246,7 +249,8 @@ impl Index {
 
     /// True for a rule that is decided as soon as it matches, not when its window ends.
     ///
-    /// More data cannot take its match away. A rule that is also looked for in segments has matched there at once, and
+    /// More data cannot take its match away, and no other rule depends on when it matched: state changes when windows end,
+    /// as it does in Suricata when it inspects a stream. A rule that is also looked for in segments has matched there at once, and
     /// alerts for the stream when the window ends, as Suricata has it.
     pub(super) fn early(&self, id: RuleId) -> bool {
         self.early.get(id as usize).copied().unwrap_or(false)
@@ -297,7 +301,7 @@ impl Candidates {
         flow: Option<FlowView>,
         hits: &[u32],
         role: Role,
-    ) -> &[RuleId] {
+    ) -> &mut Vec<RuleId> {
         let Self { rules, checked } = self;
         rules.clear();
         checked.next_packet();

@@ -25,7 +25,8 @@ pub struct DecoderConfig {
     pub vxlan_ports: Vec<u16>,
     /// UDP ports, source or destination, behind which Geneve is tried.
     pub geneve_ports: Vec<u16>,
-    /// UDP ports, source or destination, behind which Teredo is tried.
+    /// UDP ports, source or destination, of Teredo servers. It is tried on every port, but elsewhere the payload of what
+    /// carries it is inspected, too.
     pub teredo_ports: Vec<u16>,
     /// Check IPv4, TCP, UDP, ICMP and ICMPv6 checksums.
     pub verify_checksums: bool,

@@ -94,7 +94,10 @@ impl Decoder {
     ) {
         let ports = [work.packet.sport, work.packet.dport];
         let on = |configured: &[u16]| configured.iter().any(|port| ports.contains(port));
-        if on(&self.config.teredo_ports) && self.teredo(work, payload, sink) {
+        // Teredo's servers have a port, but what its hosts and relays say to each other goes from any port to any.
+        if self.teredo(work, payload, sink) {
+            // Elsewhere it may also be something else that looks like it: then rules look into that, too.
+            work.packet.no_payload_inspection &= on(&self.config.teredo_ports);
             return;
         }
         if on(&self.config.geneve_ports) && self.geneve(work, payload, sink).is_ok() {

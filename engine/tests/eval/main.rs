@@ -5,3 +5,4 @@ mod chains;
 mod contents;
 mod headers;
 mod support;
+mod transforms;

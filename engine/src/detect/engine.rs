@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::inspector::Inspector;
 use super::search::SearchCounters;
-use super::{Event, PacketFacts, Place, Prepared, Profile, Stage};
+use super::{Event, PacketFacts, Place, Prepared, Profile, Stage, Tagged, What};
 use crate::eval::{EvalCounters, Evaluator};
 use crate::flow::{FlowConfig, FlowCounters};
 use crate::matcher::{Matcher, MatcherError};
@@ -37,6 +37,8 @@ pub struct EngineConfig {
     pub state: StateConfig,
     /// Hand out flows that ended ([`super::What::Flow`]).
     pub flow_records: bool,
+    /// Hand out packets that rules have tagged ([`super::What::Tagged`]).
+    pub tagged_packets: bool,
 }
 
 impl Default for EngineConfig {
@@ -52,6 +54,7 @@ impl Default for EngineConfig {
             overrides: Arc::default(),
             state: StateConfig::default(),
             flow_records: false,
+            tagged_packets: false,
         }
     }
 }
@@ -166,6 +169,16 @@ impl Engine {
             let ended = inspector.inspect(packet, out);
             inspector.profile.lap(ended);
         });
+        if let Some(packet) = inspector.tagged.take() {
+            out.push(Event {
+                place: inspector.place,
+                what: What::Tagged(Box::new(Tagged {
+                    packet,
+                    link: frame.link,
+                    bytes: frame.data.to_vec(),
+                })),
+            });
+        }
         inspector.profile.lap(Stage::Decode);
     }
 

@@ -1,7 +1,9 @@
 //! What comes out of a worker, and in which order it is committed.
 
 use super::Found;
+use super::PacketFacts;
 use crate::flow::Ended;
+use crate::packet::LinkType;
 
 /// Where an event stands among those of all workers.
 ///
@@ -35,4 +37,17 @@ pub enum What {
     Matches(Box<Found>),
     /// A flow ended, and [`super::EngineConfig::flow_records`] asks for it.
     Flow(Box<Ended>),
+    /// A packet of a flow or host that a rule has tagged; [`super::EngineConfig::tagged_packets`] asks for it.
+    Tagged(Box<Tagged>),
+}
+
+/// A tagged packet. What came in a tunnel is handed out with the frame that it came in, each frame once.
+#[derive(Clone, Debug)]
+pub struct Tagged {
+    /// The packet.
+    pub packet: PacketFacts,
+    /// Link type of the frame.
+    pub link: LinkType,
+    /// The frame as it was captured.
+    pub bytes: Vec<u8>,
 }

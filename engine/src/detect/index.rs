@@ -413,8 +413,8 @@ mod tests {
                     .map(|(id, _)| id)
                     .collect();
                 prop_assert_eq!(
-                    candidates.collect(&index, packet, *flow, hits, Role::Packet),
-                    expected
+                    &*candidates.collect(&index, packet, *flow, hits, Role::Packet),
+                    &expected
                 );
             }
         }

@@ -192,6 +192,7 @@ pub struct Plan {
     limits: Limits,
     /// Sets, by number, that some rule changes.
     changing: Vec<bool>,
+    tags: bool,
     host_tags: bool,
     crosses_flows: bool,
 }
@@ -227,6 +228,7 @@ impl Plan {
                 *changing = true;
             }
         }
+        let tags = states.iter().any(|state| !state.tags.is_empty());
         let host_tags = states
             .iter()
             .flat_map(|state| &state.tags)
@@ -241,6 +243,7 @@ impl Plan {
             states,
             limits,
             changing,
+            tags,
             host_tags,
             crosses_flows,
         }
@@ -260,6 +263,11 @@ impl Plan {
     /// to packet order ([`super::Order`]).
     pub fn crosses_flows(&self) -> bool {
         self.crosses_flows
+    }
+
+    /// True when some rule has a tag, so that [`Plan::tagged`] is to be called for every packet.
+    pub fn has_tags(&self) -> bool {
+        self.tags
     }
 
     /// True when some rule tags hosts, so that every packet has to be looked up.

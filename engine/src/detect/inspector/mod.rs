@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use super::index::{Candidates, Role};
 use super::search::Search;
-use super::{Counters, EngineConfig, EngineError, Event, Place, Prepared, Profile, Stage, What};
+use super::{
+    Counters, EngineConfig, EngineError, Event, FlowFacts, PacketFacts, Place, Prepared, Profile,
+    Stage, What,
+};
 use crate::eval::{Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
 use crate::packet::{Packet, Transport};
 use crate::plan::RuleId;
-use crate::state::Seat;
+use crate::state::{Context, Screen, Seat};
 use crate::stream::Streams;
 use settle::{Settled, Settler};
 
@@ -25,8 +28,13 @@ pub(super) struct Inspector {
     pub(super) flows: FlowTable,
     pub(super) streams: Streams,
     settler: Settler,
+    screen: Screen,
     inline: bool,
     flow_records: bool,
+    /// Count the packets of tagged flows and hosts.
+    tags: bool,
+    /// The packet at hand, or one that its frame carries, is of a tagged flow or host.
+    pub(super) tagged: Option<PacketFacts>,
     candidates: Candidates,
     /// What matched, until it is settled.
     matches: Vec<RuleId>,
@@ -46,6 +54,7 @@ impl Inspector {
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
+        let tags = config.tagged_packets && prepared.state.has_tags();
         Ok(Self {
             search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
             candidates: Candidates::new(&prepared.index),
@@ -54,8 +63,11 @@ impl Inspector {
             flows: FlowTable::new(config.flow),
             streams: Streams::new(config.stream),
             settler: Settler::new(seat),
+            screen: Screen::default(),
             inline: config.inline,
             flow_records: config.flow_records,
+            tags,
+            tagged: None,
             matches: Vec::new(),
             scratch: streams::Scratch::default(),
             counters: Counters::default(),
@@ -88,9 +100,28 @@ impl Inspector {
             }
         }
         self.profile.lap(Stage::Flow);
-        match flow {
+        let ended = match flow {
             Some(view) if view.step.accepted => self.segment(packet, view, out),
             _ => self.alone(packet, flow, Role::Packet, out),
+        };
+        if self.tags {
+            self.count_tags(packet, flow);
+        }
+        ended
+    }
+
+    /// Counts the packet for the tags of its flow and hosts.
+    fn count_tags(&mut self, packet: &Packet<'_>, view: Option<FlowView>) {
+        let mut context = Context {
+            ts_ns: packet.ts_ns,
+            addresses: packet.is_ip().then_some((packet.src, packet.dst)),
+            flow: view.map(|view| self.flows.get_mut(view)),
+            seat: &mut self.settler.seat,
+            buffers: &mut (),
+        };
+        if self.prepared.state.tagged(&mut context, packet.wire_len) {
+            let flow = view.map(|view| FlowFacts::new(self.flows.get(view), view.to_server));
+            self.tagged = Some(settle::facts(packet, flow));
         }
     }
 
@@ -111,6 +142,8 @@ impl Inspector {
             self.profile.lap(Stage::Match);
         }
         let candidates = self.candidates.collect(index, packet, flow, hits, role);
+        let of_flow = flow.map(|view| self.flows.get(view));
+        (self.prepared.state).screen(candidates, of_flow, &mut self.screen);
         self.matches.clear();
         if candidates.is_empty() {
             return Stage::Candidates;

@@ -119,7 +119,7 @@ pub(super) fn settle(
 }
 
 impl FlowFacts {
-    fn new(flow: &Flow, to_server: bool) -> Self {
+    pub(super) fn new(flow: &Flow, to_server: bool) -> Self {
         Self {
             id: flow.id,
             to_server,
@@ -132,7 +132,7 @@ impl FlowFacts {
     }
 }
 
-fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts {
+pub(super) fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts {
     let ports = match packet.transport {
         Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Sctp { .. } => {
             Some((packet.sport, packet.dport))

@@ -202,9 +202,16 @@ impl Inspector {
             profile,
             scratch,
             matches,
+            flows,
+            screen,
             ..
         } = self;
-        let Prepared { groups, index, .. } = &**prepared;
+        let Prepared {
+            groups,
+            index,
+            state,
+            ..
+        } = &**prepared;
         let hits = match whole {
             // The probes of the payload, and perhaps some that begin before it: the rule itself decides.
             Some(_) => &scratch.hits,
@@ -215,6 +222,7 @@ impl Inspector {
         };
         profile.lap(Stage::Match);
         let due = candidates.collect(index, packet, Some(view), hits, Role::Segment);
+        state.screen(due, Some(flows.get(view)), screen);
         profile.lap(Stage::Candidates);
         matches.clear();
         let subject = Subject {

@@ -9,7 +9,14 @@
 //! checksums = "ignore"                        # or "verify"; default: ignore in files, verify on the wire
 //! [stream]
 //! midstream = false                           # take up connections whose handshake was not seen
-//! depth = "1 MiB"                             # for stream reassembly
+//! async-oneside = false                       # take up connections of which only one direction is seen
+//! depth = "1 MiB"                             # of each direction that is put together; 0: all
+//! window = 2560                               # bytes that rules look at together, with as many before them
+//! memory = "128 MiB"                          # of each worker's streams
+//! waiting = "1 MiB"                           # behind a gap, in each direction
+//! urgent = "oob"                              # what becomes of urgent data: or "inline", "gap", "drop"
+//! policy = "bsd"                              # who wins where segments overlap that wait
+//! hosts = { linux = "10.1.0.0/16" }           # policies of hosts
 //! [flow]
 //! memory = "64 MiB"                           # of each worker's flow table; or max = 262144, flows at a time
 //! vlan = true                                 # addresses and ports in different VLANs are different flows
@@ -72,6 +79,7 @@ mod flow;
 mod limits;
 mod read;
 mod state;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -81,6 +89,7 @@ pub use flow::FlowSection;
 pub use limits::{LimitsSection, read_file as read_limits};
 use read::Section;
 pub use state::StateSection;
+pub use stream::StreamSection;
 use weir_engine::packet::OverlapPolicy;
 
 /// What a configuration says; `None` where it says nothing.
@@ -92,10 +101,8 @@ pub struct Config {
     pub port_groups: BTreeMap<String, Group>,
     /// `capture.checksums`: true for `verify`.
     pub verify_checksums: Option<bool>,
-    /// `stream.midstream`.
-    pub midstream: Option<bool>,
-    /// `stream.depth`, in bytes.
-    pub stream_depth: Option<u64>,
+    /// `stream`.
+    pub stream: StreamSection,
     /// `flow`.
     pub flow: FlowSection,
     /// `eve`.
@@ -230,9 +237,7 @@ impl Config {
                 capture.choice("checksums", &[("ignore", false), ("verify", true)])?;
         }
         if let Some(stream) = root.section("stream")? {
-            stream.only(&["midstream", "depth"])?;
-            config.midstream = stream.boolean("midstream")?;
-            config.stream_depth = stream.size("depth")?;
+            config.stream = StreamSection::read(&stream)?;
         }
         if let Some(flow) = root.section("flow")? {
             config.flow = FlowSection::read(&flow)?;
@@ -271,6 +276,7 @@ impl Config {
 mod tests {
     use super::*;
     use weir_engine::flow::{ElephantConfig, FlowConfig, FlowState, TimeoutProto, Timeouts};
+    use weir_engine::stream::{StreamPolicy, UrgentPolicy};
 
     fn error(text: &str) -> String {
         Config::parse("weir.toml", text.as_bytes())
@@ -304,8 +310,17 @@ mod tests {
             },
             Config {
                 verify_checksums: Some(false),
-                midstream: Some(false),
-                stream_depth: Some(1 << 20),
+                stream: StreamSection {
+                    midstream: Some(false),
+                    async_oneside: Some(false),
+                    urgent: Some(UrgentPolicy::OutOfBand),
+                    depth: Some(1 << 20),
+                    window: Some(2560),
+                    memory: Some(128 << 20),
+                    waiting: Some(1 << 20),
+                    policy: Some(StreamPolicy::Bsd),
+                    hosts: config.stream.hosts.clone(),
+                },
                 eve: EveSection {
                     types: Some([EveType::Alert, EveType::Flow, EveType::Stats].into()),
                     stats_interval: Some(60),
@@ -374,7 +389,7 @@ mod tests {
     fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
         assert_eq!(
             error("[stream]\nmidstraem = true\n"),
-            "weir.toml:2:1: unknown key `midstraem` in [stream]; did you mean `midstream`? Known here: midstream, depth"
+            "weir.toml:2:1: unknown key `midstraem` in [stream]; did you mean `midstream`? Known here: midstream, async-oneside, urgent, depth, window, memory, waiting, policy, hosts"
         );
         assert_eq!(
             error("[strem]\n"),
@@ -491,7 +506,7 @@ mod tests {
         ] {
             let config =
                 Config::parse("s", format!("[stream]\ndepth = {text}").as_bytes()).expect(text);
-            assert_eq!(config.stream_depth, Some(bytes), "{text}");
+            assert_eq!(config.stream.depth, Some(bytes), "{text}");
         }
     }
 }

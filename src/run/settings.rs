@@ -79,12 +79,10 @@ impl Context {
                 .defrag_timeout
                 .map(|seconds| seconds as u64 * 1_000_000_000),
         );
-        if let Some(depth) = config.stream_depth {
-            tracing::debug!(
-                "stream.depth is {depth} bytes; this version does not reassemble streams yet"
-            );
-        }
-        set(&mut engine.flow.session.midstream, config.midstream);
+        config
+            .stream
+            .apply(&mut engine, &variables)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         config.flow.apply(&mut engine.flow);
         engine.flow_records = config.eve.wants(EveType::Flow);
         set(&mut engine.alert_max, config.alert_max);

@@ -1,8 +1,9 @@
 //! `dataset` and `datarep`: sets that rules ask about buffers.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use weir_engine::plan::{Compare, DataSet, DatasetOp, NumOp, SetFormat, SetKind, StateTest};
+use weir_engine::plan::{Compare, DataSet, DatasetOp, Name, NumOp, SetFormat, SetKind, StateTest};
 
 use super::args::{self, Text};
 use super::draft::{Draft, Latest, Target};
@@ -261,6 +262,7 @@ fn below_state(text: &Text) -> Result<PathBuf, Problem> {
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     sets: Vec<DataSet>,
+    by_name: HashMap<Name, usize>,
 }
 
 impl Sets {
@@ -274,7 +276,9 @@ impl Sets {
         for Declared { set, kind, name } in declared {
             let added = self.add_one(set, *kind);
             if let Err(message) = added {
-                self.sets.truncate(before);
+                for new in self.sets.drain(before..) {
+                    self.by_name.remove(&new.name);
+                }
                 return Err(Problem::syntax(name.place, message).about("dataset"));
             }
         }
@@ -283,10 +287,12 @@ impl Sets {
 
     fn add_one(&mut self, set: &DataSet, kind: bool) -> Result<(), String> {
         let name = &set.name;
-        let Some(known) = self.sets.iter_mut().find(|known| known.name == *name) else {
+        let known = self.by_name.get(name).copied();
+        let Some(known) = known.and_then(|at| self.sets.get_mut(at)) else {
             if !kind {
                 return Err(format!("the set {name} is new, and needs a `type`"));
             }
+            self.by_name.insert(name.clone(), self.sets.len());
             self.sets.push(set.clone());
             return Ok(());
         };

@@ -15,6 +15,9 @@ use crate::syntax::ast::{Place, Problem};
 /// Most transforms of one buffer (Suricata's `DETECT_TRANSFORMS_MAX`).
 const MAX_TRANSFORMS: usize = 16;
 
+/// Most buffers of a rule, each counted once for each way of transforming it.
+pub(super) const MAX_LISTS: usize = u8::MAX as usize;
+
 /// What a list of operations looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
@@ -176,11 +179,12 @@ impl<'c> Draft<'c> {
     }
 
     /// Index of the list for `target`, which is made when it is not there: a buffer that is named twice is one list, but
-    /// not with other transforms.
+    /// not with other transforms. Of lists beyond [`MAX_LISTS`], which get the rule refused, there is one.
     pub(super) fn list(&mut self, target: Target, transforms: &[Transform]) -> usize {
         let same = |list: &List| list.target == target && list.transforms == transforms;
         match self.lists.iter().position(same) {
             Some(at) => at,
+            None if self.lists.len() > MAX_LISTS => MAX_LISTS,
             None => {
                 self.lists.push(List {
                     target,

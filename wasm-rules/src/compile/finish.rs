@@ -5,7 +5,7 @@ use weir_engine::plan::{
     StateTest, Value,
 };
 
-use super::draft::{Draft, Entry, List, Selected, Target};
+use super::draft::{Draft, Entry, List, MAX_LISTS, Selected, Target};
 use crate::frequency::Table;
 use crate::probe::{self, Candidate};
 use crate::syntax::ast::{Place, Problem};
@@ -19,8 +19,8 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
     }
     // What a refused keyword asked of a buffer is not in its list.
     let complete = problems.is_empty();
-    if draft.lists.len() > usize::from(u8::MAX) {
-        let message = "a rule with more than 255 buffers";
+    if draft.lists.len() > MAX_LISTS {
+        let message = format!("a rule with more than {MAX_LISTS} buffers");
         problems.push(Problem::unsupported(place, "buffer", message));
     }
     if draft
@@ -34,7 +34,7 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
     let last = draft.sticky.iter().filter_map(Selected::unused);
     let unused = draft.unused.iter().copied().chain(last);
     let nothing = |place| Problem::syntax(place, "nothing is asked of this buffer").about("buffer");
-    problems.extend(unused.filter(|_| complete).map(nothing));
+    problems.extend(unused.filter(|_| complete).take(1).map(nothing));
     for list in &draft.lists {
         check_sizes(list, problems);
         if complete {

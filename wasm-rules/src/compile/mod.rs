@@ -298,10 +298,12 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
         "hostbits" => state::hostbits(draft, option),
         "xbits" => state::xbits(draft, option),
         "flow.age" => state::flow_age(draft, option),
-        "flow.pkts" | "flow.pkts_toserver" | "flow.pkts_toclient" | "flow.bytes"
-        | "flow.bytes_toserver" | "flow.bytes_toclient" => {
-            state::flow_count(draft, option, keyword.name)
-        }
+        "flow.pkts"
+        | "flow.pkts_toserver"
+        | "flow.pkts_toclient"
+        | "flow.bytes"
+        | "flow.bytes_toserver"
+        | "flow.bytes_toclient" => state::flow_count(draft, option, keyword.name),
         "flow.elephant" => state::flow_elephant(draft, option),
         "tcp.session" => state::tcp_session(draft, option),
         "stream_size" => state::stream_size(draft, option),

@@ -149,6 +149,14 @@ fn many_options() {
         "ip.src;",
         "requires:version >= 9;",
         "nosuchthing;",
+        "flowbits:isset,a|b|c;",
+        "flowint:a,+,1;",
+        "flow.pkts:either,1;",
+        "replace:\"a\";",
+        "tcp.hdr;to_md5;",
+        "tcp.hdr;bsize:1;to_md5;",
+        "ip.src;dataset:set,a,type ip;",
+        "stream-event:est_syn_resend;",
     ] {
         survives(piece, with_options(&repeated(piece)), &compiler());
         // Those that look back for a content have far to look.
@@ -159,6 +167,24 @@ fn many_options() {
         );
         survives(piece, with_options(&far), &compiler());
     }
+}
+
+#[test]
+fn many_buffers_and_sets() {
+    let mut options = String::new();
+    for at in 0.. {
+        if options.len() >= LINE {
+            break;
+        }
+        write!(options, "tcp.hdr;xor:\"{at:08x}\";bsize:1;").expect("memory");
+    }
+    assert!(!survives("buffers", with_options(&options), &compiler()));
+    let rules: String = (0..4000)
+        .map(|at| {
+            format!("alert tcp any any -> any any (ip.src; dataset:set,s{at},type ip; sid:{at};)\n")
+        })
+        .collect();
+    survives("sets", rules, &compiler());
 }
 
 #[test]
@@ -192,6 +218,20 @@ fn long_words() {
         format!("dsize:{};", repeated("<")),
         format!("threshold:{};", repeated("type limit,")),
         format!("decode-event:{long};"),
+        format!("stream-event:{long};"),
+        format!("flowbits:set,{long};"),
+        format!("flowbits:isset,{};", repeated("a|")),
+        format!("flowint:{long},+,{long};"),
+        format!("xbits:set,{long},track {long};"),
+        format!("iprep:src,{long},isset;"),
+        format!("geoip:{};", repeated("US,")),
+        format!("ip.src; dataset:set,{long},type ip;"),
+        format!("ip.src; dataset:isset,a,type ip,load {long};"),
+        format!("ip.src; xor:\"{}\"; bsize:1;", "41".repeat(LINE)),
+        format!("ip.src; pcrexform:\"({long})\"; bsize:1;"),
+        format!("ip.src; {} bsize:1;", repeated("to_md5;")),
+        format!("content:\"a\"; replace:\"{long}\";"),
+        format!("tag:{};", repeated("session,")),
         format!("content:\"a\"; http_header:{long};"),
         repeated("\\"),
         repeated("\""),

@@ -32,13 +32,28 @@ const GIVEN_UP: [FlowState; STATES] = [
     FlowState::Bypassed,
     FlowState::Established,
 ];
+
+/// A flow, and what finds it. What its key says beside the two ends and the protocol stands here; those are the flow's
+/// own.
 pub(super) struct Slot {
-    key: FlowKey,
     /// The next slot with the same place in the index, or the next one that is free.
     next: u32,
+    /// That place.
+    chain: u32,
+    vlan: [u16; 3],
+    depth: u8,
     /// Class of timeouts.
     class: u8,
     pub flow: Flow,
+}
+
+impl Slot {
+    fn is(&self, key: &FlowKey) -> bool {
+        let Flow { client, server, .. } = &self.flow;
+        let ends = (*client == key.low && *server == key.high)
+            || (*client == key.high && *server == key.low);
+        ends && (self.flow.proto, self.depth, self.vlan) == (key.proto, key.depth, key.vlan)
+    }
 }
 
 /// Flows by key, bounded.
@@ -195,7 +210,8 @@ impl FlowTable {
     /// A flow that the latest packet ended, if there is another one: its own, when that timed out or was followed by a
     /// new connection, and one that made room. To be called until there is none, before anything else is done.
     pub fn take_ended(&mut self) -> Option<Ended> {
-        self.ended.iter_mut().find_map(Option::take)
+        // Looked at first, because flows are large to move, and there is hardly ever one.
+        self.ended.iter_mut().find(|ended| ended.is_some())?.take()
     }
 
     /// What has been counted so far.
@@ -217,7 +233,7 @@ impl FlowTable {
         let mut slot = self.index[self.chain(hash)];
         while slot != NONE {
             let entry = &self.slots[slot as usize];
-            if entry.key == *key {
+            if entry.is(key) {
                 return Some(slot);
             }
             slot = entry.next;
@@ -272,8 +288,10 @@ impl FlowTable {
         let class = class_of(&flow);
         let chain = self.chain(hash);
         let entry = Slot {
-            key,
             next: self.index[chain],
+            chain: chain as u32,
+            vlan: key.vlan,
+            depth: key.depth,
             class,
             flow,
         };
@@ -354,7 +372,7 @@ impl FlowTable {
     pub(super) fn end(&mut self, slot: u32, reason: EndReason, ts_ns: u64) -> Ended {
         let entry = &self.slots[slot as usize];
         let (class, next) = (usize::from(entry.class), entry.next);
-        let chain = self.chain(self.hash.hash(&entry.key));
+        let chain = entry.chain as usize;
         let mut before = self.index[chain];
         if before == slot {
             self.index[chain] = next;

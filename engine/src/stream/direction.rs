@@ -3,6 +3,9 @@
 //! Bytes have offsets from the start of the stream, which never wrap. What has come without a gap is appended to one
 //! buffer, of which as much is kept as rules may still look at; what comes ahead of a gap waits beside it, in pieces
 //! that do not overlap.
+//!
+//! Urgent bytes that are out of band have a sequence number and no place in the stream. So what waits has places, which
+//! count sequence numbers, and what is delivered has offsets, which are less by the bytes that were left out.
 
 use std::ops::Range;
 
@@ -39,12 +42,16 @@ pub(crate) struct Limits {
     pub(crate) policy: StreamPolicy,
 }
 
+/// Most urgent bytes of one direction that are waited for; more stay in the stream.
+const MOST_URGENT: usize = 64;
+
 /// Bytes behind a gap.
 #[derive(Debug)]
 struct Piece {
+    /// Place of the first one.
     at: u64,
     bytes: Vec<u8>,
-    /// The segment that they came in.
+    /// The places of the segment that they came in.
     segment: Range<u64>,
 }
 
@@ -63,17 +70,26 @@ pub(crate) struct Direction {
     base: u64,
     /// Sequence number of the next byte; `None` before the first segment.
     next_seq: Option<u32>,
-    /// In order of their offsets, none overlapping another.
+    /// In order of their places, none overlapping another.
     waiting: Vec<Piece>,
     waiting_bytes: usize,
-    /// End of the last gap that was given up.
+    /// Place after the last gap that was given up.
     gap_end: u64,
+    /// How many bytes were left out so far.
+    omitted: u64,
+    /// Places of bytes that are to be left out when they come.
+    urgent: Vec<u64>,
 }
 
 impl Direction {
     /// Offset of the next byte.
     pub(crate) fn next(&self) -> u64 {
         self.base + self.kept.len() as u64
+    }
+
+    /// Place of the next byte.
+    fn next_place(&self) -> u64 {
+        self.next() + self.omitted
     }
 
     /// Offset of the first byte that is kept.
@@ -103,10 +119,21 @@ impl Direction {
         self.next_seq.get_or_insert(seq);
     }
 
-    /// The offset of a sequence number, which may lie before the start.
-    fn offset(&self, seq: u32) -> Option<i128> {
+    /// The place of a sequence number, which may lie before the start.
+    fn place(&self, seq: u32) -> Option<i128> {
         let ahead = seq.wrapping_sub(self.next_seq?) as i32;
-        Some(i128::from(self.next()) + i128::from(ahead))
+        Some(i128::from(self.next_place()) + i128::from(ahead))
+    }
+
+    /// The byte with this sequence number is out of band: it is left out of the stream, unless it is in it already.
+    pub(crate) fn leave_out(&mut self, seq: u32) {
+        let place = self.place(seq).and_then(|place| u64::try_from(place).ok());
+        if let Some(place) = place.filter(|&place| place >= self.next_place())
+            && self.urgent.len() < MOST_URGENT
+            && let Err(at) = self.urgent.binary_search(&place)
+        {
+            self.urgent.insert(at, place);
+        }
     }
 
     /// Takes a segment's payload. `keep`: offset from which on bytes must be kept; earlier ones may go.
@@ -119,12 +146,12 @@ impl Direction {
         pool: &mut Pool,
     ) -> Arrival {
         self.begin(seq);
-        let next = self.next();
+        let (first, next) = (self.next(), self.next_place());
         let mut arrival = Arrival {
-            fresh: next..next,
+            fresh: first..first,
             ..Arrival::default()
         };
-        let Some(offset) = self.offset(seq) else {
+        let Some(offset) = self.place(seq) else {
             return arrival;
         };
         // What is before the next byte was there before, or is in a gap that was given up.
@@ -155,11 +182,11 @@ impl Direction {
         };
         arrival.no_room = !arrival.added;
         self.deliver(keep, pool);
-        arrival.fresh = next..self.next();
+        arrival.fresh = first..self.next();
         arrival.whole = old.is_empty()
             && start == next
-            && inside.len() == payload.len()
-            && self.next() == end
+            && arrival.fresh.end - first == payload.len() as u64
+            && self.next_place() == end
             && alone;
         arrival
     }
@@ -170,18 +197,20 @@ impl Direction {
         let Some(at) = self.waiting.first().map(|piece| piece.at) else {
             return next..next;
         };
-        let skipped = at.saturating_sub(next);
+        let skipped = at.saturating_sub(self.next_place());
+        let from = next + skipped;
         self.kept.clear();
-        self.base = at;
+        self.base = from;
         self.gap_end = at;
+        self.urgent.retain(|&place| place >= at);
         self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(skipped as u32));
-        self.deliver(keep.max(at), pool);
-        at..self.next()
+        self.deliver(keep.max(from), pool);
+        from..self.next()
     }
 
     /// True when the other end has acknowledged bytes behind the gap, or of it: they will not come again.
     pub(crate) fn overtaken(&self, acked: u32) -> bool {
-        let (Some(acked), Some(first)) = (self.offset(acked), self.waiting.first()) else {
+        let (Some(acked), Some(first)) = (self.place(acked), self.waiting.first()) else {
             return false;
         };
         acked >= i128::from(first.at)
@@ -205,21 +234,24 @@ impl Direction {
     /// The stream goes on after bytes that could not be kept.
     pub(crate) fn pass_over(&mut self, seq: u32, length: usize) {
         let end = seq.wrapping_add(length as u32);
-        if let Some(offset) = self
-            .offset(end)
-            .and_then(|offset| u64::try_from(offset).ok())
-            && offset > self.next()
+        let place = self.place(end).and_then(|place| u64::try_from(place).ok());
+        if let Some(place) = place.filter(|&place| place > self.next_place())
             && self.waiting.is_empty()
         {
+            self.base = self.next() + (place - self.next_place());
             self.kept.clear();
-            self.base = offset;
-            self.gap_end = offset;
+            self.gap_end = place;
+            self.urgent.retain(|&urgent| urgent >= place);
             self.next_seq = Some(end);
         }
     }
 
     /// True when bytes that are kept differ from these.
     fn differs(&self, start: u64, bytes: &[u8]) -> bool {
+        if self.omitted > 0 {
+            // Which places they had is no longer known.
+            return false;
+        }
         let end = start + bytes.len() as u64;
         let from = start.max(self.base).min(end);
         let known = self.bytes(from..end);
@@ -230,6 +262,32 @@ impl Direction {
 
     /// Appends bytes that follow on; false when there is no room for them.
     fn append(&mut self, bytes: &[u8], keep: u64, pool: &mut Pool) -> bool {
+        if !self.urgent.is_empty() {
+            return self.append_without_urgent(bytes, keep, pool);
+        }
+        self.append_all(bytes, keep, pool)
+    }
+
+    /// The same, all but the bytes that are out of band.
+    fn append_without_urgent(&mut self, mut bytes: &[u8], keep: u64, pool: &mut Pool) -> bool {
+        loop {
+            let ahead = (self.urgent.first()).map(|&place| place.saturating_sub(self.next_place()));
+            let at = ahead.and_then(|ahead| usize::try_from(ahead).ok());
+            let Some((before, [_, after @ ..])) = at.and_then(|at| bytes.split_at_checked(at))
+            else {
+                return self.append_all(bytes, keep, pool);
+            };
+            if !self.append_all(before, keep, pool) {
+                return false;
+            }
+            self.urgent.remove(0);
+            self.omitted += 1;
+            self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(1));
+            bytes = after;
+        }
+    }
+
+    fn append_all(&mut self, bytes: &[u8], keep: u64, pool: &mut Pool) -> bool {
         if self.kept.capacity() - self.kept.len() < bytes.len() {
             let unneeded = usize::try_from(keep.saturating_sub(self.base)).unwrap_or(usize::MAX);
             let unneeded = unneeded.min(self.kept.len());
@@ -249,7 +307,7 @@ impl Direction {
     fn deliver(&mut self, keep: u64, pool: &mut Pool) {
         let mut delivered = 0;
         while let Some(piece) = self.waiting.get_mut(delivered) {
-            let next = self.base + self.kept.len() as u64;
+            let next = self.base + self.kept.len() as u64 + self.omitted;
             if piece.at > next {
                 break;
             }

@@ -235,6 +235,31 @@ impl Streams {
         Some(arrival)
     }
 
+    /// The byte with this sequence number is out of band: it is no part of the stream.
+    pub(crate) fn leave_out(&mut self, id: StreamId, way: usize, first: Option<u32>, seq: u32) {
+        if let Some(connection) = self.get_mut(id)
+            && let Some(direction) = connection.directions.get_mut(way)
+        {
+            direction.begin(first.unwrap_or(seq));
+            direction.leave_out(seq);
+        }
+    }
+
+    /// What a direction had is no part of its stream: it begins anew.
+    pub(crate) fn rewind(&mut self, id: StreamId, way: usize) {
+        let Self {
+            pool, connections, ..
+        } = self;
+        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
+        if let Some((direction, window)) =
+            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
+        {
+            direction.release(pool);
+            *direction = Direction::default();
+            window.restart(0);
+        }
+    }
+
     /// Gives up the gap before what waits; what became contiguous.
     pub(crate) fn skip_gap(&mut self, id: StreamId, way: usize) -> std::ops::Range<u64> {
         let back = u64::from(self.config.window);

@@ -11,7 +11,7 @@ use crate::flow::{Ended, Flow, FlowAction, FlowView};
 use crate::packet::Packet;
 use crate::plan::RuleId;
 use crate::stream::{
-    Direction, Due, Headers, StreamEvent, StreamEvents, StreamId, Streams, TcpState, Window,
+    Direction, Due, Headers, StreamEvent, StreamEvents, StreamId, Streams, Window,
 };
 
 /// Bytes before a buffer that a probe may begin in.
@@ -74,7 +74,10 @@ impl Inspector {
         let payload = inspected_payload(packet);
         let way = usize::from(!view.to_server);
         let flow = self.flows.get(view);
-        let closed = flow.tcp.state() == TcpState::Closed;
+        self.counters.dropped += u64::from(view.step.drop && self.inline);
+        if view.step.rewound {
+            self.streams.rewind(flow.streams, 0);
+        }
         if let Some(acked) = acknowledged(packet) {
             let id = flow.streams;
             self.give_up_gaps(packet, &mut view, Side { id, way: 1 - way }, acked, out);
@@ -89,7 +92,7 @@ impl Inspector {
                 None => self.alone(packet, Some(view), Role::Packet, out),
             }
         };
-        if closed {
+        if view.step.closed {
             self.close(packet, view, out);
         }
         stage
@@ -109,6 +112,11 @@ impl Inspector {
         let seq = packet.tcp_seq()?.wrapping_add(u32::from(flags & SYN != 0));
         let id = self.streams_of(*view, out)?;
         let side = Side { id, way };
+        let taken = usize::from(view.step.taken);
+        let taken = payload.get(..taken).unwrap_or(payload);
+        if taken.is_empty() {
+            return None;
+        }
         let first = self.flows.get(*view).tcp.first_byte(view.to_server);
         let connection = self.streams.get_mut(id)?;
         let first = first.filter(|_| !connection.restarted);
@@ -117,26 +125,31 @@ impl Inspector {
             connection.turn = way as u8;
             self.end_turn(packet, *view, Side { id, way: 1 - way }, out);
         }
-        let mut arrival = self.streams.insert(id, way, first, seq, payload)?;
+        if let Some(urgent) = view.step.urgent {
+            let seq = seq.wrapping_add(urgent.into());
+            self.streams.leave_out(id, way, first, seq);
+        }
+        let mut arrival = self.streams.insert(id, way, first, seq, taken)?;
         for _ in 0..MOST_EVICTED {
             if !arrival.no_room || !self.evict(id, out) {
                 break;
             }
-            arrival = self.streams.insert(id, way, first, seq, payload)?;
+            arrival = self.streams.insert(id, way, first, seq, taken)?;
         }
         if arrival.differs {
             let event = StreamEvent::ReassemblyOverlapDifferentData;
             view.step.events.insert(event);
         }
         if arrival.no_room {
-            self.streams.pass_over(id, way, seq, payload.len());
+            self.streams.pass_over(id, way, seq, taken.len());
         }
         if !arrival.added {
             let beyond = self.streams.ended(id, way);
             self.streams.counters.beyond_depth += u64::from(beyond);
             return None;
         }
-        Some((side, arrival.fresh, arrival.whole))
+        let whole = arrival.whole && taken.len() == payload.len();
+        Some((side, arrival.fresh, whole))
     }
 
     /// The streams of the flow, which are begun where there are none; `None` for want of room.

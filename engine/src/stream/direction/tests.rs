@@ -180,3 +180,37 @@ fn only_what_is_needed_is_kept() {
     assert_eq!(direction.next(), 100_000);
     assert_eq!(pool.used(), 1024);
 }
+
+#[test]
+fn urgent_bytes_are_left_out_in_any_order() {
+    // Two urgent bytes, in segments that come in every order; the stream is what is left.
+    let parts: [(u32, &[u8], Option<usize>); 3] = [
+        (0, b"EV!", Some(2)),
+        (3, b"IL", None),
+        (5, b"?STUFF", Some(0)),
+    ];
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut pool = Pool::new(1 << 20);
+        let mut direction = Direction::default();
+        direction.begin(0);
+        for at in order {
+            let (seq, bytes, urgent) = parts[at];
+            if let Some(place) = urgent {
+                direction.leave_out(seq + place as u32);
+            }
+            let limits = limits(StreamPolicy::Bsd);
+            let arrival = direction.insert(seq, bytes, 0, &limits, &mut pool);
+            assert!(arrival.added && !(arrival.whole && urgent.is_some()));
+        }
+        assert_eq!(direction.bytes(0..u64::MAX), b"EVILSTUFF", "{order:?}");
+        let next = direction.insert(11, b".", 0, &limits(StreamPolicy::Bsd), &mut pool);
+        assert!(next.whole && next.fresh == (9..10));
+    }
+}

@@ -15,6 +15,7 @@ mod header;
 mod load;
 mod meta;
 mod packet;
+mod properties;
 mod requires;
 mod state;
 mod summary;
@@ -297,16 +298,16 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
         "flowint" => state::flowint(draft, option),
         "hostbits" => state::hostbits(draft, option),
         "xbits" => state::xbits(draft, option),
-        "flow.age" => state::flow_age(draft, option),
+        "flow.age" => properties::flow_age(draft, option),
         "flow.pkts"
         | "flow.pkts_toserver"
         | "flow.pkts_toclient"
         | "flow.bytes"
         | "flow.bytes_toserver"
-        | "flow.bytes_toclient" => state::flow_count(draft, option, keyword.name),
-        "flow.elephant" => state::flow_elephant(draft, option),
-        "tcp.session" => state::tcp_session(draft, option),
-        "stream_size" => state::stream_size(draft, option),
+        | "flow.bytes_toclient" => properties::flow_count(draft, option, keyword.name),
+        "flow.elephant" => properties::flow_elephant(draft, option),
+        "tcp.session" => properties::tcp_session(draft, option),
+        "stream_size" => properties::stream_size(draft, option),
         "stream-event" | "engine-event" => state::event(draft, option, keyword.name),
         "iprep" => state::iprep(draft, option),
         "geoip" => state::geoip(draft, option),

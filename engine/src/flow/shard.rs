@@ -6,7 +6,7 @@
 
 use super::icmp_is_error;
 use crate::packet::proto::{ICMP, ICMPV6};
-use crate::packet::{Frame, LinkType};
+use crate::packet::{Frame, LinkType, MAX_LAYERS};
 
 /// A number that is the same for all frames that must meet in one worker; frames without an IP header give 0.
 pub fn shard(frame: &Frame<'_>) -> u64 {
@@ -78,27 +78,60 @@ fn quotation(ip: &[u8]) -> Option<&[u8]> {
     error.then(|| icmp.get(8..))?
 }
 
-/// What follows any VLAN tags, MPLS labels and PPPoE header: the ethertype is at `kind_at`, what it names at `at`.
+/// What follows VLAN tags, MPLS labels and all else that stands between an Ethernet header and an IP header: the ethertype
+/// is at `kind_at`, what it names at `at`.
 fn after_ethertype(data: &[u8], mut kind_at: usize, mut at: usize) -> Option<&[u8]> {
-    // As many tags as any decoder takes; a frame with more is not IP.
-    for _ in 0..8 {
+    // As many layers as any decoder takes; a frame with more is not IP.
+    for _ in 0..MAX_LAYERS {
         let kind = u16::from_be_bytes(*data.get(kind_at..)?.first_chunk()?);
         kind_at = match kind {
             0x8100 | 0x88a8 | 0x9100 => at + 2,
             // 802.1ah: a service tag, then the addresses and type of the customer's frame.
             0x88e7 => at + 16,
-            0x8847 | 0x8848 => {
-                while data.get(at + 2)? & 1 == 0 {
-                    at += 4;
+            // VN-Tag.
+            0x8926 => at + 4,
+            // FabricPath: two bytes, then a whole frame.
+            0x8903 => at + 2 + 12,
+            // Network service header: its length in words, and what follows it.
+            0x894f => {
+                let length = usize::from(data.get(at + 1)? & 0x3f) * 4;
+                match data.get(at + 3)? {
+                    3 => at + length + 12,
+                    5 => match after_labels(data, at + length)? {
+                        Behind::Ip(at) => return data.get(at..),
+                        Behind::Frame(at) => at + 12,
+                    },
+                    _ => return data.get(at + length..),
                 }
-                return data.get(at + 4..);
             }
+            0x8847 | 0x8848 => match after_labels(data, at)? {
+                Behind::Ip(at) => return data.get(at..),
+                Behind::Frame(at) => at + 12,
+            },
             0x8864 => return after_ppp(data.get(at + 6..)?),
             _ => return data.get(at..),
         };
         at = kind_at + 2;
     }
     None
+}
+
+/// What MPLS labels carry, and where.
+enum Behind {
+    Ip(usize),
+    Frame(usize),
+}
+
+/// What follows the stack of MPLS labels at `at`: an IP header, or a control word and a frame (RFC 4448).
+fn after_labels(data: &[u8], mut at: usize) -> Option<Behind> {
+    while data.get(at + 2)? & 1 == 0 {
+        at += 4;
+    }
+    let ip = at + 4;
+    Some(match data.get(ip)? >> 4 {
+        0 => Behind::Frame(ip + 4),
+        _ => Behind::Ip(ip),
+    })
 }
 
 /// What follows PPP's protocol field, which is one or two bytes, with or without HDLC-like framing.
@@ -145,6 +178,12 @@ mod tests {
             b"\x81\x00\x00\x05\x08\x00",
             b"\x88\xa8\x00\x05\x81\x00\x00\x06\x08\x00",
             b"\x88\x47\x00\x01\x00\x40\x00\x02\x01\x40",
+            b"\x88\x48\x00\x02\x01\x40\x00\x00\x00\x00\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x08\x00",
+            b"\x89\x03\x00\x00\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x81\x00\x00\x05\x08\x00",
+            b"\x89\x26\x00\x00\x00\x01\x08\x00",
+            b"\x89\x4f\x00\x02\x02\x01\x00\x00\x01\xff",
+            b"\x89\x4f\x00\x02\x02\x03\x00\x00\x01\xff\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x08\x00",
+            b"\x89\x4f\x00\x02\x02\x05\x00\x00\x01\xff\x00\x02\x01\x40",
             b"\x88\x64\x11\x00\x00\x01\x00\x20\x00\x21",
         ] {
             assert_eq!(

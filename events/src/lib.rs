@@ -1,7 +1,7 @@
 //! What Weir tells the outside: EVE JSON, and the figures of a run.
 //!
 //! * [`record`] turns an [`weir_engine::detect::Alert`] into one line of EVE JSON, laid out as Suricata 8 does; [`flow`] a
-//!   flow that ended, and [`counters`] what has been counted.
+//!   flow that ended, [`packet`] a packet that was tagged, and [`counters`] what has been counted.
 //! * [`sink`] takes such records to a file or to standard output, and never leaves half a record behind.
 //! * [`stats`] is the JSON object that `weir run --stats` writes.
 //! * [`usage`] measures CPU time and memory of this process.
@@ -9,6 +9,7 @@
 
 pub mod counters;
 pub mod flow;
+pub mod packet;
 pub mod protocol;
 pub mod record;
 pub mod sink;
@@ -17,6 +18,7 @@ pub mod usage;
 
 pub use counters::{CounterRecord, write_counters};
 pub use flow::write_flow;
+pub use packet::write_packet;
 pub use record::write_alert;
 pub use sink::{Eve, EveSink, FileSink, SinkError};
 pub use stats::{StageCost, Stats};

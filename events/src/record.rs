@@ -36,9 +36,9 @@ pub(crate) fn vlan_tags((tags, layers): &([u16; 3], u8)) -> &[u16] {
     tags.get(..usize::from(*layers)).unwrap_or(tags)
 }
 
-/// A record of type `alert`.
+/// What records about a packet begin with.
 #[derive(Serialize)]
-struct Record<'a> {
+pub(crate) struct Head<'a> {
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow_id: Option<u64>,
@@ -50,6 +50,13 @@ struct Record<'a> {
     #[serde(flatten)]
     network: Option<Network>,
     pkt_src: &'static str,
+}
+
+/// A record of type `alert`.
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     alert: AlertPart<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<TunnelPart>,
@@ -133,22 +140,34 @@ struct FlowPart {
     dest_port: Option<u16>,
 }
 
-impl<'a> Record<'a> {
-    fn new(alert: &Alert<'a>) -> Self {
-        let packet = alert.packet;
-        let pcap_cnt = (packet.number != 0).then_some(packet.number);
+impl<'a> Head<'a> {
+    pub fn new(packet: &'a PacketFacts, event_type: &'static str) -> Self {
         Self {
             timestamp: Timestamp(packet.ts_ns),
             flow_id: packet.flow.map(|flow| flow.id),
-            pcap_cnt,
-            event_type: "alert",
+            pcap_cnt: pcap_cnt(packet),
+            event_type,
             vlan: vlan_tags(&packet.vlan),
             network: packet.is_ip.then(|| Network::new(packet)),
             pkt_src: packet_source(packet.origin),
+        }
+    }
+}
+
+/// The number of the packet's frame, where frames are numbered.
+fn pcap_cnt(packet: &PacketFacts) -> Option<u64> {
+    (packet.number != 0).then_some(packet.number)
+}
+
+impl<'a> Record<'a> {
+    fn new(alert: &Alert<'a>) -> Self {
+        let packet = alert.packet;
+        Self {
+            head: Head::new(packet, "alert"),
             alert: AlertPart::new(alert.rule, alert.blocked, packet),
             tunnel: packet
                 .carrier
-                .map(|carrier| TunnelPart::new(&carrier, packet.depth, pcap_cnt)),
+                .map(|carrier| TunnelPart::new(&carrier, packet.depth, pcap_cnt(packet))),
             direction: packet.flow.map(|flow| {
                 if flow.to_server {
                     "to_server"

@@ -14,14 +14,17 @@ pub enum EveType {
     Alert,
     /// A flow ended
     Flow,
+    /// A packet of a flow or host that a rule has tagged
+    Packet,
     /// What has been counted, from time to time and at the end
     Stats,
 }
 
 /// Types by name.
-const TYPES: [(&str, EveType); 3] = [
+const TYPES: [(&str, EveType); 4] = [
     ("alert", EveType::Alert),
     ("flow", EveType::Flow),
+    ("packet", EveType::Packet),
     ("stats", EveType::Stats),
 ];
 

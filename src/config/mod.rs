@@ -29,7 +29,7 @@
 //! bytes = "1 GiB"                             # in one direction, within
 //! interval = 10                               # seconds
 //! [eve]
-//! types = ["alert", "flow", "stats"]          # records to write; default: alert
+//! types = ["alert", "flow", "packet", "stats"] # records to write; default: alert
 //! stats-interval = 60                         # seconds of packet time; default: at the end only
 //! [defrag]
 //! policy = "bsd"                              # who wins where fragments overlap
@@ -275,6 +275,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use weir_engine::flow::{ElephantConfig, FlowConfig, FlowState, TimeoutProto, Timeouts};
     use weir_engine::stream::{StreamPolicy, UrgentPolicy};
 
@@ -322,7 +323,7 @@ mod tests {
                     hosts: config.stream.hosts.clone(),
                 },
                 eve: EveSection {
-                    types: Some([EveType::Alert, EveType::Flow, EveType::Stats].into()),
+                    types: Some(EveType::value_variants().iter().copied().collect()),
                     stats_interval: Some(60),
                 },
                 defrag_policy: Some(OverlapPolicy::Bsd),
@@ -440,11 +441,11 @@ mod tests {
             ),
             (
                 "[eve]\ntypes = [\"alert\", \"flows\"]",
-                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\" or \"stats\", found \"flows\"",
+                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\", \"packet\" or \"stats\", found \"flows\"",
             ),
             (
                 "[eve]\ntypes = \"alert\"",
-                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\" or \"stats\", found a string",
+                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\", \"packet\" or \"stats\", found a string",
             ),
             (
                 "[flow.timeouts]\nudp = 30",

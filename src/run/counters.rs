@@ -5,24 +5,22 @@ use weir_engine::flow::FlowState;
 use weir_engine::packet::DecoderEvent;
 use weir_events::CounterRecord;
 
-use super::pipeline::Outcome;
+use super::pipeline::AlertCounts;
 
-/// The counters of all workers at the end of a run, under Suricata's names where they mean the same.
-pub fn at_the_end(outcome: &Outcome) -> CounterRecord {
-    let (first_ns, latest_ns) = outcome.seen.times.unwrap_or_default();
-    let mut named = of_workers(&outcome.counters);
+/// What has been counted until `now_ns`, under Suricata's names where they mean the same.
+pub fn record(now_ns: u64, workers: &[Counters], alerts: AlertCounts) -> CounterRecord {
+    let first_ns = workers
+        .iter()
+        .filter_map(|counters| counters.first_ns)
+        .min();
+    let uptime_ns = now_ns.saturating_sub(first_ns.unwrap_or(now_ns));
+    let mut named = of_workers(workers);
     named.extend([
-        ("detect.alert".to_owned(), outcome.alerts),
-        ("detect.alert_queue_overflow".to_owned(), outcome.discarded),
-        ("detect.alerts_suppressed".to_owned(), outcome.suppressed),
-        ("capture.packets".to_owned(), outcome.seen.packets),
-        ("capture.drops".to_owned(), outcome.seen.lost),
+        ("detect.alert".to_owned(), alerts.written),
+        ("detect.alert_queue_overflow".to_owned(), alerts.discarded),
+        ("detect.alerts_suppressed".to_owned(), alerts.suppressed),
     ]);
-    CounterRecord::new(
-        latest_ns,
-        latest_ns.saturating_sub(first_ns) / 1_000_000_000,
-        named,
-    )
+    CounterRecord::new(now_ns, uptime_ns / 1_000_000_000, named)
 }
 
 /// A counter of a worker.

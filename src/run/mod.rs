@@ -97,7 +97,9 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     if let Some(sink) = &mut sink {
         let mut written = Ok(());
         if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
-            written = sink.record(&Eve::Counters(&counters::at_the_end(&outcome)));
+            let now_ns = outcome.seen.latest_ns;
+            let record = counters::record(now_ns, &outcome.counters, outcome.alerts);
+            written = sink.record(&Eve::Counters(&record));
         }
         if let Err(error) = written.and_then(|()| sink.flush()) {
             outcome.failure.get_or_insert(error.to_string());
@@ -247,7 +249,7 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
     Stats {
         packets: outcome.seen.packets,
         bytes: outcome.seen.bytes,
-        alerts: outcome.alerts,
+        alerts: outcome.alerts.written,
         seconds: outcome.time.as_secs_f64(),
         cpu_seconds: outcome.cpu.as_secs_f64(),
         load_seconds,
@@ -264,8 +266,8 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
         snap_cut: outcome.seen.snap_cut,
         rules: rules::counts(loaded.counts),
         engine: [
-            ("alerts_suppressed", outcome.suppressed),
-            ("alerts_over_limit", outcome.discarded),
+            ("alerts_suppressed", outcome.alerts.suppressed),
+            ("alerts_over_limit", outcome.alerts.discarded),
             ("thresholds_evicted", outcome.thresholds_evicted),
             ("buffer_bytes", outcome.sum(|c| c.search.buffer_bytes)),
             ("stray_reports", outcome.sum(|c| c.search.stray_reports)),

@@ -15,6 +15,7 @@ use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
 use weir_events::{Eve, usage};
 
+use super::counters;
 use super::workers::{self, Source};
 use crate::ui::figures;
 
@@ -51,8 +52,8 @@ pub struct Seen {
     pub lost: u64,
     /// Link type of the first frame.
     pub first_link: Option<LinkType>,
-    /// Time of the first frame and of the latest one, nanoseconds since the Unix epoch.
-    pub times: Option<(u64, u64)>,
+    /// The latest time of a frame, nanoseconds since the Unix epoch.
+    pub latest_ns: u64,
     /// What the user should know, though it is no failure.
     pub warnings: Vec<String>,
     /// Why it ended early, or cannot count as done.
@@ -67,8 +68,7 @@ impl Seen {
         self.bytes += frame.data.len() as u64;
         self.snap_cut += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
         self.first_link.get_or_insert(frame.link);
-        let (_, latest) = self.times.get_or_insert((frame.ts_ns, frame.ts_ns));
-        *latest = frame.ts_ns.max(*latest);
+        self.latest_ns = frame.ts_ns.max(self.latest_ns);
     }
 
     /// Judges frames of a link type that cannot be decoded: a warning, and a failure where there were no others.
@@ -89,17 +89,34 @@ impl Seen {
     }
 }
 
+/// What became of matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    /// Alerts handed out.
+    pub written: u64,
+    /// Matches without an alert: `noalert`, or a threshold.
+    pub suppressed: u64,
+    /// Matches without an alert, because the packet had too many.
+    pub discarded: u64,
+}
+
+impl AlertCounts {
+    fn of(alerts: &Alerts, written: u64) -> Self {
+        Self {
+            written,
+            suppressed: alerts.suppressed(),
+            discarded: alerts.discarded(),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug)]
 pub struct Outcome {
     /// What came in.
     pub seen: Seen,
-    /// Alerts handed out.
-    pub alerts: u64,
-    /// Matches without an alert: `noalert`, or a threshold.
-    pub suppressed: u64,
-    /// Matches without an alert, because the packet had too many.
-    pub discarded: u64,
+    /// What became of matches.
+    pub alerts: AlertCounts,
     /// Threshold counters given up for want of room.
     pub thresholds_evicted: u64,
     /// State that flows share: how much there is, and what there was no room for.
@@ -227,6 +244,8 @@ pub fn run(
     let mut engines = (0..workers).map(engine).collect::<Result<Vec<_>, _>>()?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
     let mut written = 0;
+    // Of some workers, until all have said what they counted at the same place.
+    let mut gathered = Vec::new();
     let mut failure = None;
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
@@ -237,6 +256,15 @@ pub fn run(
         &mut input,
         &mut profile,
         &mut |event| {
+            let mut record = None;
+            if let What::Counters(counters) = &event.what {
+                gathered.push(Counters::clone(counters));
+                if gathered.len() == workers {
+                    let said = AlertCounts::of(&alerts, written);
+                    record = Some(counters::record(event.place.ts_ns, &gathered, said));
+                    gathered.clear();
+                }
+            }
             let mut hand_out = |record: &Eve<'_>| {
                 if failure.is_none() {
                     match on_record(record) {
@@ -246,8 +274,14 @@ pub fn run(
                 }
             };
             alerts.commit(event, &mut |alert| hand_out(&Eve::Alert(alert)));
-            if let What::Flow(ended) = &event.what {
-                hand_out(&Eve::Flow(ended));
+            match &event.what {
+                What::Matches(_) => {}
+                What::Flow(ended) => hand_out(&Eve::Flow(ended)),
+                What::Tagged(tagged) => hand_out(&Eve::Packet(tagged)),
+                What::Counters(_) => {}
+            }
+            if let Some(record) = &record {
+                hand_out(&Eve::Counters(record));
             }
             if failure.is_none() {
                 ControlFlow::Continue(())
@@ -278,9 +312,7 @@ pub fn run(
         failure.get_or_insert(error.to_string());
     }
     let mut outcome = Outcome {
-        alerts: written,
-        suppressed: alerts.suppressed(),
-        discarded: alerts.discarded(),
+        alerts: AlertCounts::of(&alerts, written),
         thresholds_evicted: alerts.thresholds_evicted(),
         state: shared.counters(),
         counters,

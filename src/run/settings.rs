@@ -85,6 +85,12 @@ impl Context {
             .map_err(|error| Failure::Usage(error.to_string()))?;
         config.flow.apply(&mut engine.flow);
         engine.flow_records = config.eve.wants(EveType::Flow);
+        engine.tagged_packets = config.eve.wants(EveType::Packet);
+        if config.eve.wants(EveType::Stats)
+            && let Some(seconds) = config.eve.stats_interval
+        {
+            engine.counters_every_ns = seconds as u64 * 1_000_000_000;
+        }
         set(&mut engine.alert_max, config.alert_max);
         engine.overrides = Arc::new(overrides(config, &variables)?);
         config.state.apply(&mut engine.state);

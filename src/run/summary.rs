@@ -59,7 +59,7 @@ impl Summary {
         writeln!(
             out,
             "{} by {} in {} ({})\n{:.2} s, {} packets/s",
-            style(figures::counted(outcome.alerts, "alert")).bold(),
+            style(figures::counted(outcome.alerts.written, "alert")).bold(),
             figures::counted(signatures.len() as u64, "signature"),
             figures::counted(outcome.seen.packets, "packet"),
             figures::bytes(outcome.seen.bytes),

@@ -151,12 +151,18 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 
 /// An Ethernet frame with a UDP datagram from 10.0.0.1:1000 to 10.0.0.2:2000.
 pub fn udp(payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+    udp_between(1, 2, payload)
+}
+
+/// The same between the hosts 10.0.0.`from` and 10.0.0.`to`, whose ports are a thousand times that.
+pub fn udp_between(from: u8, to: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 8, 0];
     let length = u16::try_from(28 + payload.len()).expect("it fits");
     frame.extend([0x45, 0]);
     frame.extend(length.to_be_bytes());
-    frame.extend([0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-    frame.extend([0x03, 0xe8, 0x07, 0xd0]);
+    frame.extend([0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, from, 10, 0, 0, to]);
+    frame.extend((u16::from(from) * 1000).to_be_bytes());
+    frame.extend((u16::from(to) * 1000).to_be_bytes());
     frame.extend((length - 20).to_be_bytes());
     frame.extend([0, 0]);
     frame.extend(payload);
@@ -170,15 +176,31 @@ pub fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
 
 /// The same with a link type and a snap length.
 pub fn pcap_of(link: LinkType, frames: &[Vec<u8>], snap: usize) -> Vec<u8> {
+    write_pcap(link, (0..).step_by(1_000_000).zip(frames), snap)
+}
+
+/// A capture of these frames, so many seconds after 2020-01-01 began.
+pub fn pcap_spaced(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let frames = frames
+        .iter()
+        .map(|(seconds, frame)| (seconds * 1_000_000_000, frame));
+    write_pcap(LinkType::ETHERNET, frames, usize::MAX)
+}
+
+/// Frames, and how many nanoseconds after 2020-01-01 began.
+fn write_pcap<'a>(
+    link: LinkType,
+    frames: impl Iterator<Item = (u64, &'a Vec<u8>)>,
+    snap: usize,
+) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), link).expect("a Vec takes it");
-    for (at, frame) in (0_u64..).zip(frames) {
+    for (number, (after_ns, frame)) in (1..).zip(frames) {
         let data = frame.get(..snap).unwrap_or(frame);
-        let ts_ns = 1_577_836_800_000_000_000 + at * 1_000_000;
         let wire_len = u32::try_from(frame.len()).expect("it fits");
         writer
             .write(&Frame {
-                ts_ns,
-                number: at + 1,
+                ts_ns: 1_577_836_800_000_000_000 + after_ns,
+                number,
                 link,
                 data,
                 wire_len,

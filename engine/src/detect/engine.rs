@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inspector::Inspector;
+use super::interval::Interval;
 use super::search::SearchCounters;
 use super::{Event, PacketFacts, Place, Prepared, Profile, Stage, Tagged, What};
 use crate::eval::{EvalCounters, Evaluator};
@@ -35,6 +36,8 @@ pub struct EngineConfig {
     pub overrides: Arc<Overrides>,
     /// How much state is kept, and which files it comes from.
     pub state: StateConfig,
+    /// Hand out what has been counted this often, in nanoseconds of packet time ([`super::What::Counters`]); 0 is never.
+    pub counters_every_ns: u64,
     /// Hand out flows that ended ([`super::What::Flow`]).
     pub flow_records: bool,
     /// Hand out packets that rules have tagged ([`super::What::Tagged`]).
@@ -53,6 +56,7 @@ impl Default for EngineConfig {
             profile: false,
             overrides: Arc::default(),
             state: StateConfig::default(),
+            counters_every_ns: 0,
             flow_records: false,
             tagged_packets: false,
         }
@@ -95,6 +99,8 @@ pub struct Found {
 /// What a worker counted.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
+    /// Time of the first frame, nanoseconds since the Unix epoch.
+    pub first_ns: Option<u64>,
     /// Decoding and defragmentation.
     pub decoder: DecoderCounters,
     /// The flow table.
@@ -117,6 +123,7 @@ pub struct Counters {
 pub struct Engine {
     decoder: Decoder,
     inspector: Inspector,
+    report: Interval,
 }
 
 impl Engine {
@@ -150,13 +157,17 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         Ok(Self {
             decoder: Decoder::new(config.decoder.clone()),
+            report: Interval::new(config.counters_every_ns),
             inspector: Inspector::new(prepared, seat, matcher, evaluator, config)?,
         })
     }
 
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
     pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
-        let Self { decoder, inspector } = self;
+        let Self {
+            decoder, inspector, ..
+        } = self;
+        inspector.counters.first_ns.get_or_insert(frame.ts_ns);
         inspector.come_to(Place {
             number: frame.number,
             after: false,
@@ -186,6 +197,17 @@ impl Engine {
     /// called after the same frames for all workers, so that they say the same however many they are.
     pub fn tick(&mut self, number: u64, now_ns: u64, out: &mut Vec<Event>) {
         self.inspector.tick(number, now_ns, out);
+        if self.report.is_due(now_ns) {
+            // Behind all flows that ended until now.
+            let place = Place {
+                number,
+                after: true,
+                ts_ns: now_ns,
+                flow_id: u64::MAX,
+            };
+            let what = What::Counters(Box::new(self.counters()));
+            out.push(Event { place, what });
+        }
     }
 
     /// The run is over: ends all flows. `number` is greater than those of all frames.

@@ -1,7 +1,7 @@
 //! What comes out of a worker, and in which order it is committed.
 
-use super::Found;
 use super::PacketFacts;
+use super::{Counters, Found};
 use crate::flow::Ended;
 use crate::packet::LinkType;
 
@@ -37,6 +37,9 @@ pub enum What {
     Matches(Box<Found>),
     /// A flow ended, and [`super::EngineConfig::flow_records`] asks for it.
     Flow(Box<Ended>),
+    /// What the worker has counted, where [`super::EngineConfig::counters_every_ns`] asks for it: each worker has one to
+    /// say at the same place.
+    Counters(Box<Counters>),
     /// A packet of a flow or host that a rule has tagged; [`super::EngineConfig::tagged_packets`] asks for it.
     Tagged(Box<Tagged>),
 }

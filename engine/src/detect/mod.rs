@@ -13,6 +13,7 @@ mod groups;
 mod header;
 mod index;
 mod inspector;
+mod interval;
 mod prepared;
 mod profile;
 mod search;

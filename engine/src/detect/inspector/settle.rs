@@ -111,6 +111,13 @@ pub(super) fn settle(
         if due != Due::Nothing {
             found.matches.push(Matched { rule: id, decision });
         }
+        if let Some((flow, _)) = &mut flow
+            && due == Due::Alert
+            && action != Action::Pass
+            && !rule.noalert
+        {
+            flow.alerted = true;
+        }
         if action == Action::Pass && due != Due::Nothing {
             break;
         }

@@ -3,6 +3,8 @@
 //! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
 //! generator plants add what applications say.
 
+#[path = "seeds/session.rs"]
+mod session;
 #[path = "seeds/tables.rs"]
 mod tables;
 
@@ -27,6 +29,7 @@ fn main() -> io::Result<()> {
     attacks(&seeds)?;
     captures(&seeds)?;
     rules(&seeds, root)?;
+    session::session(&seeds)?;
     tables::matcher(&seeds)?;
     tables::frequency(&seeds)
 }

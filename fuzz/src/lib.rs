@@ -10,6 +10,7 @@
 //! minute pass before the frame (so that fragments time out), bit 14 says that the frame was longer on the wire.
 
 mod cases;
+pub mod segment;
 
 use std::sync::Arc;
 

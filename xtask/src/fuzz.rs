@@ -52,6 +52,11 @@ const TARGETS: &[Target] = &[
         dictionary: None,
     },
     Target {
+        name: "session",
+        max_len: 1024,
+        dictionary: None,
+    },
+    Target {
         name: "matcher",
         max_len: 1024,
         dictionary: None,

@@ -190,7 +190,7 @@ impl Index {
                 roles: roles(rule, *kind),
             };
             match kind {
-                RuleKind::DecoderEvent => on_events.push(entry),
+                RuleKind::DecoderEvent | RuleKind::StreamEvent => on_events.push(entry),
                 RuleKind::IpOnly => add_unprobed(&mut ip_only, rule, entry),
                 _ => match probe_of(rule) {
                     Some(probe) => {

@@ -314,7 +314,10 @@ fn list(ports: &[u16]) -> String {
 pub(super) fn probed(rule: &Rule) -> bool {
     let in_payload = |choice: &ProbeChoice| choice.buffer == Buffer::Payload;
     rule.probe.as_ref().is_some_and(in_payload)
-        && !matches!(rule.kind(), RuleKind::DecoderEvent | RuleKind::IpOnly)
+        && !matches!(
+            rule.kind(),
+            RuleKind::DecoderEvent | RuleKind::StreamEvent | RuleKind::IpOnly
+        )
 }
 
 /// What the rule asks of the server's port in packets that go this way; `None` where it asks nothing.

@@ -175,6 +175,13 @@ fn files_of_data_sets_are_read_and_complained_about_with_their_place() {
         found.sort_unstable();
         assert_eq!(found, expected);
     }
+    let kept =
+        "alert udp any any -> any any (ip.dst; dataset:set,seen,type ip,save seen.lst; sid:3;)\n";
+    bench.file("kept.rules", kept);
+    bench
+        .weir("run --pcap a.pcap --rules kept.rules")
+        .code(0)
+        .says("no folder to keep 1 data set in: what rules put there is gone");
     bench.file("known.lst", "10.0.0.1\nten\n");
     bench
         .weir("run --pcap a.pcap --rules a.rules")

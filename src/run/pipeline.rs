@@ -305,6 +305,12 @@ pub fn run(
             .map(|counters| counters.decoder.unknown_link)
             .sum(),
     );
+    if shared.unkept() > 0 {
+        seen.warnings.push(format!(
+            "no folder to keep {} in: what rules put there is gone",
+            figures::counted(shared.unkept() as u64, "data set"),
+        ));
+    }
     if let Err(error) = shared.write_sets() {
         failure.get_or_insert(error.to_string());
     }

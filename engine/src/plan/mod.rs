@@ -441,20 +441,6 @@ impl RuleSet {
         &self.rules
     }
 
-    /// True when a verdict depends on counts that several flows share, so that one worker has to see all flows: a rule
-    /// that decides about packets has a threshold that does not count by flow.
-    pub fn verdicts_cross_flows(&self) -> bool {
-        let shared = |limit: &Threshold| limit.track != Track::ByFlow;
-        self.rules.iter().any(|rule| {
-            rule.action != Action::Alert
-                && rule
-                    .threshold
-                    .iter()
-                    .chain(&rule.detection_filter)
-                    .any(shared)
-        })
-    }
-
     /// One rule.
     pub fn get(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(id as usize)

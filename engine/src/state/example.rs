@@ -1,6 +1,8 @@
-//! A rule for tests.
+//! A rule and a data set for tests.
 
-use crate::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
+use crate::plan::{
+    Action, AddrSet, DataSet, Header, Meta, PortSet, Proto, Rule, SetFormat, SetKind,
+};
 
 /// An `alert ip any any -> any any` without any keyword, sid 1.
 pub(super) fn rule() -> Rule {
@@ -34,5 +36,19 @@ pub(super) fn rule() -> Rule {
         prefilter: false,
         needs_packet: false,
         needs_stream: false,
+    }
+}
+
+/// A data set that nothing is read into or written from.
+pub(super) fn data_set(name: &str, kind: SetKind) -> DataSet {
+    DataSet {
+        name: name.into(),
+        kind,
+        reputation: false,
+        load: None,
+        save: None,
+        restore: false,
+        format: SetFormat::Csv,
+        memcap: None,
     }
 }

@@ -1,7 +1,7 @@
 //! State that flows share.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -176,9 +176,14 @@ impl Shared {
         written
     }
 
-    /// The folder that data sets are written to.
-    pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+    /// Data sets that rules want kept, but for which there is no folder: what they learn is lost at the end.
+    pub fn unkept(&self) -> usize {
+        let sets = self.sets.iter().flatten();
+        let to_keep = sets.filter(|set| set.definition().save.is_some());
+        match self.folder {
+            Some(_) => 0,
+            None => to_keep.count(),
+        }
     }
 
     /// What has been counted so far.

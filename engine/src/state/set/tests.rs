@@ -3,16 +3,7 @@ use crate::plan::SetFormat;
 use proptest::prelude::*;
 
 fn definition(kind: SetKind) -> DataSet {
-    DataSet {
-        name: "test".into(),
-        kind,
-        reputation: false,
-        load: None,
-        save: None,
-        restore: false,
-        format: SetFormat::Csv,
-        memcap: None,
-    }
+    crate::state::example::data_set("test", kind)
 }
 
 /// A set that is loaded from a file with this text.

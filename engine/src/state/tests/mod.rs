@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::country::tests::database;
+use super::example::data_set;
 use super::*;
 use crate::flow::{FlowConfig, FlowTable, FlowView};
 use crate::packet::{Net, Packet, Transport};
 use crate::plan::{
-    Action, BitKeyword, BitOp, BitTrack, Compare, DataSet, DatasetOp, FlowIntOp, FlowIntValue,
-    FlowProperty, FlowSide, HostSide, Num, NumOp, Rule, RuleId, RuleSet, SetFormat, SetKind,
-    StateAction, StateTest, TagMetric, TagScope, Threshold, ThresholdKind, Track,
+    Action, BitKeyword, BitOp, BitTrack, Compare, DatasetOp, FlowIntOp, FlowIntValue, FlowProperty,
+    FlowSide, HostSide, Num, NumOp, Rule, RuleId, RuleSet, SetKind, StateAction, StateTest,
+    TagMetric, TagScope, Threshold, ThresholdKind, Track,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -154,19 +155,6 @@ impl World {
 
     fn matches(&mut self, ends: ([u8; 4], [u8; 4]), seconds: u64) -> Vec<u32> {
         self.matches_with(ends, seconds, None)
-    }
-}
-
-fn data_set(name: &str, kind: SetKind) -> DataSet {
-    DataSet {
-        name: name.into(),
-        kind,
-        reputation: false,
-        load: None,
-        save: None,
-        restore: false,
-        format: SetFormat::Csv,
-        memcap: None,
     }
 }
 

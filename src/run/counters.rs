@@ -29,7 +29,7 @@ type Pick = fn(&Counters) -> u64;
 /// What workers counted, all together.
 fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
     let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
-    let named: [(&str, Pick); 45] = [
+    let named: [(&str, Pick); 44] = [
         ("decoder.pkts", |c| c.decoder.frames),
         ("decoder.bytes", |c| c.decoder.bytes),
         ("decoder.invalid", |c| c.decoder.invalid),
@@ -62,7 +62,6 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("defrag.ignored", |c| c.decoder.defrag.ignored),
         ("flow.total", |c| c.flow.created),
         ("flow.active", |c| c.flow.active),
-        ("flow.peak", |c| c.flow.peak),
         ("flow.tcp", |c| c.flow.tcp),
         ("flow.udp", |c| c.flow.udp),
         ("flow.icmpv4", |c| c.flow.icmp4),

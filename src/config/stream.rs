@@ -1,7 +1,7 @@
 //! `[stream]`: TCP connections and their streams.
 
 use weir_engine::detect::EngineConfig;
-use weir_engine::stream::{StreamPolicy, UrgentPolicy};
+use weir_engine::stream::{StreamConfig, StreamPolicy, UrgentPolicy};
 use weir_rules::compile::Variables;
 
 use super::read::Section;
@@ -57,7 +57,7 @@ impl StreamSection {
             async_oneside: stream.boolean("async-oneside")?,
             urgent: stream.choice("urgent", &URGENT)?,
             depth: stream.size("depth")?,
-            window: stream.number("window", 64, 1 << 20)?,
+            window: stream.number("window", 64, StreamConfig::MOST_WINDOW as usize)?,
             memory: stream.size("memory")?,
             waiting: stream.size("waiting")?,
             policy: stream.choice("policy", &StreamPolicy::NAMES)?,

@@ -6,6 +6,7 @@
 mod cuts;
 mod overlaps;
 mod receiver;
+mod room;
 mod sensor;
 mod tricks;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_engine::detect::{Alerts, Engine, EngineConfig};
+use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig};
 use weir_engine::eval;
 use weir_engine::flow::FlowConfig;
 use weir_engine::matcher::Plain;
@@ -45,6 +45,15 @@ pub fn config() -> EngineConfig {
 
 /// The sids that alert, in order; packets come a millisecond apart.
 pub fn run(config: &EngineConfig, rules: &Arc<RuleSet>, packets: &[Vec<u8>]) -> Vec<u32> {
+    counted(config, rules, packets).0
+}
+
+/// The same, and what was counted.
+pub fn counted(
+    config: &EngineConfig,
+    rules: &Arc<RuleSet>,
+    packets: &[Vec<u8>],
+) -> (Vec<u32>, Counters) {
     let evaluator = eval::Plain::new(Arc::clone(rules));
     let matcher = Box::new(Plain::new());
     let mut engine = Engine::new(
@@ -70,5 +79,5 @@ pub fn run(config: &EngineConfig, rules: &Arc<RuleSet>, packets: &[Vec<u8>]) -> 
     for event in &events {
         alerts.commit(event, &mut |alert| sids.push(alert.rule.meta.sid));
     }
-    sids
+    (sids, engine.counters())
 }

@@ -228,7 +228,7 @@ impl Engine {
             flow: self.inspector.flows.counters(),
             eval: self.inspector.evaluator.counters(),
             search: self.inspector.search.counters,
-            streams: self.inspector.streams.counters,
+            streams: self.inspector.streams.counters(),
             ..self.inspector.counters.clone()
         }
     }

@@ -331,6 +331,8 @@ impl Candidates {
             }
         }
         rules.sort_unstable();
+        // A segment that fills several windows has brought hits of each.
+        rules.dedup();
         rules
     }
 

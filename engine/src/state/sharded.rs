@@ -81,7 +81,9 @@ impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
 
     /// Takes the key out.
     pub(super) fn remove(&self, key: &K) -> Option<V> {
-        let entry = self.shard(key).remove(key)?;
+        // Counted under the lock, as `make_room` counts anew under all of them.
+        let mut shard = self.shard(key);
+        let entry = shard.remove(key)?;
         self.length.fetch_sub(1, Ordering::Relaxed);
         Some(entry.value)
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::policy::StreamPolicy;
 use super::pool::Pool;
 
-/// Most pieces that wait in one direction.
+/// Most pieces that wait in one direction. A segment may bring more, and then gaps are given up at once.
 const MOST_PIECES: usize = 1024;
 
 /// What a segment did to its stream.
@@ -208,6 +208,14 @@ impl Direction {
         from..self.next()
     }
 
+    /// Takes in more of what waits for nothing but room in the buffer, now that bytes before `keep` may go; what became
+    /// contiguous.
+    pub(crate) fn go_on(&mut self, keep: u64, pool: &mut Pool) -> Range<u64> {
+        let first = self.next();
+        self.deliver(keep, pool);
+        first..self.next()
+    }
+
     /// True when the other end has acknowledged bytes behind the gap, or of it: they will not come again.
     pub(crate) fn overtaken(&self, acked: u32) -> bool {
         let (Some(acked), Some(first)) = (self.place(acked), self.waiting.first()) else {
@@ -303,6 +311,26 @@ impl Direction {
         true
     }
 
+    /// Goes on with a buffer that waited, where none of what was before is kept: that takes no room, so that a gap can be
+    /// given up however little there is. Its first `known` bytes were there before.
+    fn take_over(&mut self, mut bytes: Vec<u8>, known: usize, pool: &mut Pool) {
+        bytes.drain(..known.min(bytes.len()));
+        let (from, length) = (self.next_place(), bytes.len());
+        let mut omitted = 0;
+        self.urgent.retain(|&place| {
+            let at = usize::try_from(place.saturating_sub(from)).unwrap_or(usize::MAX);
+            let inside = at < length;
+            if inside {
+                bytes.remove(at - omitted);
+                omitted += 1;
+            }
+            !inside
+        });
+        self.omitted += omitted as u64;
+        self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(length as u32));
+        pool.give(std::mem::replace(&mut self.kept, bytes));
+    }
+
     /// Takes in what no longer waits for anything.
     fn deliver(&mut self, keep: u64, pool: &mut Pool) {
         let mut delivered = 0;
@@ -313,6 +341,12 @@ impl Direction {
             }
             let bytes = std::mem::take(&mut piece.bytes);
             let known = usize::try_from(next - piece.at).unwrap_or(usize::MAX);
+            if self.kept.is_empty() {
+                self.waiting_bytes -= bytes.len();
+                self.take_over(bytes, known, pool);
+                delivered += 1;
+                continue;
+            }
             let fresh = bytes.get(known..).unwrap_or_default();
             if !self.append(fresh, keep, pool) {
                 // No room: it goes on waiting.
@@ -420,9 +454,6 @@ impl Direction {
         segment: &Range<u64>,
         pool: &mut Pool,
     ) -> bool {
-        if self.waiting.len() >= MOST_PIECES {
-            return false;
-        }
         let Some(mut buffer) = pool.take(bytes.len()) else {
             return false;
         };

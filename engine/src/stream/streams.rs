@@ -17,7 +17,8 @@ pub struct StreamConfig {
     pub hosts: Vec<(AddrSet, StreamPolicy)>,
     /// Bytes of each direction that are put together; what comes after them is inspected packet by packet. 0: all.
     pub depth: u64,
-    /// Bytes of a window, and as many before it that can be looked at together with it.
+    /// Bytes of a window, and as many before it that can be looked at together with it: 64 to
+    /// [`StreamConfig::MOST_WINDOW`].
     pub window: u32,
     /// Most bytes that wait behind a gap, in each direction.
     pub waiting: usize,
@@ -54,7 +55,7 @@ pub struct StreamCounters {
     pub gaps: u64,
     /// Segments that could not be put into a stream for want of room, and were inspected by themselves.
     pub no_room: u64,
-    /// Connections whose streams gave way to others.
+    /// Connections whose streams gave way to others, or one of whose streams gave way to its own next bytes.
     pub evicted: u64,
     /// Segments beyond the depth, inspected by themselves.
     pub beyond_depth: u64,
@@ -62,6 +63,8 @@ pub struct StreamCounters {
     pub forgotten: u64,
     /// Windows that ended.
     pub windows: u64,
+    /// Bytes kept now.
+    pub bytes: u64,
     /// Most bytes kept at one time.
     pub peak_bytes: u64,
 }
@@ -123,7 +126,7 @@ impl Streams {
             } else {
                 config.depth
             },
-            window: config.window.max(64),
+            window: config.window.clamp(64, StreamConfig::MOST_WINDOW),
             ..config
         };
         Self {
@@ -133,6 +136,14 @@ impl Streams {
             free: Vec::new(),
             hand: 0,
             counters: StreamCounters::default(),
+        }
+    }
+
+    /// What has been counted so far.
+    pub(crate) fn counters(&self) -> StreamCounters {
+        StreamCounters {
+            bytes: self.pool.used() as u64,
+            ..self.counters
         }
     }
 
@@ -279,6 +290,36 @@ impl Streams {
         direction.skip_gap(window.start().saturating_sub(back), pool)
     }
 
+    /// Takes in more of what waits for nothing but room in the buffer; what became contiguous.
+    pub(crate) fn go_on(&mut self, id: StreamId, way: usize) -> std::ops::Range<u64> {
+        let back = u64::from(self.config.window);
+        let Self {
+            pool, connections, ..
+        } = self;
+        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
+        match connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get(way))) {
+            Some((direction, window)) if direction.waits() => {
+                direction.go_on(window.start().saturating_sub(back), pool)
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// A direction gives back all that it keeps, and goes on with a new window. What waits there is to be decided before.
+    pub(crate) fn give_way(&mut self, id: StreamId, way: usize) {
+        self.counters.evicted += 1;
+        let Self {
+            pool, connections, ..
+        } = self;
+        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
+        if let Some((direction, window)) =
+            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
+        {
+            direction.release(pool);
+            window.restart(direction.next());
+        }
+    }
+
     /// True when nothing more can be put behind this direction's gap.
     pub(crate) fn overfull(&self, id: StreamId, way: usize) -> bool {
         let limits = self.config.limits(StreamPolicy::default());
@@ -397,6 +438,9 @@ impl Streams {
 }
 
 impl StreamConfig {
+    /// The largest window. With what is before it and a segment, it fits into one buffer.
+    pub const MOST_WINDOW: u32 = 1 << 16;
+
     fn limits(&self, policy: StreamPolicy) -> Limits {
         Limits {
             depth: self.depth,

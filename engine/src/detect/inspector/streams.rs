@@ -130,10 +130,17 @@ impl Inspector {
             self.streams.leave_out(id, way, first, seq);
         }
         let mut arrival = self.streams.insert(id, way, first, seq, taken)?;
+        // Attempts that find no room may have taken in a part.
+        let start = arrival.fresh.start;
         for _ in 0..MOST_EVICTED {
             if !arrival.no_room || !self.evict(id, out) {
                 break;
             }
+            arrival = self.streams.insert(id, way, first, seq, taken)?;
+            arrival.fresh.start = start;
+        }
+        if arrival.no_room {
+            self.give_way(packet, view, side, arrival.fresh, out);
             arrival = self.streams.insert(id, way, first, seq, taken)?;
         }
         if arrival.differs {
@@ -150,6 +157,26 @@ impl Inspector {
         }
         let whole = arrival.whole && taken.len() == payload.len();
         Some((side, arrival.fresh, whole))
+    }
+
+    /// A stream gives way to its own next bytes: decides all that waits in it. `fresh` has not been inspected.
+    fn give_way(
+        &mut self,
+        packet: &Packet<'_>,
+        view: &mut FlowView,
+        side: Side,
+        fresh: Range<u64>,
+        out: &mut Vec<Event>,
+    ) {
+        let mut scene = Scene {
+            packet,
+            view: *view,
+            ended: None,
+        };
+        self.inspect_fresh(&mut scene, side, fresh, out);
+        self.flush(&mut scene, side, out);
+        view.step.events = scene.view.step.events;
+        self.streams.give_way(side.id, side.way);
     }
 
     /// The streams of the flow, which are begun where there are none; `None` for want of room.
@@ -202,6 +229,10 @@ impl Inspector {
         }
         let events = scene.view.step.events;
         let view = scene.view;
+        if self.flows.get(view).action != FlowAction::None {
+            // A window that ended decided about the flow.
+            return Stage::Settle;
+        }
         if let Some(end) = self.streams.end_of(side.id, side.way) {
             self.decide(&scene, side, end, When::Open);
         }
@@ -273,7 +304,7 @@ impl Inspector {
         &mut self,
         scene: &mut Scene<'_, '_>,
         side: Side,
-        fresh: Range<u64>,
+        mut fresh: Range<u64>,
         out: &mut Vec<Event>,
     ) {
         self.scratch.hits.clear();
@@ -281,7 +312,15 @@ impl Inspector {
         let Prepared { groups, index, .. } = &*prepared;
         let group = groups.of_packet(scene.packet, Some(scene.view.to_server));
         let mut from = fresh.start;
-        while from < fresh.end {
+        loop {
+            if from >= fresh.end {
+                // More than the buffer has room for may have waited.
+                fresh = self.streams.go_on(side.id, side.way);
+                from = fresh.start;
+                if fresh.is_empty() {
+                    return;
+                }
+            }
             let Some(window) = self.streams.window_end(side.id, side.way) else {
                 return;
             };
@@ -314,7 +353,16 @@ impl Inspector {
         when: When,
         out: &mut Vec<Event>,
     ) {
-        self.decide(scene, side, end, when);
+        let flow = match &scene.ended {
+            Some(flow) => &**flow,
+            None => self.flows.get(scene.view),
+        };
+        if flow.action == FlowAction::None {
+            self.decide(scene, side, end, when);
+        } else {
+            // What was decided about the flow ended its inspection.
+            self.scratch.matched.clear();
+        }
         let back = self.streams.close_window(side.id, side.way, end);
         if self.scratch.matched.is_empty() {
             return;

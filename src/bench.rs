@@ -1,8 +1,13 @@
 //! `weir bench`: how fast the parts are, beside others.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use indicatif::ProgressBar;
+use weir_bench::BenchError;
+use weir_bench::cost::CostOptions;
+use weir_bench::flood::{self, Flood, FloodOptions, FloodReport};
 use weir_bench::flow::FlowOptions;
 use weir_bench::measure;
 use weir_bench::report::{Report, table};
@@ -13,7 +18,15 @@ use crate::failure::Failure;
 
 /// Runs the scenarios that are named, or all there are.
 pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
-    let all = [BenchScenario::Matcher, BenchScenario::Flow];
+    if let Some(name) = &options.flood_here {
+        return flood_here(options, name);
+    }
+    let all = [
+        BenchScenario::Matcher,
+        BenchScenario::Flow,
+        BenchScenario::Cost,
+        BenchScenario::Flood,
+    ];
     let wanted = match options.scenarios.as_slice() {
         [] => &all[..],
         named => named,
@@ -21,6 +34,8 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
     wanted.iter().try_for_each(|scenario| match scenario {
         BenchScenario::Matcher => matcher(options),
         BenchScenario::Flow => flow(options),
+        BenchScenario::Cost => cost(options),
+        BenchScenario::Flood => floods(options),
     })
 }
 
@@ -36,13 +51,86 @@ fn flow(options: &BenchOptions) -> Result<(), Failure> {
         },
         &mut |what| tracing::info!("{what}"),
     );
+    print(options, &report.text(), |folder| report.write(folder))
+}
+
+/// Prints a report, and writes it where that is asked for.
+fn print(
+    options: &BenchOptions,
+    text: &str,
+    write: impl FnOnce(&Path) -> Result<PathBuf, BenchError>,
+) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    write!(out, "{}", report.text()).map_err(Failure::stdout)?;
+    write!(out, "{text}").map_err(Failure::stdout)?;
     if let Some(folder) = &options.output {
-        let path = report.write(folder).map_err(Failure::failed)?;
+        let path = write(folder).map_err(Failure::failed)?;
         writeln!(out, "wrote {}", path.display()).map_err(Failure::stdout)?;
     }
     Ok(())
+}
+
+/// Measures what a packet costs by the number of connections.
+fn cost(options: &BenchOptions) -> Result<(), Failure> {
+    measure::pin();
+    let options_of_cost = CostOptions {
+        connections: options.flows.clone(),
+        rounds: options.rounds.get(),
+        pcap: options.pcap.clone(),
+        rules: options.rules.clone(),
+        seed: options.seed,
+    };
+    let report = weir_bench::cost::run(&options_of_cost, &mut |what| tracing::info!("{what}"));
+    let report = report.map_err(Failure::failed)?;
+    print(options, &report.text(), |folder| report.write(folder))
+}
+
+/// Floods the engine, each time in a process of its own, so that its memory can be told from all other.
+fn floods(options: &BenchOptions) -> Result<(), Failure> {
+    let mut report = FloodReport::default();
+    for name in flood::names(&flood_options(options)).map_err(Failure::failed)? {
+        tracing::info!("a flood of {name}");
+        let flood = flood_elsewhere(options, name)?;
+        print!("{}", flood.text());
+        report.floods.push(flood);
+    }
+    print(options, "", |folder| report.write(folder))?;
+    let faults: Vec<String> = report.floods.iter().flat_map(Flood::faults).collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::failed(faults.join("\n")))
+    }
+}
+
+fn flood_options(options: &BenchOptions) -> FloodOptions {
+    FloodOptions {
+        packets: options.flood,
+        only: options.only.clone(),
+        seed: options.seed,
+    }
+}
+
+fn flood_here(options: &BenchOptions, name: &str) -> Result<(), Failure> {
+    measure::pin();
+    let flood = flood::run(name, &flood_options(options)).map_err(Failure::failed)?;
+    let text = serde_json::to_string(&flood).map_err(Failure::failed)?;
+    writeln!(io::stdout(), "{text}").map_err(Failure::stdout)
+}
+
+fn flood_elsewhere(options: &BenchOptions, name: &str) -> Result<Flood, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::failed(format!("the flood {name}: {why}"));
+    let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let output = Command::new(program)
+        .args(["bench", "--flood-here", name])
+        .args(["--flood", &options.flood.to_string()])
+        .args(["--seed", &options.seed.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(&error))?;
+    if !output.status.success() {
+        return Err(failed(&output.status));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))
 }
 
 /// Measures, prints tables as they come, and writes the report where one is asked for.

@@ -155,6 +155,13 @@ pub struct RunOptions {
     /// Fail if any rule is refused, instead of going on without it
     #[arg(long)]
     pub strict: bool,
+    /// Take over from this folder what the last run left there, and leave there what the next one needs: bits, counts and
+    /// data sets, and when the run is stopped or is live, also flows and streams
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Another run goes on where the captures end: leave flows and streams to it, too, instead of ending them
+    #[arg(long, requires = "state_dir")]
+    pub handover: bool,
     /// Measure each stage of a packet's way: a table on standard error, and `stages` in --stats
     #[arg(long)]
     pub profile: bool,
@@ -259,6 +266,10 @@ pub enum BenchScenario {
     Matcher,
     /// The flow table: time a packet, over numbers of flows, and what floods do
     Flow,
+    /// The whole engine: time a packet, by stage, over numbers of connections
+    Cost,
+    /// The whole engine under floods: memory, speed, and whether attacks are still seen; ends with 1 where not all is well
+    Flood,
 }
 
 /// Options of `weir bench`.
@@ -280,7 +291,7 @@ pub struct BenchOptions {
     /// Sizes of the probe sets that are drawn from the rules' contents
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [100, 1000, 10_000, 65_000])]
     pub probes: Vec<usize>,
-    /// Numbers of flows to measure the flow table with
+    /// Numbers of flows, or connections, to measure with
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000])]
     pub flows: Vec<usize>,
     /// Packets of a flood
@@ -289,16 +300,19 @@ pub struct BenchOptions {
     /// About how many bytes of buffers to use at most; by default all payloads, and 16 MiB of other buffers
     #[arg(long, value_name = "N")]
     pub bytes: Option<NonZeroUsize>,
-    /// Only sets and buffers whose name (SET/BUFFERS) contains this (repeatable)
+    /// Only sets and buffers whose name (SET/BUFFERS) contains this, or floods (repeatable)
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// Run the one flood of this name in this process, and print what it did as JSON
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub flood_here: Option<String>,
     /// Only contenders whose name begins so (repeatable)
     #[arg(long = "contender", value_name = "NAME")]
     pub contenders: Vec<String>,
     /// What is made up is drawn from this
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Write report.json and plots, and flow.json, into this folder
+    /// Write report.json and plots, flow.json, cost.json and flood.json into this folder
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }

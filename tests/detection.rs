@@ -330,3 +330,44 @@ fn a_full_flow_table_makes_room() {
     // Port 2 was idle the longest when port 3 came, so it is new again at the end; port 1 is not.
     assert_eq!(got, [(1, 1), (2, 1), (4, 1), (6, 1)]);
 }
+
+#[test]
+fn bypass_ends_the_inspection_of_a_flow() {
+    let rules = "alert tcp any any -> any any (content:\"enough\"; bypass; sid:1;)
+                 alert tcp any any -> any any (content:\"attack\"; sid:2;)";
+    let packets: Vec<_> = handshake()
+        .into_iter()
+        .chain([
+            tcp(CLIENT, SERVER, ACK, 101, 501, b"attack "),
+            tcp(SERVER, CLIENT, ACK, 501, 108, b"what?"),
+            tcp(CLIENT, SERVER, ACK, 108, 506, b"enough "),
+            tcp(SERVER, CLIENT, ACK, 506, 115, b"all right"),
+            tcp(CLIENT, SERVER, ACK, 115, 515, b"attack"),
+        ])
+        .collect();
+    assert_eq!(run(rules, &packets), [(4, 2), (6, 1)]);
+    let without = rules.replace(" bypass;", "");
+    assert_eq!(run(&without, &packets), [(4, 2), (6, 1), (8, 2)]);
+}
+
+/// What is dropped has not arrived: the sender can send something else in its place.
+#[test]
+fn inline_a_dropped_segment_leaves_no_trace_in_its_stream() {
+    let rules = "drop tcp any any -> any any (content:\"decoy\"; dsize:5; sid:1;)
+                 alert tcp-stream any any -> any any (content:\"attack\"; sid:2;)";
+    let packets: Vec<_> = handshake()
+        .into_iter()
+        .chain([
+            tcp(CLIENT, SERVER, ACK, 101, 501, b"att"),
+            tcp(CLIENT, SERVER, ACK, 104, 501, b"decoy"),
+            tcp(CLIENT, SERVER, ACK, 104, 501, b"ack!"),
+        ])
+        .collect();
+    let inline = EngineConfig {
+        inline: true,
+        ..EngineConfig::default()
+    };
+    assert_eq!(run_with(inline, rules, &packets), [(5, 1), (6, 2)]);
+    // Where nothing is dropped, the host has read the decoy.
+    assert_eq!(run(rules, &packets), [(5, 1)]);
+}

@@ -11,6 +11,7 @@
 //! * [`matcher`] finds probes (short literals) in buffers; one contract, several backends.
 //! * [`eval`] decides whether a candidate rule really matches.
 //! * [`state`] is what rules keep: bits, counts, tags and sets of flows and hosts.
+//! * [`handover`] saves what workers know for the next process.
 //! * [`detect`] ties them together and settles verdicts, thresholds and alerts.
 //!
 //! The stages can be used one by one:
@@ -41,6 +42,7 @@
 pub mod detect;
 pub mod eval;
 pub mod flow;
+pub mod handover;
 pub mod matcher;
 mod named;
 pub mod packet;

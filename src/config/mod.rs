@@ -14,7 +14,7 @@
 //! window = 2560                               # bytes that rules look at together, with as many before them
 //! memory = "128 MiB"                          # of each worker's streams
 //! waiting = "1 MiB"                           # behind a gap, in each direction
-//! urgent = "oob"                              # what becomes of urgent data: or "inline", "gap", "drop"
+//! urgent = "oob"                              # what becomes of urgent data: or "gap", "drop"; default: "inline"
 //! policy = "bsd"                              # who wins where segments overlap that wait
 //! hosts = { linux = "10.1.0.0/16" }           # policies of hosts
 //! [flow]

@@ -93,6 +93,10 @@ impl StreamSection {
         set(&mut session.midstream, self.midstream);
         set(&mut session.async_oneside, self.async_oneside);
         set(&mut session.urgent, self.urgent);
+        if self.urgent == Some(UrgentPolicy::OutOfBand) {
+            // What is out of band without end is no urgent data.
+            session.urgent_limit = UrgentPolicy::Drop;
+        }
         let stream = &mut engine.stream;
         set(&mut stream.depth, self.depth);
         set(&mut stream.window, self.window.map(|size| size as u32));

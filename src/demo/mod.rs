@@ -25,6 +25,7 @@ use crate::rules;
 use crate::run::files::{Capture, Files};
 use crate::run::pipeline::{self, Job, Outcome};
 use crate::run::settings::Context;
+use crate::run::workers::Handover;
 use crate::ui::figures;
 use crate::ui::progress::Progress;
 use crate::ui::table::{Align, Table, clean, terminal_width};
@@ -57,6 +58,8 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         rules: Arc::new(loaded.rules),
         engine,
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        state: None,
+        handover: Handover::Never,
     };
     let stop = AtomicBool::new(false);
     let files = Files::new(&captures, &stop, Progress::hidden());
@@ -68,8 +71,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         }
         record.write(&mut eve);
         Ok(())
-    })
-    .map_err(Failure::failed)?;
+    })?;
     if let Some(failure) = outcome.failure {
         return Err(Failure::Failed(failure));
     }

@@ -48,6 +48,7 @@ pub struct Files<'a> {
     filter: Option<PacketFilter>,
     stop: &'a AtomicBool,
     progress: Progress,
+    stopped: bool,
     /// Bytes of the captures that are behind.
     position: u64,
     seen: Seen,
@@ -63,6 +64,7 @@ impl<'a> Files<'a> {
             filter: None,
             stop,
             progress,
+            stopped: false,
             position: 0,
             seen: Seen::default(),
         }
@@ -79,6 +81,7 @@ impl<'a> Files<'a> {
     fn advance(&mut self) -> bool {
         loop {
             if self.stop.load(Ordering::Relaxed) {
+                self.stopped = true;
                 return self.end(format!(
                     "interrupted after {}",
                     figures::counted(self.seen.packets, "packet")
@@ -131,6 +134,10 @@ impl<'a> Files<'a> {
 }
 
 impl Source for Files<'_> {
+    fn was_stopped(&self) -> bool {
+        self.stopped
+    }
+
     fn next(&mut self) -> Next<'_> {
         if !self.advance() {
             return Next::End;

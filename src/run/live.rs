@@ -127,6 +127,11 @@ impl Source for Live<'_> {
         false
     }
 
+    fn was_stopped(&self) -> bool {
+        // Whatever the reason, traffic goes on.
+        true
+    }
+
     fn next(&mut self) -> Next<'_> {
         let seen = &mut self.seen;
         if self.stop.load(Ordering::Relaxed) || seen.failure.is_some() {

@@ -2,6 +2,7 @@
 
 mod counters;
 pub mod files;
+mod handover;
 #[cfg(feature = "libpcap")]
 mod live;
 pub mod pipeline;
@@ -27,8 +28,10 @@ use crate::failure::Failure;
 use crate::rules;
 use crate::ui::progress::Progress;
 use files::{Capture, Files};
+use handover::StateDir;
 use pipeline::{Job, Outcome};
 use summary::Summary;
+use workers::Handover;
 
 /// Reads captures or an interface, applies rules, writes alerts.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
@@ -54,6 +57,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let verify = options.live_interface().is_some() && config.verify_checksums.is_none();
     context.engine.decoder.verify_checksums |= verify;
     context.engine.profile = options.profile;
+    let state = options.state_dir.as_deref();
+    let state = state.map(|folder| StateDir::open(folder, options.strict));
+    let state = state.transpose()?;
+    context.engine.handover = state.is_some();
+    context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
     let mut loaded = rules::load(&options.rules, context)?;
     report_refused(&loaded, options)?;
@@ -69,6 +77,12 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
         workers: workers(options),
+        handover: match &state {
+            _ if options.handover => Handover::Always,
+            Some(_) => Handover::Stopped,
+            None => Handover::Never,
+        },
+        state,
     };
     let mut summary = Summary::default();
     let load_time = started.elapsed();
@@ -90,7 +104,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     };
     #[cfg(not(feature = "libpcap"))]
     let outcome = pipeline::run(&job, files(), &mut on_record);
-    let mut outcome = outcome.map_err(Failure::failed)?;
+    let mut outcome = outcome?;
     if verify {
         outcome.judge_checksums();
     }

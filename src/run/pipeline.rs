@@ -9,6 +9,7 @@ use weir_engine::detect::{
     Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile, What,
 };
 use weir_engine::eval::Plain as PlainEvaluator;
+use weir_engine::handover::Block;
 use weir_engine::matcher::Software;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
@@ -16,7 +17,9 @@ use weir_engine::state::{Order, Seat, Shared, StateCounters};
 use weir_events::{Eve, usage};
 
 use super::counters;
-use super::workers::{self, Source};
+use super::handover::StateDir;
+use super::workers::{self, Handover, Source};
+use crate::failure::Failure;
 use crate::ui::figures;
 
 /// What is to be done.
@@ -27,6 +30,10 @@ pub struct Job {
     pub engine: EngineConfig,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
+    /// What the run takes over, and leaves behind.
+    pub state: Option<StateDir>,
+    /// Whether another process goes on where the run ends.
+    pub handover: Handover,
 }
 
 /// A source that says in the end what came from it.
@@ -215,14 +222,11 @@ pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
 ///
 /// # Errors
 /// When the engine cannot take the rules, or a file with state cannot be used.
-pub fn run(
-    job: &Job,
-    mut input: impl Input,
-    on_record: OnRecord<'_>,
-) -> Result<Outcome, EngineError> {
+pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<Outcome, Failure> {
     let setup = Instant::now();
     let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules), &job.engine.overrides));
-    let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state)?;
+    let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state);
+    let shared = shared.map_err(Failure::failed)?;
     let shared = Arc::new(shared);
     let workers = job.workers.get();
     // What rules change for all flows, they change in packet order where packets have one.
@@ -241,8 +245,13 @@ pub fn run(
             job.engine.clone(),
         )
     };
-    let mut engines = (0..workers).map(engine).collect::<Result<Vec<_>, _>>()?;
+    let engines: Result<Vec<Engine>, EngineError> = (0..workers).map(engine).collect();
+    let mut engines = engines.map_err(Failure::failed)?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
+    let block = match &job.state {
+        Some(state) => state.restore(&mut engines, &alerts)?,
+        None => Block::default(),
+    };
     let mut written = 0;
     // Of some workers, until all have said what they counted at the same place.
     let mut gathered = Vec::new();
@@ -250,11 +259,12 @@ pub fn run(
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    workers::run(
+    let left = workers::run(
         &mut engines,
         &order,
         &mut input,
         &mut profile,
+        (block, job.handover),
         &mut |event| {
             let mut record = None;
             if let What::Counters(counters) = &event.what {
@@ -314,8 +324,10 @@ pub fn run(
     if let Err(error) = shared.write_sets() {
         failure.get_or_insert(error.to_string());
     }
-    if let Err(error) = shared.write_sets() {
-        failure.get_or_insert(error.to_string());
+    if let Some(state) = &job.state
+        && let Err(error) = state.save(&engines, &alerts, left)
+    {
+        failure.get_or_insert(error.message().unwrap_or_default().to_owned());
     }
     let mut outcome = Outcome {
         alerts: AlertCounts::of(&alerts, written),

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir_engine::detect::{Engine, Event, Profile, Stage};
 use weir_engine::flow::shard;
+use weir_engine::handover;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::state::Order;
 
@@ -43,6 +44,31 @@ pub trait Source {
     /// Frames have numbers, from 1, that grow: what they cause is to be the same each time.
     fn is_numbered(&self) -> bool {
         true
+    }
+
+    /// Once it has ended: there would have been more, had it not been stopped.
+    fn was_stopped(&self) -> bool;
+}
+
+/// Whether another process goes on where this run ends, so that nothing ends with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handover {
+    /// No.
+    #[default]
+    Never,
+    /// When the source was stopped.
+    Stopped,
+    /// Always.
+    Always,
+}
+
+impl Handover {
+    fn of(self, source: &impl Source) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Stopped => source.was_stopped(),
+            Self::Always => true,
+        }
     }
 }
 
@@ -78,22 +104,25 @@ impl Inspect for Engine {
 
 /// Runs all frames of `source` through the workers, whose turns are of `order`. `commit` sees what they have to say, in
 /// packet order, and may stop the run. `profile` is told what reading and committing took, where that is not in a
-/// worker's own.
+/// worker's own. `block` is where another process left off.
+///
+/// Returns where this run leaves off; `None` where everything has ended.
 pub fn run<S: Source + Send, W: Inspect>(
     workers: &mut [W],
     order: &Order,
     source: &mut S,
     profile: &mut Profile,
+    (block, handover): (handover::Block, Handover),
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
-) {
-    match workers {
-        [] => {}
-        [worker] => {
-            // It ends when everything is done, or the run was stopped.
-            let _ = serial(worker, source, commit);
-        }
-        several => parallel(several, order, source, profile, commit),
-    }
+) -> Option<handover::Block> {
+    let mut cut = Cut::going_on(block);
+    // Where the run was stopped from here, because nothing can be written, it does not go on elsewhere.
+    let left = match workers {
+        [] => ControlFlow::Continue(false),
+        [worker] => serial(worker, source, &mut cut, handover, commit),
+        several => parallel(several, order, source, profile, &mut cut, handover, commit),
+    };
+    (left == ControlFlow::Continue(true)).then(|| cut.left())
 }
 
 /// The end of a block.
@@ -114,6 +143,27 @@ struct Cut {
 }
 
 impl Cut {
+    /// In the middle of a block. Numbers begin anew.
+    fn going_on(block: handover::Block) -> Self {
+        Self {
+            frames: block.frames.min(BLOCK_FRAMES as u64) as usize,
+            bytes: block.bytes.min(BLOCK_BYTES as u64) as usize,
+            end: End {
+                number: 0,
+                now_ns: block.now_ns,
+            },
+        }
+    }
+
+    /// The block as far as it was filled.
+    fn left(&self) -> handover::Block {
+        handover::Block {
+            frames: self.frames as u64,
+            bytes: self.bytes as u64,
+            now_ns: self.end.now_ns,
+        }
+    }
+
     fn count(&mut self, frame: &Frame<'_>) {
         let End { number, now_ns } = &mut self.end;
         // Time may go back from one block to the next: one wrong time must not end everything that comes after it.
@@ -156,36 +206,44 @@ impl End {
 fn serial<W: Inspect>(
     worker: &mut W,
     source: &mut impl Source,
+    cut: &mut Cut,
+    handover: Handover,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
-) -> ControlFlow<()> {
+) -> ControlFlow<(), bool> {
     let mut events = Vec::new();
-    let mut cut = Cut::default();
     worker.profile().skip();
     let mut more = true;
+    let mut goes_on = false;
     while more {
-        let mut ends = false;
-        match source.next() {
+        let ends = match source.next() {
             Next::Frame(frame) => {
                 cut.count(&frame);
                 worker.process(frame, &mut events);
-                ends = cut.is_full();
+                cut.is_full()
             }
             Next::Pause => {
                 worker.profile().skip();
                 cut.pause();
-                ends = true;
+                true
             }
-            Next::End => more = false,
-        }
+            Next::End => {
+                more = false;
+                goes_on = handover.of(source);
+                !goes_on
+            }
+        };
         commit_all(worker, &mut events, commit)?;
-        if ends || !more {
+        if ends {
             let End { number, now_ns } = cut.take();
             worker.tick(number, now_ns, &mut events);
             commit_all(worker, &mut events, commit)?;
         }
     }
-    worker.finish(cut.end.of_run(), &mut events);
-    commit_all(worker, &mut events, commit)
+    if !goes_on {
+        worker.finish(cut.end.of_run(), &mut events);
+        commit_all(worker, &mut events, commit)?;
+    }
+    ControlFlow::Continue(goes_on)
 }
 
 /// Commits what one worker has to say of a frame, or of time.
@@ -208,7 +266,8 @@ fn commit_all<W: Inspect>(
 struct Block {
     bytes: Vec<u8>,
     frames: Vec<(u64, u64, LinkType, u32, usize)>,
-    end: End,
+    /// `None` for one that another process goes on with.
+    end: Option<End>,
 }
 
 impl Block {
@@ -238,7 +297,9 @@ impl Block {
             );
             start = end;
         }
-        worker.tick(self.end.number, self.end.now_ns, out);
+        if let Some(End { number, now_ns }) = self.end {
+            worker.tick(number, now_ns, out);
+        }
     }
 
     fn clear(&mut self) {
@@ -252,8 +313,10 @@ fn parallel<S: Source + Send, W: Inspect>(
     order: &Order,
     source: &mut S,
     profile: &mut Profile,
+    cut: &mut Cut,
+    handover: Handover,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
-) {
+) -> ControlFlow<(), bool> {
     std::thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(workers.len());
         let mut from_workers = Vec::with_capacity(workers.len());
@@ -272,17 +335,20 @@ fn parallel<S: Source + Send, W: Inspect>(
         let (give_back, spare) = sync_channel::<Block>(from_workers.len() * (2 * DEPTH + 2));
         let mut dealing = profile.clone();
         let dealer = scope.spawn(move || {
-            deal(source, &mut dealing, &to_workers, &spare);
-            dealing
+            let goes_on = deal(source, &mut dealing, cut, handover, &to_workers, &spare);
+            (dealing, goes_on)
         });
-        collect(&from_workers, &give_back, profile, commit);
+        let done = collect(&from_workers, &give_back, profile, commit);
         // Receivers go first, so that a reader or worker that waits to send ends when the run was stopped early.
         drop((from_workers, give_back));
         match dealer.join() {
-            Ok(dealing) => profile.add(&dealing),
+            Ok((dealing, goes_on)) => {
+                profile.add(&dealing);
+                done.map_continue(|()| goes_on)
+            }
             Err(panic) => std::panic::resume_unwind(panic),
         }
-    });
+    })
 }
 
 fn work(
@@ -290,7 +356,7 @@ fn work(
     inbox: &Receiver<Block>,
     outbox: &SyncSender<(Block, Vec<Event>)>,
 ) {
-    let mut end = End::default();
+    let mut end = Some(End::default());
     while let Ok(mut block) = inbox.recv() {
         let mut events = Vec::new();
         worker.profile().skip();
@@ -301,6 +367,9 @@ fn work(
             return;
         }
     }
+    let Some(end) = end else {
+        return;
+    };
     let mut events = Vec::new();
     worker.finish(end.of_run(), &mut events);
     // Nobody takes it where the run was stopped.
@@ -309,17 +378,21 @@ fn work(
 
 /// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
 /// pause of the source, however empty: a failing hand-over is how the reader learns that the run was stopped.
+///
+/// True when another process goes on with the last block.
 fn deal(
     source: &mut impl Source,
     profile: &mut Profile,
+    cut: &mut Cut,
+    handover: Handover,
     to_workers: &[SyncSender<Block>],
     spare: &Receiver<Block>,
-) {
+) -> bool {
     let count = to_workers.len() as u64;
     let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
-    let mut cut = Cut::default();
     loop {
         let mut more = true;
+        let mut goes_on = false;
         profile.skip();
         while !cut.is_full() {
             let frame = match source.next() {
@@ -330,6 +403,7 @@ fn deal(
                 }
                 Next::End => {
                     more = false;
+                    goes_on = handover.of(source);
                     break;
                 }
             };
@@ -339,16 +413,16 @@ fn deal(
             }
         }
         profile.lap(Stage::Read);
-        let end = cut.take();
+        let end = (!goes_on).then(|| cut.take());
         for (part, worker) in parts.iter_mut().zip(to_workers) {
             part.end = end;
             let next = spare.try_recv().unwrap_or_default();
             if worker.send(std::mem::replace(part, next)).is_err() {
-                return;
+                return false;
             }
         }
         if !more {
-            return;
+            return goes_on;
         }
     }
 }
@@ -358,13 +432,13 @@ fn collect(
     give_back: &SyncSender<Block>,
     profile: &mut Profile,
     commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
-) {
+) -> ControlFlow<()> {
     let mut all = Vec::new();
     loop {
         for worker in from_workers {
             // The reader is done when it hangs up, and then so do the workers, all after the same one.
             let Ok((block, mut events)) = worker.recv() else {
-                return;
+                return ControlFlow::Continue(());
             };
             // No room means there are spare blocks enough.
             let _ = give_back.try_send(block);
@@ -374,9 +448,7 @@ fn collect(
         // Stable: the packets of one frame keep their order. Live frames have no numbers, but are in the order of time.
         all.sort_by_key(|event: &Event| event.place);
         for event in all.drain(..) {
-            if commit(&event).is_break() {
-                return;
-            }
+            commit(&event)?;
         }
         profile.lap(Stage::Commit);
     }

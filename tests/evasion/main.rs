@@ -12,6 +12,7 @@ mod tricks;
 mod wire;
 
 use weir_engine::detect::EngineConfig;
+use weir_engine::stream::UrgentPolicy;
 use wire::Segment;
 
 /// What is looked for in the stream.
@@ -224,6 +225,41 @@ fn decoys_with_old_timestamps() {
         .map(Segment::packet)
         .collect();
     assert_eq!(sensor::run(&config, &sensor::rules(RULE), &packets), [1]);
+}
+
+/// A byte of urgent data in the middle of the attack, which the host's application does not read in its stream.
+#[test]
+fn attacks_around_an_urgent_byte() {
+    let rules = sensor::rules(RULE);
+    let stream = attack(10, 20, 10);
+    for (policy, expected) in [
+        (UrgentPolicy::OutOfBand, true),
+        (UrgentPolicy::Inline, false),
+    ] {
+        let mut config = sensor::config();
+        config.flow.session.urgent = policy;
+        for at in [12, 20, 28, 52] {
+            // From there on, everything has come a byte later.
+            let mut segments = tricks::cut(&stream[..at], &[5]);
+            segments.push(Segment {
+                flags: wire::ACK | wire::URG,
+                ..Segment::data(at, b"!")
+            });
+            segments.push(Segment::data(at + 1, &stream[at..]));
+            for swapped in [false, true] {
+                if swapped {
+                    let last = segments.len() - 1;
+                    segments.swap(last, last - 1);
+                }
+                let packets = connection(&segments, stream.len() + 1);
+                let seen = sensor::run(&config, &rules, &packets) == [1];
+                assert_eq!(
+                    seen, expected,
+                    "{policy:?}, the urgent byte at {at}, swapped: {swapped}"
+                );
+            }
+        }
+    }
 }
 
 /// Without the attack there is no alert, however it is sent: the tests above can fail.

@@ -10,6 +10,7 @@ pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const ACK: u8 = 0x10;
+pub const URG: u8 = 0x20;
 
 /// A TCP segment, before it becomes a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Segment {
             0,
             0,
             0,
-            0,
+            u8::from(self.flags & URG != 0),
         ]);
         tcp.extend(options);
         tcp.extend(&self.data);

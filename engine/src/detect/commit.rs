@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Alert, EngineConfig, Event, Found, Matched, What};
 use crate::plan::{Action, RuleSet};
-use crate::state::{Counted, Decision, Due, Limits, Thresholds};
+use crate::state::{Counted, Decision, Due, Limits, SavedCount, Thresholds};
 
 /// Turns what workers found into alerts.
 pub struct Alerts {
@@ -76,6 +76,16 @@ impl Alerts {
         };
         self.thresholds
             .decide(&self.limits, matched.rule, matched.decision.action, &packet)
+    }
+
+    /// Counts of alerts, for the next process.
+    pub(crate) fn save(&self) -> Vec<SavedCount> {
+        self.thresholds.export(&self.rules, &self.limits)
+    }
+
+    /// Goes on with these counts; returns how many are of no use.
+    pub(crate) fn adopt(&self, saved: &[SavedCount]) -> u64 {
+        self.thresholds.import(saved, &self.rules, &self.limits)
     }
 
     /// Matches that gave no alert: `noalert`, or a threshold.

@@ -1,5 +1,6 @@
 //! One worker of the packet path.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use super::interval::Interval;
 use super::search::SearchCounters;
 use super::{Event, PacketFacts, Place, Prepared, Profile, Stage, Tagged, What};
 use crate::eval::{EvalCounters, Evaluator};
-use crate::flow::{FlowConfig, FlowCounters};
+use crate::flow::{FlowConfig, FlowCounters, SavedTable, shard};
+use crate::handover::{Numbers, Out, Record, Restored, SavedFlow};
 use crate::matcher::{Matcher, MatcherError};
-use crate::packet::{Decoder, DecoderConfig, DecoderCounters, Frame};
+use crate::packet::{Decoder, DecoderConfig, DecoderCounters, Frame, SavedFragments};
 use crate::plan::{RuleId, RuleSet};
 use crate::state::{Decision, Overrides, Seat, Shared, StateConfig, StateError, Turn};
 use crate::stream::{StreamConfig, StreamCounters};
@@ -42,6 +44,8 @@ pub struct EngineConfig {
     pub flow_records: bool,
     /// Hand out packets that rules have tagged ([`super::What::Tagged`]).
     pub tagged_packets: bool,
+    /// What is known may go to another process ([`crate::handover`]), which needs to know where frames came from.
+    pub handover: bool,
 }
 
 impl Default for EngineConfig {
@@ -59,6 +63,7 @@ impl Default for EngineConfig {
             counters_every_ns: 0,
             flow_records: false,
             tagged_packets: false,
+            handover: false,
         }
     }
 }
@@ -124,6 +129,7 @@ pub struct Engine {
     decoder: Decoder,
     inspector: Inspector,
     report: Interval,
+    handover: bool,
 }
 
 impl Engine {
@@ -158,6 +164,7 @@ impl Engine {
         Ok(Self {
             decoder: Decoder::new(config.decoder.clone()),
             report: Interval::new(config.counters_every_ns),
+            handover: config.handover,
             inspector: Inspector::new(prepared, seat, matcher, evaluator, config)?,
         })
     }
@@ -165,7 +172,10 @@ impl Engine {
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
     pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
         let Self {
-            decoder, inspector, ..
+            decoder,
+            inspector,
+            handover,
+            ..
         } = self;
         inspector.counters.first_ns.get_or_insert(frame.ts_ns);
         inspector.come_to(Place {
@@ -175,6 +185,12 @@ impl Engine {
             flow_id: 0,
         });
         inspector.profile.lap(Stage::Read);
+        if *handover {
+            // 31 bits.
+            let origin = shard(&frame) as u32;
+            decoder.come_from(origin);
+            inspector.flows.come_from(origin);
+        }
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);
             let ended = inspector.inspect(packet, out);
@@ -213,6 +229,45 @@ impl Engine {
     /// The run is over: ends all flows. `number` is greater than those of all frames.
     pub fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
         self.inspector.finish(number, out);
+    }
+
+    /// What this worker shares with the others.
+    pub(crate) fn shares(&self) -> (Arc<Prepared>, Arc<Shared>) {
+        let shared = self.inspector.shared();
+        (Arc::clone(&self.inspector.prepared), Arc::clone(shared))
+    }
+
+    /// What its flow table knows beside flows.
+    pub(crate) fn table(&self) -> SavedTable {
+        self.inspector.flows.save()
+    }
+
+    /// Hands out what it knows, flow by flow.
+    pub(crate) fn save(&self, numbers: &mut Numbers<'_>, out: Out<'_>) -> io::Result<()> {
+        for fragments in self.decoder.saved() {
+            out(&Record::Fragments(fragments))?;
+        }
+        self.inspector.save(numbers, out)
+    }
+
+    /// Goes on where another worker was; to be called before flows are taken over.
+    pub(crate) fn resume(&mut self, table: &SavedTable) {
+        self.inspector.flows.resume(table);
+    }
+
+    /// Takes fragments over; false where they have no place here.
+    pub(crate) fn adopt_fragments(&mut self, saved: &SavedFragments<'_>) -> bool {
+        self.decoder.adopt(saved)
+    }
+
+    /// Takes a flow over, and counts what became of it. `rules`: those that the file names by number.
+    pub(crate) fn adopt(
+        &mut self,
+        saved: SavedFlow<'_>,
+        rules: &[Option<RuleId>],
+        restored: &mut Restored,
+    ) {
+        self.inspector.adopt(saved, rules, restored);
     }
 
     /// The worker's stop watch. What passes between two calls of [`Engine::process`] counts as [`Stage::Read`], unless

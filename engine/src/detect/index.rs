@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use super::groups::{Class, Groups, few, probed};
 use super::header::{Check, CheckId, Checked, Checks};
-use crate::flow::FlowView;
+use crate::flow::{Endpoint, FlowView};
 use crate::matcher::Probe;
 use crate::packet::Packet;
-use crate::plan::{Header, Proto, Rule, RuleId, RuleKind, RuleSet, high_bits};
+use crate::plan::{Header, Proto, Rule, RuleId, RuleKind, RuleSet, StateAction, high_bits};
 
 /// A rule that names more ports than this is not listed by port.
 const MANY_PORTS: usize = 32;
@@ -143,12 +143,18 @@ impl Unprobed {
     /// All lists that a packet has to do with.
     #[inline]
     fn of_packet(&self, packet: &Packet<'_>) -> [&[Entry]; 5] {
+        self.between((packet.src, packet.sport), (packet.dst, packet.dport))
+    }
+
+    /// All lists that packets from one end to another have to do with.
+    #[inline]
+    fn between(&self, from: Endpoint, to: Endpoint) -> [&[Entry]; 5] {
         [
             &self.any,
-            self.by_dport.get(packet.dport),
-            self.by_sport.get(packet.sport),
-            self.by_src.get(high_bits(packet.src)),
-            self.by_dst.get(high_bits(packet.dst)),
+            self.by_dport.get(to.1),
+            self.by_sport.get(from.1),
+            self.by_src.get(high_bits(from.0)),
+            self.by_dst.get(high_bits(to.0)),
         ]
     }
 }
@@ -228,7 +234,12 @@ impl Index {
             checks: checks.finish(),
             early: (rules.rules().iter().zip(&kinds))
                 .map(|(rule, kind)| {
-                    let stateless = rule.state_tests.is_empty() && rule.state_actions.is_empty();
+                    // Others see what it remembers; that a flow is tagged or bypassed concerns no other rule.
+                    let alone = |action: &StateAction| {
+                        matches!(action, StateAction::Bypass | StateAction::Tag { .. })
+                    };
+                    let stateless =
+                        rule.state_tests.is_empty() && rule.state_actions.iter().all(alone);
                     *kind == RuleKind::Stream && !rule.needs_packet && stateless && rule.grows()
                 })
                 .collect(),
@@ -247,6 +258,14 @@ impl Index {
         self.every_window.filled
     }
 
+    /// True when some of them may concern the stream from one end to another.
+    pub(super) fn wants_windows_of(&self, from: Endpoint, to: Endpoint) -> bool {
+        self.every_window.filled
+            && (self.every_window.between(from, to))
+                .iter()
+                .any(|l| !l.is_empty())
+    }
+
     /// True for a rule that is decided as soon as it matches, not when its window ends.
     ///
     /// More data cannot take its match away, and no other rule depends on when it matched: state changes when windows end,
@@ -254,6 +273,18 @@ impl Index {
     /// alerts for the stream when the window ends, as Suricata has it.
     pub(super) fn early(&self, id: RuleId) -> bool {
         self.early.get(id as usize).copied().unwrap_or(false)
+    }
+
+    /// True for a rule that may wait for more of a stream with such packets, because one of its probes was found.
+    pub(super) fn may_wait(
+        &self,
+        rule: &Rule,
+        id: RuleId,
+        packet: &Packet<'_>,
+        flow: FlowView,
+    ) -> bool {
+        self.kinds.get(id as usize) == Some(&RuleKind::Stream)
+            && Check::new(rule).holds(packet, Some(flow))
     }
 
     /// Rules that a hit of this probe makes candidates.

@@ -56,6 +56,12 @@ impl FlowCounters {
         self.peak = self.peak.max(self.active);
     }
 
+    /// A flow of the process before goes on.
+    pub(super) fn adopt(&mut self) {
+        self.active += 1;
+        self.peak = self.peak.max(self.active);
+    }
+
     pub(super) fn end(&mut self, ended: &Ended) {
         self.active -= 1;
         self.ended[ended.flow.state() as usize] += 1;

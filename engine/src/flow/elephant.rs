@@ -1,5 +1,7 @@
 //! Flows that carry much in a short time.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::ElephantConfig;
 
 /// Bytes of a [`Ring`]'s head.
@@ -12,6 +14,13 @@ struct Head {
     second: u64,
     /// Sum of the ring.
     sum: u64,
+}
+
+/// What one direction of a flow carried lately, for the next process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedRate {
+    second: u64,
+    ring: Vec<u32>,
 }
 
 /// How much each flow has carried lately.
@@ -33,6 +42,37 @@ impl Rates {
             span,
             heads: vec![Head::default(); 2 * slots],
             rings: vec![0; 2 * slots * span],
+        }
+    }
+
+    /// What a slot's flow carried lately, for the next process; `None` where that is nothing.
+    pub fn save(&self, slot: u32) -> Option<[SavedRate; 2]> {
+        let of_way = |way: usize| {
+            let at = 2 * slot as usize + way;
+            let start = at * self.span;
+            Some(SavedRate {
+                second: self.heads.get(at)?.second,
+                ring: self.rings.get(start..start + self.span)?.to_vec(),
+            })
+        };
+        let both = [of_way(0)?, of_way(1)?];
+        both.iter().any(|rate| rate.second > 0).then_some(both)
+    }
+
+    /// Goes on with what was saved, unless that is of another span.
+    pub fn adopt(&mut self, slot: u32, saved: &[SavedRate; 2]) {
+        for (way, rate) in saved.iter().enumerate() {
+            let at = 2 * slot as usize + way;
+            if rate.ring.len() == self.span
+                && rate.second <= u64::MAX / 1_000_000_000
+                && let Some(head) = self.heads.get_mut(at)
+            {
+                *head = Head {
+                    second: rate.second,
+                    sum: rate.ring.iter().map(|&bytes| u64::from(bytes)).sum(),
+                };
+                self.ring(at).copy_from_slice(&rate.ring);
+            }
         }
     }
 

@@ -9,9 +9,9 @@ const BACK_NS: u64 = 10_000_000_000;
 /// The time of the latest look at the queues.
 #[derive(Default)]
 pub(super) struct Clock {
-    now_ns: Option<u64>,
+    pub now_ns: Option<u64>,
     /// It leapt, which only one look has seen so far.
-    leap: bool,
+    pub leap: bool,
 }
 
 /// What [`FlowTable::next_over`] goes through.

@@ -17,16 +17,20 @@ mod hash;
 mod key;
 mod queue;
 mod quote;
+mod saved;
 mod shard;
 mod table;
 
 pub use config::{ElephantConfig, FlowConfig, FlowState, StateTimeouts, TimeoutProto, Timeouts};
 pub use counters::FlowCounters;
 pub use key::Endpoint;
+pub(crate) use saved::{SavedEntry, SavedTable};
 pub use shard::shard;
 pub use table::FlowTable;
 
 use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
 
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
@@ -35,7 +39,7 @@ use crate::state::FlowVars;
 use crate::stream::{Session, Step, StreamId, TcpState};
 
 /// What an earlier rule decided for the rest of a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlowAction {
     /// Nothing.
     #[default]
@@ -48,8 +52,8 @@ pub enum FlowAction {
     Bypass,
 }
 
-/// One flow.
-#[derive(Clone, Debug)]
+/// One flow. What is read from a saved one leaves out what rules keep for it, and its streams.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flow {
     /// Stable number (`flow_id`): made of the key and the first packet's time, so that a run repeats it.
     pub id: u64,
@@ -82,17 +86,19 @@ pub struct Flow {
     /// Much went to the server, to the client in a short time ([`ElephantConfig`]).
     pub elephant: [bool; 2],
     /// What rules keep for it.
+    #[serde(skip)]
     pub vars: FlowVars,
     /// A rule gave an alert on it.
     pub alerted: bool,
     /// Its streams, once there was data.
+    #[serde(skip)]
     pub(crate) streams: StreamId,
     /// Packets were seen to server, to client.
     seen: [bool; 2],
 }
 
 /// What a flow's record says of its protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {
     /// Nothing.
     #[default]

@@ -79,6 +79,24 @@ impl Queues {
         }
     }
 
+    /// The time that a class begins at: no flow lies before it.
+    pub fn begins(&self, class: usize) -> u64 {
+        self.rings[class].first << self.shift
+    }
+
+    /// Lets a class that is empty begin at a time, for [`Queues::place`].
+    pub fn begin_at(&mut self, class: usize, from_ns: u64) {
+        let ring = &mut self.rings[class];
+        if ring.length == 0 {
+            ring.first = from_ns >> self.shift;
+        }
+    }
+
+    /// When a slot's flow was used, as far as was looked at.
+    pub fn used(&self, slot: u32) -> u64 {
+        self.links[slot as usize].used_ns
+    }
+
     /// How many flows are in a class.
     pub fn length(&self, class: usize) -> usize {
         self.rings[class].length
@@ -94,7 +112,8 @@ impl Queues {
         self.place(slot, class, used_ns);
     }
 
-    fn place(&mut self, slot: u32, class: usize, used_ns: u64) {
+    /// The same, where the class begins as it does.
+    pub fn place(&mut self, slot: u32, class: usize, used_ns: u64) {
         let ring = &mut self.rings[class];
         // A time that the ring does not reach goes to its nearer end; from there it moves on.
         let (first, last) = (ring.first, ring.first.saturating_add(BUCKETS - 1));

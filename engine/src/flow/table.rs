@@ -41,9 +41,11 @@ pub(super) struct Slot {
     /// That place.
     chain: u32,
     vlan: [u16; 3],
-    depth: u8,
+    pub depth: u8,
     /// Class of timeouts.
-    class: u8,
+    pub class: u8,
+    /// Where its frames come from ([`FlowTable::come_from`]).
+    pub origin: u32,
     pub flow: Flow,
 }
 
@@ -63,20 +65,21 @@ impl Slot {
 /// but an eighth of the table is always left to new ones.
 pub struct FlowTable {
     pub(super) config: FlowConfig,
-    hash: HashKey,
+    pub(super) hash: HashKey,
     /// First slot of each chain; a power of two.
     index: Box<[u32]>,
     pub(super) slots: Vec<Slot>,
     /// First slot that is free.
     free: u32,
     pub(super) queues: Queues,
-    rates: Option<Rates>,
+    pub(super) rates: Option<Rates>,
     /// What ended by the latest packet: its own flow, and one that made room.
     ended: [Option<Ended>; 2],
     pub(super) emergency: bool,
     pub(super) clock: Clock,
     /// Where the search for flows whose time is up stands.
     pub(super) search: Search,
+    origin: u32,
     pub(super) counters: FlowCounters,
 }
 
@@ -103,8 +106,15 @@ impl FlowTable {
             emergency: false,
             clock: Clock::default(),
             search: Search::default(),
+            origin: 0,
             counters: FlowCounters::default(),
         }
+    }
+
+    /// The packets that follow are of a frame with this [`super::shard`]: flows keep it, because another process may deal
+    /// them out to another number of workers.
+    pub fn come_from(&mut self, origin: u32) {
+        self.origin = origin;
     }
 
     /// Finds or makes the packet's flow and brings it up to date; `None` for packets that have no flow. What ended by it
@@ -229,7 +239,7 @@ impl FlowTable {
     }
 
     /// The slot of the flow with this key.
-    fn find(&self, hash: u64, key: &FlowKey) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, key: &FlowKey) -> Option<u32> {
         let mut slot = self.index[self.chain(hash)];
         while slot != NONE {
             let entry = &self.slots[slot as usize];
@@ -286,6 +296,21 @@ impl FlowTable {
         let flow = Flow::new(flow_id(&key, packet.ts_ns), client, server, packet);
         self.counters.begin(&flow);
         let class = class_of(&flow);
+        let slot = self.put(hash, &key, class, self.origin, flow);
+        self.queues.push(slot, class.into(), packet.ts_ns);
+        slot
+    }
+
+    /// Puts a flow into a slot and into the index, but into no queue.
+    #[inline]
+    pub(super) fn put(
+        &mut self,
+        hash: u64,
+        key: &FlowKey,
+        class: u8,
+        origin: u32,
+        flow: Flow,
+    ) -> u32 {
         let chain = self.chain(hash);
         let entry = Slot {
             next: self.index[chain],
@@ -293,6 +318,7 @@ impl FlowTable {
             vlan: key.vlan,
             depth: key.depth,
             class,
+            origin,
             flow,
         };
         let slot = match self.slots.get_mut(self.free as usize) {
@@ -307,7 +333,6 @@ impl FlowTable {
             }
         };
         self.index[chain] = slot;
-        self.queues.push(slot, class.into(), packet.ts_ns);
         if let Some(rates) = &mut self.rates {
             rates.reset(slot);
         }
@@ -426,7 +451,7 @@ impl FlowTable {
 }
 
 /// The class of timeouts that a flow is in.
-fn class_of(flow: &Flow) -> u8 {
+pub(super) fn class_of(flow: &Flow) -> u8 {
     (TimeoutProto::of(flow.proto) as usize * STATES + flow.state() as usize) as u8
 }
 

@@ -1,6 +1,6 @@
 //! The decoder: configuration, counters, and how packets come out of a frame.
 
-use super::defrag::{Defrag, DefragConfig, DefragCounters};
+use super::defrag::{Defrag, DefragConfig, DefragCounters, SavedFragments};
 use super::{Carrier, DecoderEvent, Frame, LinkType, Net, Origin, Packet, Tunnel};
 
 /// Most layers that are followed in one frame, tunnels and reassembly included; one more raises
@@ -256,6 +256,21 @@ impl Decoder {
         let mut counters = self.counters.clone();
         counters.defrag = self.defrag.counters();
         counters
+    }
+
+    /// The next frame has this [`crate::flow::shard`]: fragments keep it for the next process.
+    pub fn come_from(&mut self, origin: u32) {
+        self.defrag.come_from(origin);
+    }
+
+    /// The packets that wait for fragments, oldest first.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = SavedFragments<'_>> {
+        self.defrag.saved()
+    }
+
+    /// Takes the fragments of a packet over; false where there is no room, or what was saved cannot be.
+    pub(crate) fn adopt(&mut self, saved: &SavedFragments<'_>) -> bool {
+        self.defrag.adopt(saved)
     }
 
     /// Decodes one frame and hands its packets to `sink`: packets from inside or put together first, and last, always,

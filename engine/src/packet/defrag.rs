@@ -5,11 +5,16 @@
 //! one fragment, and the policy decides, when a newcomer claims blocks that have an owner, which of the two has them.
 //! The families and their rules are those of J. Novak, "Target-Based Fragmentation Reassembly" (2005).
 
+mod saved;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DecoderEvent as Event, checksum};
 use crate::plan::AddrSet;
+pub(crate) use saved::SavedFragments;
 
 /// Longest packet that can be described.
 const MAX_PACKET: u32 = 65_535;
@@ -105,7 +110,7 @@ pub struct DefragCounters {
 }
 
 /// What the fragments of one packet have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Key {
     pub src: IpAddr,
     pub dst: IpAddr,
@@ -211,6 +216,8 @@ struct Owned {
 struct Tracker {
     /// Tells it from an earlier tracker of the same key.
     serial: u64,
+    /// [`crate::flow::shard`] of its frames.
+    origin: u32,
     deadline_ns: u64,
     policy: OverlapPolicy,
     /// Where the last fragment ends, once there is one.
@@ -231,6 +238,7 @@ pub(super) struct Defrag {
     /// Oldest first; entries of trackers that are gone stay until they come to the front.
     order: VecDeque<(Key, u64)>,
     serial: u64,
+    origin: u32,
     bytes: usize,
     counters: DefragCounters,
     /// Spare room for the next list of owners.
@@ -246,11 +254,17 @@ impl Defrag {
             trackers: HashMap::new(),
             order: VecDeque::new(),
             serial: 0,
+            origin: 0,
             bytes: 0,
             counters: DefragCounters::default(),
             scratch: Vec::new(),
             spare: Vec::new(),
         }
+    }
+
+    /// The fragments that follow are of a frame with this [`crate::flow::shard`].
+    pub fn come_from(&mut self, origin: u32) {
+        self.origin = origin;
     }
 
     pub fn counters(&self) -> DefragCounters {
@@ -319,26 +333,11 @@ impl Defrag {
         let tracker = match self.trackers.entry(key) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let policy = self
-                    .config
-                    .hosts
-                    .iter()
-                    .find(|(hosts, _)| hosts.contains(key.dst));
-                let policy = policy.map_or(self.config.policy, |&(_, policy)| policy);
                 self.serial += 1;
                 self.order.push_back((key, self.serial));
                 self.bytes += TRACKER_COST;
-                let serial = self.serial;
-                entry.insert(Tracker {
-                    serial,
-                    deadline_ns,
-                    policy,
-                    end: None,
-                    chunks: Vec::new(),
-                    owners: Vec::new(),
-                    owned: 0,
-                    bytes: TRACKER_COST,
-                })
+                let policy = self.config.policy_of(key.dst);
+                entry.insert(Tracker::new(self.serial, self.origin, policy))
             }
         };
         tracker.deadline_ns = deadline_ns;
@@ -482,7 +481,28 @@ struct Claimed {
     owns: bool,
 }
 
+impl DefragConfig {
+    fn policy_of(&self, receiver: IpAddr) -> OverlapPolicy {
+        let of_hosts = self.hosts.iter().find(|(set, _)| set.contains(receiver));
+        of_hosts.map_or(self.policy, |&(_, policy)| policy)
+    }
+}
+
 impl Tracker {
+    fn new(serial: u64, origin: u32, policy: OverlapPolicy) -> Self {
+        Self {
+            serial,
+            origin,
+            deadline_ns: 0,
+            policy,
+            end: None,
+            chunks: Vec::new(),
+            owners: Vec::new(),
+            owned: 0,
+            bytes: TRACKER_COST,
+        }
+    }
+
     /// Divides the blocks between those that own them and a newcomer, whose index will be the next one.
     ///
     /// Only owners that the newcomer touches are looked at: the fragments of a packet may be thousands, and come in the

@@ -19,6 +19,7 @@ mod tunnel;
 
 pub use access::Options;
 pub use decoder::{Decoder, DecoderConfig, DecoderCounters, MAX_LAYERS};
+pub(crate) use defrag::SavedFragments;
 pub use defrag::{DefragConfig, DefragCounters, OverlapPolicy};
 pub use event::{DecoderEvent, EventSet};
 pub(crate) use ipv6::upper_layer as ipv6_upper_layer;

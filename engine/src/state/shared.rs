@@ -392,7 +392,7 @@ impl Seat {
     }
 
     /// What no rule changes, or only counts: no turn is needed.
-    pub fn shared(&self) -> &Shared {
+    pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 }

@@ -13,7 +13,7 @@ use super::policy::StreamPolicy;
 use super::pool::Pool;
 
 /// Most pieces that wait in one direction. A segment may bring more, and then gaps are given up at once.
-const MOST_PIECES: usize = 1024;
+pub(super) const MOST_PIECES: usize = 1024;
 
 /// What a segment did to its stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,20 +43,20 @@ pub(crate) struct Limits {
 }
 
 /// Most urgent bytes of one direction that are waited for; more stay in the stream.
-const MOST_URGENT: usize = 64;
+pub(super) const MOST_URGENT: usize = 64;
 
 /// Bytes behind a gap.
 #[derive(Debug)]
-struct Piece {
+pub(super) struct Piece {
     /// Place of the first one.
-    at: u64,
-    bytes: Vec<u8>,
+    pub(super) at: u64,
+    pub(super) bytes: Vec<u8>,
     /// The places of the segment that they came in.
-    segment: Range<u64>,
+    pub(super) segment: Range<u64>,
 }
 
 impl Piece {
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.at + self.bytes.len() as u64
     }
 }
@@ -65,20 +65,22 @@ impl Piece {
 #[derive(Debug, Default)]
 pub(crate) struct Direction {
     /// The latest bytes without a gap.
-    kept: Vec<u8>,
+    pub(super) kept: Vec<u8>,
     /// Offset of the first of them.
-    base: u64,
+    pub(super) base: u64,
     /// Sequence number of the next byte; `None` before the first segment.
-    next_seq: Option<u32>,
+    pub(super) next_seq: Option<u32>,
     /// In order of their places, none overlapping another.
-    waiting: Vec<Piece>,
-    waiting_bytes: usize,
+    pub(super) waiting: Vec<Piece>,
+    pub(super) waiting_bytes: usize,
     /// Place after the last gap that was given up.
-    gap_end: u64,
+    pub(super) gap_end: u64,
     /// How many bytes were left out so far.
-    omitted: u64,
+    pub(super) omitted: u64,
     /// Places of bytes that are to be left out when they come.
-    urgent: Vec<u64>,
+    pub(super) urgent: Vec<u64>,
+    /// Most pieces that waited at a time.
+    pub(super) most_waiting: u32,
 }
 
 impl Direction {
@@ -88,13 +90,21 @@ impl Direction {
     }
 
     /// Place of the next byte.
-    fn next_place(&self) -> u64 {
+    pub(super) fn next_place(&self) -> u64 {
         self.next() + self.omitted
     }
 
     /// Offset of the first byte that is kept.
     pub(crate) fn base(&self) -> u64 {
         self.base
+    }
+
+    /// What the record of its flow says: whether data is missing, most separate pieces of data that were held at a time,
+    /// and bytes that were left out.
+    pub(crate) fn facts(&self) -> (bool, u32, u32) {
+        let regions = self.most_waiting + u32::from(self.next_place() > 0);
+        let omitted = u32::try_from(self.omitted).unwrap_or(u32::MAX);
+        (self.gap_end > 0, regions, omitted)
     }
 
     /// True when bytes wait behind a gap.
@@ -227,6 +237,17 @@ impl Direction {
     /// True when so much waits that the gap is not worth waiting for any longer.
     pub(crate) fn overfull(&self, limits: &Limits) -> bool {
         self.waiting_bytes > limits.waiting || self.waiting.len() >= MOST_PIECES
+    }
+
+    /// Takes back the bytes from this offset on: the packet that brought them does not go on, so that its receiver waits
+    /// for them still, and what comes again may be something else.
+    pub(crate) fn take_back(&mut self, from: u64) {
+        let keep = usize::try_from(from.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let taken = self.kept.len().saturating_sub(keep);
+        self.kept.truncate(keep);
+        // Sequence numbers of bytes are at most 2^32 apart, whatever the buffer holds.
+        let taken = taken as u32;
+        self.next_seq = self.next_seq.map(|seq| seq.wrapping_sub(taken));
     }
 
     /// Gives all buffers back and forgets what was in them. The stream can go on behind it.
@@ -459,6 +480,7 @@ impl Direction {
         };
         buffer.extend_from_slice(bytes);
         self.waiting_bytes += buffer.len();
+        self.most_waiting = self.most_waiting.max(self.waiting.len() as u32 + 1);
         self.waiting.insert(
             place,
             Piece {

@@ -6,6 +6,7 @@ use super::direction::{Arrival, Direction, Limits};
 use super::policy::StreamPolicy;
 use super::pool::Pool;
 use super::window::Window;
+use crate::flow::StreamFacts;
 use crate::plan::{AddrSet, RuleId};
 
 /// How streams are put together, and how much may be kept for it.
@@ -89,7 +90,7 @@ impl Default for StreamId {
 /// Both directions of one connection: to the server, to the client.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    directions: [Direction; 2],
+    pub(super) directions: [Direction; 2],
     pub(crate) windows: [Window; 2],
     policies: [StreamPolicy; 2],
     /// The direction that spoke last.
@@ -99,7 +100,7 @@ pub(crate) struct Connection {
     /// Place of its flow in the flow table.
     flow: u32,
     /// Used since the hand went by.
-    used: bool,
+    pub(super) used: bool,
     live: bool,
 }
 
@@ -109,8 +110,8 @@ const CONNECTION_COST: usize = 512;
 /// All streams of a worker.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    config: StreamConfig,
-    pool: Pool,
+    pub(super) config: StreamConfig,
+    pub(super) pool: Pool,
     connections: Vec<Connection>,
     free: Vec<u32>,
     /// Where the search for a connection that gives way goes on.
@@ -161,6 +162,13 @@ impl Streams {
 
     /// The streams of a connection between a client and a server; `None` for want of room.
     pub(crate) fn begin(&mut self, flow: u32, client: IpAddr, server: IpAddr) -> Option<StreamId> {
+        let begun = self.place(flow, client, server);
+        self.counters.streams += u64::from(begun.is_some());
+        begun
+    }
+
+    /// A place for the streams of a connection.
+    pub(super) fn place(&mut self, flow: u32, client: IpAddr, server: IpAddr) -> Option<StreamId> {
         if !self.pool.charge(CONNECTION_COST) {
             return None;
         }
@@ -184,7 +192,6 @@ impl Streams {
         for window in &mut connection.windows {
             window.restart(0);
         }
-        self.counters.streams += 1;
         Some(StreamId(id))
     }
 
@@ -212,6 +219,16 @@ impl Streams {
     /// One direction of a connection.
     pub(crate) fn direction(&self, id: StreamId, way: usize) -> Option<&Direction> {
         self.get(id)?.directions.get(way)
+    }
+
+    /// What the record of the connection's flow says of its streams.
+    pub(crate) fn facts(&self, id: StreamId) -> Option<StreamFacts> {
+        let [to_server, to_client] = self.get(id)?.directions.each_ref().map(Direction::facts);
+        Some(StreamFacts {
+            gap: [to_server.0, to_client.0],
+            max_regions: [to_server.1, to_client.1],
+            urgent: [to_server.2, to_client.2],
+        })
     }
 
     /// Puts a segment into its stream. `first`: sequence number of the stream's first byte, where it is known.
@@ -268,6 +285,17 @@ impl Streams {
             direction.release(pool);
             *direction = Direction::default();
             window.restart(0);
+        }
+    }
+
+    /// Takes back the bytes of a direction from this offset on: the packet that brought them is dropped.
+    pub(crate) fn take_back(&mut self, id: StreamId, way: usize, from: u64) {
+        let connection = self.connections.get_mut(id.0 as usize).filter(|c| c.live);
+        if let Some((direction, window)) =
+            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
+        {
+            direction.take_back(from);
+            window.take_back(from);
         }
     }
 

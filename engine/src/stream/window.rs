@@ -8,16 +8,16 @@
 use crate::plan::RuleId;
 
 /// Most rules that wait for the end of a window; more are forgotten oldest first, and counted.
-const MOST_CANDIDATES: usize = 1024;
+pub(super) const MOST_CANDIDATES: usize = 1024;
 
 /// A rule one of whose probes occurs, and which has not been decided.
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
-    rule: RuleId,
+pub(super) struct Candidate {
+    pub(super) rule: RuleId,
     /// Offset just after the buffer in which its probe was found last.
-    found: u64,
+    pub(super) found: u64,
     /// Up to here the stream was looked at together with what was before the window.
-    looked: u64,
+    pub(super) looked: u64,
 }
 
 /// A rule that is due, as [`Window::due`] says.
@@ -33,20 +33,20 @@ pub(crate) struct Due {
 
 /// A rule that matched, and how far it has seen the stream; nothing before that can make it match again.
 #[derive(Clone, Copy, Debug)]
-struct Matched {
-    rule: RuleId,
+pub(super) struct Matched {
+    pub(super) rule: RuleId,
     /// `u64::MAX` while the window is open.
-    seen: u64,
+    pub(super) seen: u64,
 }
 
 /// The window at hand of one direction, with what earlier ones left behind.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    start: u64,
-    candidates: Vec<Candidate>,
-    matched: Vec<Matched>,
+    pub(super) start: u64,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) matched: Vec<Matched>,
     /// As [`Candidate::looked`], for rules that need no probe.
-    looked: u64,
+    pub(super) looked: u64,
 }
 
 impl Window {
@@ -135,6 +135,19 @@ impl Window {
         }
         self.matched.retain(|matched| matched.seen > back);
         self.candidates.retain(|candidate| candidate.found > back);
+    }
+
+    /// The stream goes on from an offset that it had come past: what was said about bytes behind it is void.
+    pub(crate) fn take_back(&mut self, from: u64) {
+        self.start = self.start.min(from);
+        self.looked = self.looked.min(from);
+        for matched in &mut self.matched {
+            // What has matched before has not matched in what comes now.
+            matched.seen = matched.seen.min(from);
+        }
+        for candidate in &mut self.candidates {
+            candidate.looked = candidate.looked.min(from);
+        }
     }
 
     /// Begins anew at an offset, with nothing from before.

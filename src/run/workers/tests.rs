@@ -34,6 +34,10 @@ impl Made {
 }
 
 impl Source for Made {
+    fn was_stopped(&self) -> bool {
+        self.next < self.frames.len()
+    }
+
     fn next(&mut self) -> Next<'_> {
         let Some(data) = self.frames.get(self.next) else {
             return Next::End;
@@ -173,6 +177,7 @@ fn all(workers: usize, frames: u64, most: usize, dies_at: u64) -> (Vec<Place>, V
         &order,
         &mut Made::new(frames),
         &mut Profile::new(false),
+        (handover::Block::default(), Handover::Never),
         &mut |event| {
             committed.push(event.place);
             if committed.len() >= most {

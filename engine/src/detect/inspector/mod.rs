@@ -1,7 +1,9 @@
 //! Everything behind the decoder: from a packet, and the streams that it belongs to, to what matched.
 
+mod saved;
 mod settle;
 mod streams;
+mod windows;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use settle::{Settled, Settler};
 
 /// One worker behind its decoder.
 pub(super) struct Inspector {
-    prepared: Arc<Prepared>,
+    pub(super) prepared: Arc<Prepared>,
     pub(super) search: Search,
     pub(super) evaluator: Box<dyn Evaluator>,
     pub(super) flows: FlowTable,
@@ -39,7 +41,7 @@ pub(super) struct Inspector {
     /// What matched, until it is settled.
     matches: Vec<RuleId>,
     /// Where streams put rules together.
-    scratch: streams::Scratch,
+    scratch: windows::Scratch,
     pub(super) counters: Counters,
     pub(super) profile: Profile,
     /// Of the frame at hand.
@@ -55,12 +57,14 @@ impl Inspector {
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
         let tags = config.tagged_packets && prepared.state.has_tags();
+        let mut flow = config.flow;
+        flow.session.inline = config.inline;
         Ok(Self {
             search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
             candidates: Candidates::new(&prepared.index),
             prepared,
             evaluator,
-            flows: FlowTable::new(config.flow),
+            flows: FlowTable::new(flow),
             streams: Streams::new(config.stream),
             settler: Settler::new(seat),
             screen: Screen::default(),
@@ -69,7 +73,7 @@ impl Inspector {
             tags,
             tagged: None,
             matches: Vec::new(),
-            scratch: streams::Scratch::default(),
+            scratch: windows::Scratch::default(),
             counters: Counters::default(),
             profile: Profile::new(config.profile),
             place: Place::default(),
@@ -164,14 +168,14 @@ impl Inspector {
         Stage::Settle
     }
 
-    /// Settles what matched in a packet whose flow is in the table.
+    /// Settles what matched in a packet whose flow is in the table; true when the packet is to be dropped.
     fn settle_packet(
         &mut self,
         subject: &Subject<'_>,
         flow: Option<FlowView>,
         how: Settled,
         out: &mut Vec<Event>,
-    ) {
+    ) -> bool {
         let flow = flow.map(|view| (self.flows.get_mut(view), view.to_server));
         let found = settle::settle(
             &self.prepared,
@@ -181,11 +185,13 @@ impl Inspector {
             flow,
             how,
         );
-        self.counters.dropped += u64::from(found.dropped && self.inline);
+        let dropped = found.dropped && self.inline;
+        self.counters.dropped += u64::from(dropped);
         out.push(Event {
             place: self.place,
             what: What::Matches(Box::new(found)),
         });
+        dropped
     }
 
     /// Flushes the streams of flows that have ended, and hands the flows out where that is wanted.

@@ -4,7 +4,7 @@ use super::super::{FlowFacts, Found, Matched, PacketFacts, Prepared};
 use crate::eval::{self, Subject};
 use crate::flow::{Flow, FlowAction};
 use crate::packet::{Packet, Transport};
-use crate::plan::{Action, RuleId, RuleKind, RuleSet};
+use crate::plan::{Action, RuleId, RuleKind, RuleSet, StateAction};
 use crate::state::{self, Context, Decision, Due, Seat};
 
 /// Where rules matched.
@@ -103,10 +103,18 @@ pub(super) fn settle(
             Action::Pass | Action::Alert => FlowAction::None,
         };
         if let Some((flow, _)) = &mut flow
-            && for_flow
             && flow.action == FlowAction::None
         {
-            flow.action = flow_action;
+            if for_flow {
+                flow.action = flow_action;
+            }
+            let bypasses = |action: &StateAction| matches!(action, StateAction::Bypass);
+            if flow.action == FlowAction::None
+                && due != Due::Nothing
+                && rule.state_actions.iter().any(bypasses)
+            {
+                flow.action = FlowAction::Bypass;
+            }
         }
         if due != Due::Nothing {
             found.matches.push(Matched { rule: id, decision });

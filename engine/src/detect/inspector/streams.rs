@@ -1,18 +1,16 @@
-//! Inspection of streams: what a segment adds, and what is decided when a window ends.
+//! Inspection of streams: what a segment adds to its stream, and what ends.
 
 use std::ops::Range;
 
 use super::super::index::Role;
-use super::super::{Event, Prepared, Stage, What};
-use super::settle::{self, Settled};
+use super::super::{Event, Prepared, Stage};
+use super::settle::Settled;
+use super::windows::When;
 use super::{Inspector, inspected_payload};
-use crate::eval::{Evaluator, Subject};
+use crate::eval::Subject;
 use crate::flow::{Ended, Flow, FlowAction, FlowView};
 use crate::packet::Packet;
-use crate::plan::RuleId;
-use crate::stream::{
-    Direction, Due, Headers, StreamEvent, StreamEvents, StreamId, Streams, Window,
-};
+use crate::stream::{Headers, StreamEvent, StreamId, Streams};
 
 /// Bytes before a buffer that a probe may begin in.
 const CARRY: u64 = 7;
@@ -21,46 +19,20 @@ const ACK: u8 = 0x10;
 /// Connections that give way to one that needs room, at most, before it does without.
 const MOST_EVICTED: usize = 16;
 
-/// Lists that are filled again and again.
-#[derive(Default)]
-pub(super) struct Scratch {
-    /// Probes found in what came.
-    hits: Vec<u32>,
-    /// Rules that look at the window alone.
-    near: Vec<RuleId>,
-    /// Rules that look at what was before it, too.
-    far: Vec<RuleId>,
-    /// Rules that matched in the stream.
-    matched: Vec<RuleId>,
-    /// Those of windows that ended in this packet.
-    settled: Vec<RuleId>,
-}
-
 /// Where something in a stream was found.
-struct Scene<'p, 'f> {
+pub(super) struct Scene<'p, 'f> {
     /// A packet of the stream's direction.
-    packet: &'p Packet<'p>,
-    view: FlowView,
+    pub(super) packet: &'p Packet<'p>,
+    pub(super) view: FlowView,
     /// The flow, where it is no longer in the table.
-    ended: Option<&'f mut Flow>,
-}
-
-/// When rules are decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    /// The window goes on.
-    Open,
-    /// The window ends.
-    Ends,
-    /// The window ends, and nothing follows on it.
-    Last,
+    pub(super) ended: Option<&'f mut Flow>,
 }
 
 /// A stream: a direction of a connection.
 #[derive(Clone, Copy)]
-struct Side {
-    id: StreamId,
-    way: usize,
+pub(super) struct Side {
+    pub(super) id: StreamId,
+    pub(super) way: usize,
 }
 
 impl Inspector {
@@ -217,6 +189,8 @@ impl Inspector {
     ) -> Stage {
         self.profile.lap(Stage::Stream);
         self.scratch.settled.clear();
+        self.scratch.dropped = false;
+        let before = fresh.start;
         let mut scene = Scene {
             packet,
             view,
@@ -285,17 +259,23 @@ impl Inspector {
             matches.sort_unstable();
             matches.dedup();
         }
-        if matches.is_empty() {
-            return Stage::Evaluate;
+        let mut dropped = scratch.dropped;
+        let mut stage = Stage::Evaluate;
+        if !matches.is_empty() {
+            profile.lap(Stage::Evaluate);
+            let how = if in_stream {
+                Settled::Stream
+            } else {
+                Settled::Packet
+            };
+            dropped |= self.settle_packet(&subject, Some(view), how, out);
+            stage = Stage::Settle;
         }
-        profile.lap(Stage::Evaluate);
-        let how = if in_stream {
-            Settled::Stream
-        } else {
-            Settled::Packet
-        };
-        self.settle_packet(&subject, Some(view), how, out);
-        Stage::Settle
+        if dropped {
+            // Its receiver goes on waiting for these bytes, and what comes for them may differ.
+            self.streams.take_back(side.id, side.way, before);
+        }
+        stage
     }
 
     /// Looks for probes in bytes that have become contiguous, and ends the windows that they fill. The probes of all of
@@ -308,9 +288,10 @@ impl Inspector {
         out: &mut Vec<Event>,
     ) {
         self.scratch.hits.clear();
-        let prepared = std::sync::Arc::clone(&self.prepared);
-        let Prepared { groups, index, .. } = &*prepared;
-        let group = groups.of_packet(scene.packet, Some(scene.view.to_server));
+        let group = self
+            .prepared
+            .groups
+            .of_packet(scene.packet, Some(scene.view.to_server));
         let mut from = fresh.start;
         loop {
             if from >= fresh.end {
@@ -321,138 +302,36 @@ impl Inspector {
                     return;
                 }
             }
-            let Some(window) = self.streams.window_end(side.id, side.way) else {
+            let Self {
+                prepared,
+                streams,
+                search,
+                candidates,
+                scratch,
+                profile,
+                ..
+            } = self;
+            let index = &prepared.index;
+            let Some(window) = streams.window_end(side.id, side.way) else {
                 return;
             };
             let to = window.min(fresh.end).max(from + 1);
-            let Some(direction) = self.streams.direction(side.id, side.way) else {
+            let Some(direction) = streams.direction(side.id, side.way) else {
                 return;
             };
             let before = CARRY.min(from - direction.base().min(from));
             let data = direction.bytes(from - before..to);
-            let hits = self.search.find(&index.probes, group, before as u8, data);
+            let hits = search.find(&index.probes, group, before as u8, data);
             if !hits.is_empty() {
-                self.scratch.hits.extend_from_slice(hits);
-                let rules = (self.candidates).in_stream(index, scene.packet, scene.view, hits);
-                self.streams.wait_for_window(side.id, side.way, rules, to);
+                scratch.hits.extend_from_slice(hits);
+                let rules = candidates.in_stream(index, scene.packet, scene.view, hits);
+                streams.wait_for_window(side.id, side.way, rules, to);
             }
-            self.profile.lap(Stage::Match);
+            profile.lap(Stage::Match);
             if to == window {
                 self.close_window(scene, side, to, When::Ends, out);
             }
             from = to;
-        }
-    }
-
-    /// Ends the window at hand at `end`: decides all rules that wait for it. The next one begins there.
-    fn close_window(
-        &mut self,
-        scene: &mut Scene<'_, '_>,
-        side: Side,
-        end: u64,
-        when: When,
-        out: &mut Vec<Event>,
-    ) {
-        let flow = match &scene.ended {
-            Some(flow) => &**flow,
-            None => self.flows.get(scene.view),
-        };
-        if flow.action == FlowAction::None {
-            self.decide(scene, side, end, when);
-        } else {
-            // What was decided about the flow ended its inspection.
-            self.scratch.matched.clear();
-        }
-        let back = self.streams.close_window(side.id, side.way, end);
-        if self.scratch.matched.is_empty() {
-            return;
-        }
-        self.matches.clone_from(&self.scratch.matched);
-        self.scratch
-            .settled
-            .extend_from_slice(&self.scratch.matched);
-        let payload = match self.streams.direction(side.id, side.way) {
-            Some(direction) => direction.bytes(back..end),
-            None => &[],
-        };
-        let subject = Subject {
-            packet: scene.packet,
-            payload,
-            stream_offset: Some(back),
-            events: StreamEvents::default(),
-        };
-        let flow = match &mut scene.ended {
-            Some(flow) => &mut **flow,
-            None => self.flows.get_mut(scene.view),
-        };
-        let found = settle::settle(
-            &self.prepared,
-            &mut self.settler,
-            &self.matches,
-            &subject,
-            Some((flow, scene.view.to_server)),
-            Settled::Stream,
-        );
-        self.counters.dropped += u64::from(found.dropped && self.inline);
-        out.push(Event {
-            place: self.place,
-            what: What::Matches(Box::new(found)),
-        });
-        self.profile.lap(Stage::Settle);
-    }
-
-    /// Decides rules that wait for the window at hand: all of them when it ends, before that those whose match nothing
-    /// can take away, or, where packets cannot wait, any that matches. Those that matched are in the scratch list.
-    fn decide(&mut self, scene: &Scene<'_, '_>, side: Side, end: u64, when: When) {
-        let Self {
-            prepared,
-            streams,
-            candidates,
-            evaluator,
-            counters,
-            scratch,
-            inline,
-            ..
-        } = self;
-        let index = &prepared.index;
-        scratch.matched.clear();
-        scratch.near.clear();
-        scratch.far.clear();
-        let closing = when != When::Open;
-        let by_window = closing && index.wants_windows();
-        let Some(look) = Look::new(streams, side, end, when) else {
-            return;
-        };
-        if look.end == look.back || look.window.idle() && !by_window {
-            return;
-        }
-        for due in look.window.due(look.end, look.patience) {
-            if closing || *inline || index.early(due.rule) {
-                scratch.add(&look, due, index.grows(due.rule), closing);
-            }
-        }
-        if by_window {
-            let stale = look.window.stale(look.end, look.patience);
-            for &rule in candidates.of_window(index, scene.packet, scene.view) {
-                if look.window.seen(rule) != u64::MAX {
-                    let due = Due {
-                        rule,
-                        fresh: true,
-                        stale,
-                    };
-                    scratch.add(&look, due, index.grows(rule), closing);
-                }
-            }
-        }
-        if !scratch.near.is_empty() || !scratch.far.is_empty() {
-            counters.candidates += scratch.evaluate(&look, &mut **evaluator, scene.packet);
-        }
-        let patience = look.patience;
-        if closing {
-            streams.have_looked(side.id, side.way, end, patience);
-        }
-        if !scratch.matched.is_empty() {
-            streams.have_matched(side.id, side.way, &scratch.matched);
         }
     }
 
@@ -461,7 +340,13 @@ impl Inspector {
         let Some(end) = self.streams.end_of(side.id, side.way) else {
             return;
         };
-        if self.streams.quiet(side.id, side.way) && !self.prepared.index.wants_windows() {
+        let flow = self.flows.get(view);
+        let (from, to) = match side.way {
+            0 => (flow.client, flow.server),
+            _ => (flow.server, flow.client),
+        };
+        let quiet = self.streams.quiet(side.id, side.way);
+        if quiet && !self.prepared.index.wants_windows_of(from, to) {
             self.streams.close_window(side.id, side.way, end);
             return;
         }
@@ -547,6 +432,7 @@ impl Inspector {
         if self.streams.get(id).is_none() {
             return;
         }
+        ended.streams = self.streams.facts(id);
         if ended.flow.action == FlowAction::None {
             for way in [0, 1] {
                 let headers = headers(&ended.flow, way);
@@ -599,105 +485,13 @@ impl Inspector {
     }
 }
 
-/// What there is to look at in a window.
-struct Look<'s> {
-    window: &'s Window,
-    direction: &'s Direction,
-    /// First byte that can be looked at, first byte of the window, end.
-    back: u64,
-    start: u64,
-    end: u64,
-    /// How many bytes have to come before a rule is looked at again together with what was before the window.
-    patience: u64,
-}
-
-impl<'s> Look<'s> {
-    fn new(streams: &'s Streams, side: Side, end: u64, when: When) -> Option<Self> {
-        let window = streams.get(side.id)?.windows.get(side.way)?;
-        let direction = streams.direction(side.id, side.way)?;
-        let start = window.start();
-        Some(Self {
-            window,
-            direction,
-            back: start.saturating_sub(streams.window()).max(direction.base()),
-            start,
-            end,
-            patience: match when {
-                When::Last => 0,
-                When::Open | When::Ends => streams.window() / 4,
-            },
-        })
-    }
-}
-
-impl Scratch {
-    /// Puts a rule among those to be evaluated.
-    ///
-    /// One that more data can undo is asked about the window alone, because what stands before it may be another
-    /// message, and now and then about all that can be looked at.
-    fn add(&mut self, look: &Look<'_>, due: Due, grows: bool, closing: bool) {
-        if grows || look.back == look.start {
-            if due.fresh || due.stale {
-                self.far.push(due.rule);
-            }
-            return;
-        }
-        if due.fresh {
-            self.near.push(due.rule);
-        }
-        if due.stale && closing {
-            self.far.push(due.rule);
-        }
-    }
-
-    /// Evaluates the rules, each on what it has not seen; returns how many there were.
-    fn evaluate(
-        &mut self,
-        look: &Look<'_>,
-        evaluator: &mut dyn Evaluator,
-        packet: &Packet<'_>,
-    ) -> u64 {
-        let Self {
-            near, far, matched, ..
-        } = self;
-        let mut count = 0;
-        let mut on = |from: u64, rules: &[RuleId], matched: &mut Vec<RuleId>| {
-            let subject = Subject {
-                packet,
-                payload: look.direction.bytes(from..look.end),
-                stream_offset: Some(from),
-                events: StreamEvents::default(),
-            };
-            count += rules.len() as u64;
-            evaluator.evaluate(&subject, rules, matched);
-        };
-        if !near.is_empty() {
-            on(look.start, near, matched);
-        }
-        far.retain(|&rule| {
-            let seen = look.window.seen(rule);
-            let open = !matched.contains(&rule);
-            if open && seen > look.back {
-                on(seen.min(look.end), &[rule], matched);
-            }
-            open && seen <= look.back
-        });
-        if !far.is_empty() {
-            on(look.back, far, matched);
-        }
-        matched.sort_unstable();
-        matched.dedup();
-        count
-    }
-}
-
 /// The acknowledgement number, where the packet acknowledges anything.
 fn acknowledged(packet: &Packet<'_>) -> Option<u32> {
     let flags = packet.tcp_flags()?;
     packet.tcp_ack().filter(|_| flags & ACK != 0)
 }
 
-fn headers(flow: &Flow, way: usize) -> Headers {
+pub(super) fn headers(flow: &Flow, way: usize) -> Headers {
     if way == 0 {
         Headers::new(flow.client, flow.server)
     } else {
@@ -706,7 +500,7 @@ fn headers(flow: &Flow, way: usize) -> Headers {
 }
 
 /// What the flow table would say of a packet whose data is in the stream.
-fn in_stream(slot: u32, way: usize) -> FlowView {
+pub(super) fn in_stream(slot: u32, way: usize) -> FlowView {
     FlowView {
         slot,
         to_server: way == 0,

@@ -20,13 +20,15 @@ mod segment;
 mod side;
 mod transfer;
 
-use self::segment::{ACK, Extras, FIN, RST, SYN, Segment, Stamp};
+use serde::{Deserialize, Serialize};
+
+use self::segment::{ACK, Extras, FIN, MAX_SCALE, RST, SYN, Segment, Stamp};
 use self::side::Side;
 use super::event::{StreamEvent as Event, StreamEvents};
 use crate::packet::Packet;
 
 /// How far a TCP connection is. After the handshake as the server sees it, as in Suricata.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TcpState {
     /// No handshake was seen.
     #[default]
@@ -84,9 +86,9 @@ impl TcpState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UrgentPolicy {
     /// The last urgent byte is out of band, as most systems have it (RFC 6093, 3.1): it is no part of the stream.
-    #[default]
     OutOfBand,
-    /// It stays in the stream.
+    /// It stays in the stream, as in Suricata unless it is told otherwise.
+    #[default]
     Inline,
     /// Segments with urgent data are left out of the stream.
     Gap,
@@ -111,7 +113,7 @@ pub struct SessionConfig {
 }
 
 /// A TCP connection. It sits in every flow's place in the table, so it is small: 124 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     state: TcpState,
     /// The state before the end.
@@ -225,6 +227,12 @@ impl Session {
             TcpState::Closed => self.before.connected(),
             state => state.connected(),
         }
+    }
+
+    /// True for what a session can have become; what is read from a file may be anything.
+    pub(crate) fn is_sound(&self) -> bool {
+        usize::from(self.claims) <= MAX_CLAIMS
+            && self.sides.iter().all(|side| side.scale <= MAX_SCALE)
     }
 
     /// True when a SYN starts a new connection on the same ports: it is over, or both ends have sent everything and the

@@ -1,9 +1,11 @@
 //! One end of a connection: what it sends, and how much of it the other end takes.
 
+use serde::{Deserialize, Serialize};
+
 use super::segment::{Segment, after, later, not_before};
 
 /// One end. Numbers are sequence numbers of what it sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Side {
     /// That of the SYN; of a connection that was picked up, the one before the first byte.
     pub isn: u32,

@@ -7,6 +7,7 @@
 //! | `test` | everything that must hold before a change goes in; what CI runs |
 //! | `campaign fuzz` | fuzzing for as long as asked; exit 1 on a finding |
 //! | `campaign conformance` | holds a release build against recorded alerts, where those are at hand |
+//! | `campaign restart` | cuts captures and lets one process go on where another left off |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `seeds` | writes the fuzz targets' seeds again |
 //!
@@ -22,7 +23,7 @@ mod setup;
 mod steps;
 mod suite;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
@@ -87,6 +88,24 @@ enum Campaign {
     },
     /// Hold a release build against the alerts recorded in ../shared/conformance
     Conformance,
+    /// Cut a capture, hand over from one process to the next, and hold the alerts to those of one run
+    #[command(
+        after_help = "Example: cargo xtask campaign restart --pcap monday.pcap --rules et-open.rules --rules local.rules"
+    )]
+    Restart {
+        /// The capture
+        #[arg(long, value_name = "FILE")]
+        pcap: PathBuf,
+        /// Rules; each file is tried by itself
+        #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+        rules: Vec<PathBuf>,
+        /// Configuration of all runs
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// In how many places
+        #[arg(long, default_value_t = 10)]
+        cuts: u32,
+    },
     /// Hold every matcher backend to the definition on random cases
     Matcher {
         /// How many
@@ -116,6 +135,12 @@ fn main() -> ExitCode {
             input,
         }) => fuzz::campaign(&workspace, &targets, seconds, seed, input.as_deref()),
         Command::Campaign(Campaign::Conformance) => conformance::campaign(&workspace),
+        Command::Campaign(Campaign::Restart {
+            pcap,
+            rules,
+            config,
+            cuts,
+        }) => restart(&workspace, &pcap, &rules, config.as_deref(), cuts),
         Command::Campaign(Campaign::Matcher { cases, seed }) => {
             suite::random_cases(&workspace, cases, seed)
         }
@@ -128,6 +153,34 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn restart(
+    workspace: &Workspace,
+    pcap: &Path,
+    rules: &[PathBuf],
+    config: Option<&Path>,
+    cuts: u32,
+) -> Result<(), Failure> {
+    // The test runs in a folder of its own.
+    let whole = |path: &Path| {
+        let found = path.canonicalize();
+        let named = found.map(|path| path.to_string_lossy().into_owned());
+        named.map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    };
+    for file in rules {
+        let mut run = Cmd::cargo(workspace)
+            .args(["test", "--release", "--locked", "-p", "weir", "--test"])
+            .args(["restart", "--", "--ignored", "--nocapture"])
+            .env("WEIR_RESTART_PCAP", whole(pcap)?)
+            .env("WEIR_RESTART_RULES", whole(file)?)
+            .env("WEIR_RESTART_CUTS", cuts.to_string());
+        if let Some(config) = config {
+            run = run.env("WEIR_RESTART_CONFIG", whole(config)?);
+        }
+        run.run()?;
+    }
+    Ok(())
 }
 
 fn demo(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {

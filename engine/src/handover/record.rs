@@ -14,6 +14,7 @@ use crate::stream::SavedConnection;
 
 /// One record.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "most are flows")]
 pub(crate) enum Record<'a> {
     /// What flows share.
     Shared(SavedShared),
@@ -48,6 +49,7 @@ pub(crate) struct SavedFlow<'a> {
 
 /// The streams of a flow.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum SavedStreams<'a> {
     /// None yet.
     None,

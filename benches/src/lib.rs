@@ -7,11 +7,15 @@
 //! * [`measure`] takes processor time, in rounds in which all contenders take turns, and latencies.
 //! * [`scenario`] puts these together, and [`report`] writes what came out.
 //! * [`flow`] measures the flow table by itself, and under floods.
+//! * [`cost`] measures what the whole engine takes for a packet, by stage and number of connections, and [`flood`] floods
+//!   it.
 //!
 //! Everyone looks for the first occurrence of each probe in each buffer, in one group, without carry.
 
 pub mod answers;
 pub mod contender;
+pub mod cost;
+pub mod flood;
 pub mod flow;
 pub mod measure;
 #[cfg(feature = "peers")]

@@ -19,8 +19,25 @@ pub fn cpu_time() -> Duration {
 
 /// Memory of this process that is resident now, in bytes; 0 where the system does not say.
 pub fn resident_bytes() -> u64 {
+    status("VmRSS:")
+}
+
+/// Most memory of this process that was resident at a time since [`forget_peak`], or since it began where the system
+/// does not allow that, in bytes; 0 where it does not say.
+pub fn peak_bytes() -> u64 {
+    status("VmHWM:")
+}
+
+/// What was resident before now no longer counts for [`peak_bytes`].
+pub fn forget_peak() {
+    // proc(5): 5 resets the peak. Without that, a peak is rather too high than too low.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// A size in what Linux says of this process.
+fn status(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.map_or(0, |kib| kib.saturating_mul(1024))
 }

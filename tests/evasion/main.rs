@@ -9,6 +9,7 @@ mod receiver;
 mod room;
 mod sensor;
 mod tricks;
+mod windows;
 mod wire;
 
 use weir_engine::detect::EngineConfig;

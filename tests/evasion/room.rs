@@ -8,7 +8,7 @@ use crate::wire::{self, Segment};
 use crate::{RULE, attack, sensor};
 
 /// The packet of a segment, of the client with this number.
-fn of_client(number: u8, segment: &Segment) -> Vec<u8> {
+pub fn of_client(number: u8, segment: &Segment) -> Vec<u8> {
     let mut packet = segment.packet();
     packet[if segment.to_server { 15 } else { 19 }] = number;
     packet
@@ -21,7 +21,7 @@ fn hello(number: u8) -> Vec<Vec<u8>> {
 }
 
 /// Clients' addresses are changed in packets, and their checksums are not.
-fn config() -> EngineConfig {
+pub fn config() -> EngineConfig {
     let mut config = sensor::config();
     config.decoder.verify_checksums = false;
     config.flow.max_flows = 64;

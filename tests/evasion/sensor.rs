@@ -1,5 +1,6 @@
 //! The engine, from rule text and packets to the rules that alert.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig};
@@ -54,6 +55,16 @@ pub fn counted(
     rules: &Arc<RuleSet>,
     packets: &[Vec<u8>],
 ) -> (Vec<u32>, Counters) {
+    let (alerts, counters) = observed(config, rules, packets);
+    (alerts.into_iter().map(|(sid, _)| sid).collect(), counters)
+}
+
+/// The same with the client of each alert's flow.
+pub fn observed(
+    config: &EngineConfig,
+    rules: &Arc<RuleSet>,
+    packets: &[Vec<u8>],
+) -> (Vec<(u32, IpAddr)>, Counters) {
     let evaluator = eval::Plain::new(Arc::clone(rules));
     let matcher = Box::new(Plain::new());
     let mut engine = Engine::new(
@@ -64,7 +75,7 @@ pub fn counted(
     )
     .expect("the plain matcher holds any set");
     let mut alerts = Alerts::new(Arc::clone(rules), config);
-    let (mut events, mut sids) = (Vec::new(), Vec::new());
+    let (mut events, mut found) = (Vec::new(), Vec::new());
     for (number, data) in (1..).zip(packets) {
         let frame = Frame {
             ts_ns: number * MILLISECOND,
@@ -77,7 +88,13 @@ pub fn counted(
     }
     engine.finish(packets.len() as u64 + 1, &mut events);
     for event in &events {
-        alerts.commit(event, &mut |alert| sids.push(alert.rule.meta.sid));
+        alerts.commit(event, &mut |alert| {
+            let client = alert
+                .packet
+                .flow
+                .map_or(alert.packet.src, |flow| flow.client.0);
+            found.push((alert.rule.meta.sid, client));
+        });
     }
-    (sids, engine.counters())
+    (found, engine.counters())
 }

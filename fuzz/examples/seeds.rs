@@ -5,6 +5,8 @@
 
 #[path = "seeds/session.rs"]
 mod session;
+#[path = "seeds/stream.rs"]
+mod stream;
 #[path = "seeds/tables.rs"]
 mod tables;
 
@@ -30,6 +32,7 @@ fn main() -> io::Result<()> {
     captures(&seeds)?;
     rules(&seeds, root)?;
     session::session(&seeds)?;
+    stream::stream(&seeds)?;
     tables::matcher(&seeds)?;
     tables::frequency(&seeds)
 }

@@ -11,6 +11,7 @@
 
 mod cases;
 pub mod segment;
+pub mod talk;
 
 use std::sync::Arc;
 
@@ -138,14 +139,23 @@ pub fn compiler() -> Compiler {
 
 /// Rules written to reach every operation of the evaluator, the demo's among them.
 pub fn rules() -> Arc<RuleSet> {
-    let source = |name: &str, text: &str| SourceFile {
-        name: name.into(),
+    compiled(&[
+        ("evaluate.rules", include_str!("../rules/evaluate.rules")),
+        ("demo.rules", weir_capture::generate::demo_rules()),
+    ])
+}
+
+/// Rules of every kind that there is about streams.
+pub fn stream_rules() -> Arc<RuleSet> {
+    compiled(&[("stream.rules", include_str!("../rules/stream.rules"))])
+}
+
+fn compiled(files: &[(&str, &str)]) -> Arc<RuleSet> {
+    let source = |(name, text): &(&str, &str)| SourceFile {
+        name: (*name).into(),
         bytes: text.as_bytes().to_vec(),
     };
-    let sources = [
-        source("evaluate.rules", include_str!("../rules/evaluate.rules")),
-        source("demo.rules", weir_capture::generate::demo_rules()),
-    ];
+    let sources: Vec<SourceFile> = files.iter().map(source).collect();
     let loaded = load(&sources, &compiler());
     assert!(
         loaded.refused.is_empty(),

@@ -57,6 +57,11 @@ const TARGETS: &[Target] = &[
         dictionary: None,
     },
     Target {
+        name: "stream",
+        max_len: 1024,
+        dictionary: None,
+    },
+    Target {
         name: "matcher",
         max_len: 1024,
         dictionary: None,

@@ -161,11 +161,18 @@ impl Engine {
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
+        let decoder = Decoder::new(config.decoder.clone());
+        let report = Interval::new(config.counters_every_ns);
+        let handover = config.handover;
+        let mut inspector = Inspector::new(prepared, seat, matcher, evaluator, config)?;
+        if handover {
+            inspector.flows.keep_origins();
+        }
         Ok(Self {
-            decoder: Decoder::new(config.decoder.clone()),
-            report: Interval::new(config.counters_every_ns),
-            handover: config.handover,
-            inspector: Inspector::new(prepared, seat, matcher, evaluator, config)?,
+            decoder,
+            inspector,
+            report,
+            handover,
         })
     }
 
@@ -185,17 +192,17 @@ impl Engine {
             flow_id: 0,
         });
         inspector.profile.lap(Stage::Read);
-        if *handover {
-            // 31 bits.
-            let origin = shard(&frame) as u32;
-            decoder.come_from(origin);
-            inspector.flows.come_from(origin);
-        }
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);
             let ended = inspector.inspect(packet, out);
             inspector.profile.lap(ended);
         });
+        if *handover && (decoder.is_unplaced() || inspector.flows.is_unplaced()) {
+            // 31 bits.
+            let origin = shard(&frame) as u32;
+            decoder.come_from(origin);
+            inspector.flows.come_from(origin);
+        }
         if let Some(packet) = inspector.tagged.take() {
             out.push(Event {
                 place: inspector.place,

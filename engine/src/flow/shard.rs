@@ -249,6 +249,13 @@ mod tests {
         assert_eq!(place(&error), place(&flow));
     }
 
+    /// A saved state has these numbers: others need another [`crate::handover::VERSION`].
+    #[test]
+    fn every_process_has_the_same_places() {
+        let packet = ipv4([10, 0, 0, 1], [10, 0, 0, 2]);
+        assert_eq!(shard(&frame(LinkType::RAW, &packet)), 1_211_948_444);
+    }
+
     #[test]
     fn pairs_spread_over_workers() {
         let odd = (0..=255u8).filter(|&host| {

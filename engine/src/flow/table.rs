@@ -11,7 +11,7 @@ use super::{
     Detail, EndReason, Ended, Endpoint, Flow, FlowAction, FlowCounters, FlowKey, FlowView,
     endpoints, quote,
 };
-use crate::packet::Packet;
+use crate::packet::{MAX_LAYERS, Packet};
 use crate::stream::{Step, is_syn};
 
 /// Bytes that a flow takes, the index included: there are at most three places in it for each flow.
@@ -79,7 +79,8 @@ pub struct FlowTable {
     pub(super) clock: Clock,
     /// Where the search for flows whose time is up stands.
     pub(super) search: Search,
-    origin: u32,
+    /// Slots of flows that have begun in the frame at hand; no capacity where nobody asks.
+    unplaced: Vec<u32>,
     pub(super) counters: FlowCounters,
 }
 
@@ -106,15 +107,28 @@ impl FlowTable {
             emergency: false,
             clock: Clock::default(),
             search: Search::default(),
-            origin: 0,
+            unplaced: Vec::new(),
             counters: FlowCounters::default(),
         }
     }
 
-    /// The packets that follow are of a frame with this [`super::shard`]: flows keep it, because another process may deal
-    /// them out to another number of workers.
-    pub fn come_from(&mut self, origin: u32) {
-        self.origin = origin;
+    /// From now on [`FlowTable::come_from`] is to be called where [`FlowTable::is_unplaced`] says so.
+    pub(crate) fn keep_origins(&mut self) {
+        // A frame has at most so many packets.
+        self.unplaced.reserve_exact(MAX_LAYERS.into());
+    }
+
+    /// True when flows have begun of which it is not known where their frames come from.
+    pub(crate) fn is_unplaced(&self) -> bool {
+        !self.unplaced.is_empty()
+    }
+
+    /// The flows that have begun since were begun by a frame with this [`super::shard`]. They keep it, because another
+    /// process may deal them out to another number of workers.
+    pub(crate) fn come_from(&mut self, origin: u32) {
+        for slot in self.unplaced.drain(..) {
+            self.slots[slot as usize].origin = origin;
+        }
     }
 
     /// Finds or makes the packet's flow and brings it up to date; `None` for packets that have no flow. What ended by it
@@ -296,8 +310,11 @@ impl FlowTable {
         let flow = Flow::new(flow_id(&key, packet.ts_ns), client, server, packet);
         self.counters.begin(&flow);
         let class = class_of(&flow);
-        let slot = self.put(hash, &key, class, self.origin, flow);
+        let slot = self.put(hash, &key, class, 0, flow);
         self.queues.push(slot, class.into(), packet.ts_ns);
+        if self.unplaced.len() < self.unplaced.capacity() {
+            self.unplaced.push(slot);
+        }
         slot
     }
 

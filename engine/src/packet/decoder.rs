@@ -258,8 +258,14 @@ impl Decoder {
         counters
     }
 
-    /// The next frame has this [`crate::flow::shard`]: fragments keep it for the next process.
-    pub fn come_from(&mut self, origin: u32) {
+    /// True when packets wait for fragments of which it is not known where their frames come from.
+    #[inline]
+    pub(crate) fn is_unplaced(&self) -> bool {
+        self.defrag.is_unplaced()
+    }
+
+    /// The latest frame has this [`crate::flow::shard`]: what it brought keeps it for the next process.
+    pub(crate) fn come_from(&mut self, origin: u32) {
         self.defrag.come_from(origin);
     }
 

@@ -238,7 +238,8 @@ pub(super) struct Defrag {
     /// Oldest first; entries of trackers that are gone stay until they come to the front.
     order: VecDeque<(Key, u64)>,
     serial: u64,
-    origin: u32,
+    /// The latest serial number of which it is known where its frames come from.
+    placed: u64,
     bytes: usize,
     counters: DefragCounters,
     /// Spare room for the next list of owners.
@@ -254,7 +255,7 @@ impl Defrag {
             trackers: HashMap::new(),
             order: VecDeque::new(),
             serial: 0,
-            origin: 0,
+            placed: 0,
             bytes: 0,
             counters: DefragCounters::default(),
             scratch: Vec::new(),
@@ -262,9 +263,22 @@ impl Defrag {
         }
     }
 
-    /// The fragments that follow are of a frame with this [`crate::flow::shard`].
+    /// True when packets have begun to wait of which it is not known where their frames come from.
+    pub fn is_unplaced(&self) -> bool {
+        self.serial > self.placed
+    }
+
+    /// The packets that have begun to wait since were begun by a frame with this [`crate::flow::shard`].
     pub fn come_from(&mut self, origin: u32) {
-        self.origin = origin;
+        let fresh = self.order.iter().rev();
+        for (key, serial) in fresh.take_while(|(_, serial)| *serial > self.placed) {
+            if let Some(tracker) = self.trackers.get_mut(key)
+                && tracker.serial == *serial
+            {
+                tracker.origin = origin;
+            }
+        }
+        self.placed = self.serial;
     }
 
     pub fn counters(&self) -> DefragCounters {
@@ -337,7 +351,7 @@ impl Defrag {
                 self.order.push_back((key, self.serial));
                 self.bytes += TRACKER_COST;
                 let policy = self.config.policy_of(key.dst);
-                entry.insert(Tracker::new(self.serial, self.origin, policy))
+                entry.insert(Tracker::new(self.serial, 0, policy))
             }
         };
         tracker.deadline_ns = deadline_ns;

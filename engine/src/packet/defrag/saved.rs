@@ -84,6 +84,7 @@ impl Defrag {
             }
         }
         self.serial += 1;
+        self.placed = self.serial;
         self.bytes += tracker.bytes;
         self.order.push_back((saved.key, self.serial));
         self.trackers.insert(saved.key, tracker);

@@ -163,6 +163,44 @@ fn behind_a_verdict_nothing_is_said() {
     assert!(counters.streams.evicted > 0);
 }
 
+/// Many rules that wait are not all looked at again for every byte, and still none is missed.
+#[test]
+fn a_byte_at_a_time_costs_little_however_many_rules_wait() {
+    let (count, bytes) = (300, 1000);
+    let mut lines = String::new();
+    let mut stream = Vec::new();
+    for sid in 1..=count {
+        let probe = format!("{:04x}", 0x1000 + 7 * sid);
+        stream.extend(probe.bytes());
+        // Half of them match at once, the others when the last byte has come.
+        let second = ["", r#"content:"never"; distance:0; "#][sid % 2];
+        lines +=
+            &format!("alert tcp any any -> any any (content:\"{probe}\"; {second}sid:{sid};)\n");
+    }
+    let rules = sensor::rules(&lines);
+    let mut config = config();
+    config.alert_max = 1000;
+    let mut packets = hello(1);
+    packets.push(of_client(1, &Segment::data(0, &stream)));
+    // The same probes again: what has matched in a window does not wait any more.
+    packets.push(of_client(1, &Segment::data(stream.len(), &stream)));
+    let start = 2 * stream.len();
+    config.stream.window = (start + bytes + 100) as u32;
+    for at in 0..bytes {
+        let byte = if at < bytes - 5 {
+            b"."
+        } else {
+            &b"never"[at + 5 - bytes..][..1]
+        };
+        packets.push(of_client(1, &Segment::data(start + at, byte)));
+    }
+    let (mut sids, counters) = sensor::counted(&config, &rules, &packets);
+    sids.sort_unstable();
+    assert_eq!(sids, (1..=count as u32).collect::<Vec<_>>());
+    let most = (3 * count + 4 * bytes) as u64;
+    assert!(counters.candidates < most, "{} checks", counters.candidates);
+}
+
 /// Rules that wait for the end of a window are decided when there is no room for what comes.
 #[test]
 fn rules_that_wait_are_decided_when_there_is_no_room() {

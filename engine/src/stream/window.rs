@@ -10,6 +10,9 @@ use crate::plan::RuleId;
 /// Most rules that wait for the end of a window; more are forgotten oldest first, and counted.
 pub(super) const MOST_CANDIDATES: usize = 1024;
 
+/// So many rules that wait are looked at with every segment.
+const FEW: u64 = 64;
+
 /// A rule one of whose probes occurs, and which has not been decided.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
@@ -25,6 +28,8 @@ pub(super) struct Candidate {
 pub(crate) struct Due {
     /// The rule.
     pub(crate) rule: RuleId,
+    /// Just after the buffer in which its probe was found last.
+    pub(crate) found: u64,
     /// Its probe occurs in this window.
     pub(crate) fresh: bool,
     /// Much has come since what was before the window was looked at, too.
@@ -88,9 +93,18 @@ impl Window {
             .filter(open)
             .map(move |candidate| Due {
                 rule: candidate.rule,
+                found: candidate.found,
                 fresh: candidate.found > self.start,
                 stale: end.saturating_sub(candidate.looked) >= patience,
             })
+    }
+
+    /// True when rules that wait are to be looked at while the window is open, now that the stream has come from `since` to
+    /// `end`. Where many wait, that is so once in as many bytes: otherwise a flow of single bytes would have all of them
+    /// looked at for each.
+    pub(crate) fn worth_a_look(&self, since: u64, end: u64) -> bool {
+        let waiting = self.candidates.len() as u64;
+        waiting <= FEW || end / waiting > since / waiting
     }
 
     /// The same for rules that need no probe.

@@ -196,6 +196,7 @@ impl Inspector {
             view,
             ended: None,
         };
+        let since = fresh.start;
         self.inspect_fresh(&mut scene, side, fresh, out);
         while self.streams.overfull(side.id, side.way) {
             // So much waits that what is missing will not come.
@@ -208,7 +209,7 @@ impl Inspector {
             return Stage::Settle;
         }
         if let Some(end) = self.streams.end_of(side.id, side.way) {
-            self.decide(&scene, side, end, When::Open);
+            self.decide(&scene, side, end, When::Open { since });
         }
         let payload = inspected_payload(packet);
         let Self {

@@ -30,8 +30,8 @@ pub(super) struct Scratch {
 /// When rules are decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// The window goes on.
-    Open,
+    /// The window goes on; what came from this offset on is new.
+    Open { since: u64 },
     /// The window ends.
     Ends,
     /// The window ends, and nothing follows on it.
@@ -115,7 +115,7 @@ impl Inspector {
         scratch.matched.clear();
         scratch.near.clear();
         scratch.far.clear();
-        let closing = when != When::Open;
+        let closing = !matches!(when, When::Open { .. });
         let by_window = closing && index.wants_windows();
         let Some(look) = Look::new(streams, side, end, when) else {
             return;
@@ -123,8 +123,18 @@ impl Inspector {
         if look.end == look.back || look.window.idle() && !by_window {
             return;
         }
+        let all = match when {
+            When::Open { since } => *inline || look.window.worth_a_look(since, end),
+            When::Ends | When::Last => true,
+        };
         for due in look.window.due(look.end, look.patience) {
-            if closing || *inline || index.early(due.rule) {
+            let now = match when {
+                When::Open { since } => {
+                    (*inline || index.early(due.rule)) && (all || due.found > since)
+                }
+                When::Ends | When::Last => true,
+            };
+            if now {
                 scratch.add(&look, due, index.grows(due.rule), closing);
             }
         }
@@ -134,6 +144,7 @@ impl Inspector {
                 if look.window.seen(rule) != u64::MAX {
                     let due = Due {
                         rule,
+                        found: end,
                         fresh: true,
                         stale,
                     };
@@ -179,7 +190,7 @@ impl<'s> Look<'s> {
             end,
             patience: match when {
                 When::Last => 0,
-                When::Open | When::Ends => streams.window() / 4,
+                When::Open { .. } | When::Ends => streams.window() / 4,
             },
         })
     }

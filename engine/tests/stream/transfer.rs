@@ -342,7 +342,12 @@ fn urgent_data_is_what_the_policy_says() {
 
 #[test]
 fn out_of_band_data_has_a_limit() {
-    let mut tcp = Connection::connected();
+    let mut tcp = Connection::with(SessionConfig {
+        urgent: UrgentPolicy::OutOfBand,
+        urgent_limit: UrgentPolicy::Drop,
+        ..SessionConfig::default()
+    });
+    tcp.shake_hands();
     for at in 0..65_535 {
         tcp.take_all(&[up(ACK, 101 + at, 501).data(1).urgent(1)]);
     }

@@ -201,6 +201,38 @@ fn a_byte_at_a_time_costs_little_however_many_rules_wait() {
     assert!(counters.candidates < most, "{} checks", counters.candidates);
 }
 
+/// However many rules wait for the end of one window, each is decided.
+#[test]
+fn a_crowd_of_rules_drives_none_out() {
+    let count = 2600;
+    let mut lines = String::new();
+    let mut stream = b"first come ".to_vec();
+    for sid in 1..=count {
+        let probe = format!("x{:04x}", 7 * sid);
+        stream.extend(probe.bytes());
+        lines += &format!(
+            "alert tcp any any -> any any (content:\"{probe}\"; content:!\"never\"; sid:{sid};)\n"
+        );
+    }
+    lines +=
+        "alert tcp any any -> any any (content:\"first come\"; content:!\"never\"; sid:9999;)\n";
+    let rules = sensor::rules(&lines);
+    let mut config = config();
+    config.alert_max = 5000;
+    config.stream.window = 20_000;
+    for size in [300, 5000, 20_000] {
+        let mut packets = hello(1);
+        for segment in tricks::pieces(&stream, size) {
+            packets.push(of_client(1, &segment));
+        }
+        let (mut sids, _) = sensor::counted(&config, &rules, &packets);
+        sids.sort_unstable();
+        assert_eq!(sids.len(), count + 1, "segments of {size}");
+        sids.dedup();
+        assert_eq!(sids.len(), count + 1, "segments of {size}");
+    }
+}
+
 /// Rules that wait for the end of a window are decided when there is no room for what comes.
 #[test]
 fn rules_that_wait_are_decided_when_there_is_no_room() {

@@ -22,4 +22,4 @@ pub(crate) use session::is_syn;
 pub use session::{Session, SessionConfig, Step, TcpState, UrgentPolicy};
 pub use streams::{StreamConfig, StreamCounters};
 pub(crate) use streams::{StreamId, Streams};
-pub(crate) use window::{Due, Window};
+pub(crate) use window::{Due, MOST_CANDIDATES, Window};

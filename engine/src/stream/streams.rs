@@ -60,7 +60,7 @@ pub struct StreamCounters {
     pub evicted: u64,
     /// Segments beyond the depth, inspected by themselves.
     pub beyond_depth: u64,
-    /// Rules that were forgotten because too many waited for the end of one window.
+    /// Rules that were decided before the end of a window, because too many waited for it.
     pub forgotten: u64,
     /// Windows that ended.
     pub windows: u64,
@@ -396,6 +396,22 @@ impl Streams {
         };
         let forgotten: u64 = rules.iter().map(|&rule| window.add(rule, end)).sum();
         self.counters.forgotten += forgotten;
+    }
+
+    /// True when so many more rules are more than may wait for the end of the window at hand.
+    pub(crate) fn crowded(&self, id: StreamId, way: usize, more: usize) -> bool {
+        let window = self
+            .get(id)
+            .and_then(|connection| connection.windows.get(way));
+        window.is_some_and(|window| window.crowded(more))
+    }
+
+    /// Rules that wait, and have been decided as far as could be, are forgotten to make room for others.
+    pub(crate) fn forget(&mut self, id: StreamId, way: usize) {
+        if let Some((_, window)) = self.side(id, way) {
+            let forgotten = window.forget();
+            self.counters.forgotten += forgotten;
+        }
     }
 
     /// Rules have matched in the window at hand.

@@ -7,8 +7,9 @@
 
 use crate::plan::RuleId;
 
-/// Most rules that wait for the end of a window; more are forgotten oldest first, and counted.
-pub(super) const MOST_CANDIDATES: usize = 1024;
+/// Most rules that wait for the end of a window. Before there are more, those that wait are decided and forgotten, and
+/// counted.
+pub(crate) const MOST_CANDIDATES: usize = 1024;
 
 /// So many rules that wait are looked at with every segment.
 const FEW: u64 = 64;
@@ -63,6 +64,18 @@ impl Window {
     /// True when no rule waits.
     pub(crate) fn idle(&self) -> bool {
         self.candidates.is_empty()
+    }
+
+    /// True when so many more rules are more than may wait.
+    pub(crate) fn crowded(&self, more: usize) -> bool {
+        self.candidates.len() + more > MOST_CANDIDATES
+    }
+
+    /// No rule waits any more; returns how many did.
+    pub(crate) fn forget(&mut self) -> u64 {
+        let forgotten = self.candidates.len();
+        self.candidates.clear();
+        forgotten as u64
     }
 
     /// A probe of the rule occurs before `end`. Returns how many other rules had to be forgotten.

@@ -10,7 +10,8 @@ use super::{Inspector, inspected_payload};
 use crate::eval::Subject;
 use crate::flow::{Ended, Flow, FlowAction, FlowView};
 use crate::packet::Packet;
-use crate::stream::{Headers, StreamEvent, StreamId, Streams};
+use crate::plan::RuleId;
+use crate::stream::{Headers, MOST_CANDIDATES, StreamEvent, StreamId, Streams};
 
 /// Bytes before a buffer that a probe may begin in.
 const CARRY: u64 = 7;
@@ -309,7 +310,6 @@ impl Inspector {
                 search,
                 candidates,
                 scratch,
-                profile,
                 ..
             } = self;
             let index = &prepared.index;
@@ -326,13 +326,40 @@ impl Inspector {
             if !hits.is_empty() {
                 scratch.hits.extend_from_slice(hits);
                 let rules = candidates.in_stream(index, scene.packet, scene.view, hits);
-                streams.wait_for_window(side.id, side.way, rules, to);
+                if streams.crowded(side.id, side.way, rules.len()) {
+                    let mut crowd = std::mem::take(&mut scratch.crowd);
+                    crowd.clear();
+                    crowd.extend_from_slice(rules);
+                    self.wait_in_turns(scene, side, &crowd, to, out);
+                    self.scratch.crowd = crowd;
+                } else {
+                    streams.wait_for_window(side.id, side.way, rules, to);
+                }
             }
-            profile.lap(Stage::Match);
+            self.profile.lap(Stage::Match);
             if to == window {
                 self.close_window(scene, side, to, When::Ends, out);
             }
             from = to;
+        }
+    }
+
+    /// More rules come to wait than may: those that wait are decided now, as if the window ended at `end`, so that a crowd of
+    /// probes drives none of them out.
+    fn wait_in_turns(
+        &mut self,
+        scene: &mut Scene<'_, '_>,
+        side: Side,
+        rules: &[RuleId],
+        end: u64,
+        out: &mut Vec<Event>,
+    ) {
+        for some in rules.chunks(MOST_CANDIDATES / 2) {
+            if self.streams.crowded(side.id, side.way, some.len()) {
+                self.close_window(scene, side, end, When::Last, out);
+                self.streams.forget(side.id, side.way);
+            }
+            self.streams.wait_for_window(side.id, side.way, some, end);
         }
     }
 

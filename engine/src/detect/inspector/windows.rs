@@ -21,6 +21,8 @@ pub(super) struct Scratch {
     far: Vec<RuleId>,
     /// Rules that matched in the stream.
     pub(super) matched: Vec<RuleId>,
+    /// Rules that are too many to wait.
+    pub(super) crowd: Vec<RuleId>,
     /// Those of windows that ended in this packet.
     pub(super) settled: Vec<RuleId>,
     /// One of them says that the packet is to be dropped.

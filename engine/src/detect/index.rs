@@ -367,7 +367,8 @@ impl Candidates {
         rules
     }
 
-    /// The rules about streams whose probes were found in the stream, in no order.
+    /// The rules about streams whose probes were found in the stream, in order, whatever the order of the hits: who waits
+    /// in a crowd must not depend on the matcher.
     pub(super) fn in_stream(
         &mut self,
         index: &Index,
@@ -380,6 +381,7 @@ impl Candidates {
         for &probe in hits {
             self.add_for_stream(index, packet, flow, index.of_probe(probe));
         }
+        self.rules.sort_unstable();
         &self.rules
     }
 

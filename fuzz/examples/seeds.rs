@@ -3,6 +3,8 @@
 //! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
 //! generator plants add what applications say.
 
+#[path = "seeds/handover.rs"]
+mod handover;
 #[path = "seeds/session.rs"]
 mod session;
 #[path = "seeds/stream.rs"]
@@ -33,6 +35,7 @@ fn main() -> io::Result<()> {
     rules(&seeds, root)?;
     session::session(&seeds)?;
     stream::stream(&seeds)?;
+    handover::handover(&seeds)?;
     tables::matcher(&seeds)?;
     tables::frequency(&seeds)
 }

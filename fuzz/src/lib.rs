@@ -10,6 +10,8 @@
 //! minute pass before the frame (so that fragments time out), bit 14 says that the frame was longer on the wire.
 
 mod cases;
+mod detector;
+pub mod handover;
 pub mod segment;
 pub mod talk;
 
@@ -22,6 +24,7 @@ use weir_rules::compile::{Compiler, Variables, load};
 use weir_rules::syntax::SourceFile;
 
 pub use cases::{Cases, TIMES};
+pub use detector::Detector;
 
 /// Link types to choose from, and one that nobody knows.
 pub const LINKS: [LinkType; 13] = [

@@ -57,6 +57,11 @@ const TARGETS: &[Target] = &[
         dictionary: None,
     },
     Target {
+        name: "handover",
+        max_len: 8192,
+        dictionary: None,
+    },
+    Target {
         name: "stream",
         max_len: 1024,
         dictionary: None,

@@ -11,6 +11,8 @@ use super::*;
 struct Made {
     frames: Vec<Vec<u8>>,
     next: usize,
+    /// How many are handed out for now.
+    until: usize,
 }
 
 fn mixed(number: u64) -> u64 {
@@ -29,6 +31,7 @@ impl Made {
         Self {
             frames: (1..=count).map(frame).collect(),
             next: 0,
+            until: usize::MAX,
         }
     }
 }
@@ -39,7 +42,8 @@ impl Source for Made {
     }
 
     fn next(&mut self) -> Next<'_> {
-        let Some(data) = self.frames.get(self.next) else {
+        let more = self.frames.get(self.next);
+        let Some(data) = more.filter(|_| self.next < self.until) else {
             return Next::End;
         };
         self.next += 1;
@@ -68,6 +72,16 @@ struct Fake {
 const IDLE_NS: u64 = 30_000_000_000;
 
 impl Fake {
+    fn new(turn: Turn, log: &Arc<Mutex<Vec<Place>>>, dies_at: u64) -> Self {
+        Self {
+            turn,
+            senders: BTreeMap::new(),
+            log: Arc::clone(log),
+            profile: Profile::new(false),
+            dies_at,
+        }
+    }
+
     fn say(&mut self, place: Place, events: &mut Vec<Event>) {
         self.turn.at(place);
         if mixed(place.number ^ place.flow_id).is_multiple_of(4) {
@@ -163,13 +177,7 @@ impl Inspect for Fake {
 fn all(workers: usize, frames: u64, most: usize, dies_at: u64) -> (Vec<Place>, Vec<Place>) {
     let order = Order::new(workers);
     let log = Arc::new(Mutex::new(Vec::new()));
-    let fake = |at| Fake {
-        turn: order.turn(at),
-        senders: BTreeMap::new(),
-        log: Arc::clone(&log),
-        profile: Profile::new(false),
-        dies_at,
-    };
+    let fake = |at| Fake::new(order.turn(at), &log, dies_at);
     let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
     let mut committed = Vec::new();
     run(
@@ -205,6 +213,46 @@ fn any_number_of_workers_commits_and_writes_the_same_in_the_same_order() {
             all(workers, 6000, usize::MAX, 0) == one,
             "{workers} workers"
         );
+    }
+}
+
+#[test]
+fn a_run_goes_on_where_another_left_off() {
+    const FRAMES: usize = 6000;
+    let whole = all(1, FRAMES as u64, usize::MAX, 0);
+    for (workers, cut) in [(1, 1), (1, 1500), (2, 2048), (3, 4000), (2, FRAMES - 1)] {
+        let log = Arc::default();
+        let fake = |_| Fake::new(Turn::free(), &log, 0);
+        let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
+        let mut source = Made::new(FRAMES as u64);
+        let mut committed = Vec::new();
+        let mut block = None;
+        for (until, handover) in [(cut, Handover::Stopped), (FRAMES, Handover::Stopped)] {
+            source.until = until;
+            let order = Order::new(workers);
+            for (at, fake) in fakes.iter_mut().enumerate() {
+                fake.turn = order.turn(at);
+            }
+            let profile = &mut Profile::new(false);
+            let begin = (block.unwrap_or_default(), handover);
+            block = run(
+                &mut fakes,
+                &order,
+                &mut source,
+                profile,
+                begin,
+                &mut |event| {
+                    committed.push(event.place);
+                    ControlFlow::Continue(())
+                },
+            );
+            // The source of the first part was stopped, that of the second came to its end.
+            assert_eq!(block.is_some(), until < FRAMES);
+        }
+        drop(fakes);
+        let log = Arc::into_inner(log).expect("all are done");
+        let log = log.into_inner().expect("nobody panicked");
+        assert!((committed, log) == whole, "{workers} workers, cut at {cut}");
     }
 }
 

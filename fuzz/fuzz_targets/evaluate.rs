@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use weir_engine::detect::{Alerts, EngineConfig};
 use weir_engine::flow::FlowConfig;
 use weir_engine::plan::RuleSet;
-use weir_engine::stream::SessionConfig;
+use weir_engine::stream::{SessionConfig, StreamConfig};
 use weir_fuzz::{Detector, Traffic, rules};
 
 static PROBED: LazyLock<Detector> = LazyLock::new(|| Detector::new(rules()));
@@ -43,6 +43,11 @@ fn alerts(detector: &'static Detector, input: &[u8]) -> Vec<(u64, u32, bool)> {
                 ..SessionConfig::default()
             },
             ..FlowConfig::default()
+        },
+        // Segments are looked at by themselves: in a stream, rules without a probe are decided when a window ends.
+        stream: StreamConfig {
+            memory: 0,
+            ..StreamConfig::default()
         },
         ..EngineConfig::default()
     };

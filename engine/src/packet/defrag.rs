@@ -22,10 +22,18 @@ const MAX_PACKET: u32 = 65_535;
 const MAX_FRAGMENTS: usize = 8_192;
 /// Most bytes kept for one packet; several times its largest size, so that only overlapping floods meet it.
 const MAX_TRACKER_BYTES: usize = 4 * 65_536;
-/// What a fragment costs beside its bytes, roughly: its entry, its owners, its allocation.
-const FRAGMENT_COST: usize = 128;
-/// What a tracker costs beside its fragments, roughly.
-const TRACKER_COST: usize = 256;
+/// What a fragment takes at most beside its bytes: its entry and the two that own what it leaves and splits, in lists that
+/// have grown to twice what is in them, and what the allocator adds to the bytes.
+const FRAGMENT_COST: usize = 2 * size_of::<Chunk>() + 4 * size_of::<Owned>() + 32;
+/// What a tracker takes at most beside that: its share of a table that is between seven sixteenths and seven eighths full
+/// and of the order, and four places in each of its lists, which have no fewer.
+const TRACKER_COST: usize = size_of::<(Key, Tracker)>() * 16 / 7
+    + 2 * size_of::<(Key, u64)>()
+    + 4 * (size_of::<Chunk>() + size_of::<Owned>())
+    + 64;
+
+/// So many entries of trackers that are gone may always stand in the order.
+const MOST_STALE: usize = 64;
 
 /// Whose bytes count where two fragments of a packet overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,10 +258,12 @@ pub(super) struct Defrag {
 
 impl Defrag {
     pub fn new(config: DefragConfig) -> Self {
+        // All at once, so that it never takes the old and the new place at a time; untouched, it takes none.
+        let most = (config.max_bytes / (TRACKER_COST + FRAGMENT_COST)).min(config.max_trackers);
         Self {
             config,
-            trackers: HashMap::new(),
-            order: VecDeque::new(),
+            trackers: HashMap::with_capacity(most),
+            order: VecDeque::with_capacity(2 * most + MOST_STALE),
             serial: 0,
             placed: 0,
             bytes: 0,
@@ -429,7 +439,7 @@ impl Defrag {
             self.order.pop_front();
         }
         // A long-lived packet at the front must not let the entries of finished ones pile up behind it.
-        if self.order.len() > 2 * self.trackers.len() + 64 {
+        if self.order.len() >= 2 * self.trackers.len() + MOST_STALE {
             let trackers = &self.trackers;
             self.order.retain(|(key, serial)| {
                 trackers

@@ -107,6 +107,11 @@ impl Direction {
         (self.gap_end > 0, regions, omitted)
     }
 
+    /// Bytes that its lists take, beside its buffers.
+    pub(super) fn lists(&self) -> usize {
+        self.waiting.capacity() * size_of::<Piece>() + self.urgent.capacity() * size_of::<u64>()
+    }
+
     /// True when bytes wait behind a gap.
     pub(crate) fn waits(&self) -> bool {
         !self.waiting.is_empty()
@@ -381,6 +386,10 @@ impl Direction {
             delivered += 1;
         }
         self.waiting.drain(..delivered);
+        if self.waiting.is_empty() {
+            // What a gap needed once is no reason to keep it.
+            self.waiting = Vec::new();
+        }
     }
 
     /// Puts bytes among those that wait; false when there is no room for all of them.

@@ -27,6 +27,11 @@ fn capacity(class: usize) -> usize {
     1 << (SMALLEST as usize + class)
 }
 
+/// What a buffer of a class takes: the allocator writes down something for each, too.
+fn cost(class: usize) -> usize {
+    capacity(class) + 16
+}
+
 impl Pool {
     pub(super) fn new(limit: usize) -> Self {
         Self {
@@ -42,18 +47,40 @@ impl Pool {
         self.used
     }
 
-    /// Counts something that is not a buffer among what is out; false when the limit does not allow it.
-    pub(super) fn charge(&mut self, bytes: usize) -> bool {
-        if !self.make_room(bytes) {
-            return false;
+    /// Sets aside for good what is not a buffer; false when the limit does not allow it.
+    pub(super) fn set_aside(&mut self, bytes: usize) -> bool {
+        let enough = self.make_room(bytes);
+        if enough {
+            self.limit -= bytes;
         }
+        enough
+    }
+
+    /// Counts what is not a buffer among what is out, even where the limit does not allow it: [`Pool::is_over`].
+    pub(super) fn charge(&mut self, bytes: usize) {
         self.used += bytes;
-        true
+        while self.used + self.ready > self.limit && self.let_go() {}
     }
 
     /// The opposite of [`Pool::charge`].
     pub(super) fn refund(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
+    }
+
+    /// True when more is out than the limit allows.
+    pub(super) fn is_over(&self) -> bool {
+        self.used > self.limit
+    }
+
+    /// Lets a buffer that lies ready go; false when there is none.
+    fn let_go(&mut self) -> bool {
+        let mut lists = self.spare.iter_mut().enumerate();
+        let Some((class, list)) = lists.find(|(_, list)| !list.is_empty()) else {
+            return false;
+        };
+        list.pop();
+        self.ready -= cost(class);
+        true
     }
 
     /// Lets buffers that lie ready go where they are in the way; false when that is not enough.
@@ -62,12 +89,9 @@ impl Pool {
             return false;
         }
         while self.used + self.ready + bytes > self.limit {
-            let mut lists = self.spare.iter_mut().enumerate();
-            let Some((class, list)) = lists.find(|(_, list)| !list.is_empty()) else {
+            if !self.let_go() {
                 return false;
-            };
-            list.pop();
-            self.ready -= capacity(class);
+            }
         }
         true
     }
@@ -75,7 +99,7 @@ impl Pool {
     /// An empty buffer for at least so many bytes; `None` when the limit does not allow it.
     pub(super) fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
         let class = class(bytes)?;
-        let size = capacity(class);
+        let size = cost(class);
         if let Some(buffer) = self.spare.get_mut(class)?.pop() {
             self.ready -= size;
             self.used += size;
@@ -85,15 +109,16 @@ impl Pool {
             return None;
         }
         self.used += size;
-        Some(Vec::with_capacity(size))
+        Some(Vec::with_capacity(capacity(class)))
     }
 
     /// Takes a buffer back. Those that never came from here (without capacity) are nothing.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        let size = buffer.capacity();
-        let Some(class) = class(size).filter(|&class| capacity(class) == size) else {
+        let holds = buffer.capacity();
+        let Some(class) = class(holds).filter(|&class| capacity(class) == holds) else {
             return;
         };
+        let size = cost(class);
         buffer.clear();
         self.used = self.used.saturating_sub(size);
         if let Some(list) = self.spare.get_mut(class) {
@@ -139,7 +164,7 @@ mod tests {
                     let at = size % out.len();
                     pool.give(out.swap_remove(at));
                 }
-                let sum: usize = out.iter().map(Vec::capacity).sum();
+                let sum: usize = out.iter().map(|buffer| buffer.capacity() + 16).sum();
                 prop_assert_eq!(pool.used(), sum);
                 prop_assert!(pool.used + pool.ready <= LIMIT);
             }
@@ -157,7 +182,7 @@ mod tests {
             }
         }
         assert!((0..2560).all(|at| buffer[at] == (at / 10) as u8));
-        assert_eq!(pool.used(), 4096);
+        assert_eq!(pool.used(), 4096 + 16);
         assert!(!pool.grow(&mut buffer, 1 << 20), "beyond the limit");
         assert_eq!(buffer.len(), 2560);
     }

@@ -132,6 +132,7 @@ impl Streams {
             let rules = &mut |number| rule(number, way);
             (connection.windows.get_mut(way)?).adopt(window, next, span, rules)?;
         }
+        self.account(id);
         let connection = self.get_mut(id)?;
         connection.turn = saved.turn.into();
         connection.restarted = saved.restarted;
@@ -259,6 +260,7 @@ impl Window {
                     seen: matched.seen,
                 })
             }));
+        self.sort();
         if next - self.start >= span {
             // Windows are smaller now.
             self.close(next, next.saturating_sub(span));

@@ -97,6 +97,8 @@ pub(crate) struct Connection {
     pub(crate) turn: u8,
     /// The streams begin somewhere in the middle, because earlier ones gave way.
     pub(crate) restarted: bool,
+    /// Bytes of its lists that are counted among what is out.
+    charged: usize,
     /// Place of its flow in the flow table.
     flow: u32,
     /// Used since the hand went by.
@@ -104,8 +106,20 @@ pub(crate) struct Connection {
     live: bool,
 }
 
-/// What a connection costs beside the bytes of its streams, roughly.
-const CONNECTION_COST: usize = 512;
+/// One part in so many is not handed out: what the allocator cannot use again, because pieces of memory that are free lie
+/// between others. The worst that `weir bench flood --only sizes` found took a fifth more than was handed out.
+const FRAGMENTED: usize = 6;
+
+/// What a place for a connection takes, its place in the list of those that are free included.
+const PLACE_COST: usize = size_of::<Connection>() + 2 * size_of::<u32>();
+
+impl Connection {
+    /// Bytes of its lists.
+    fn lists(&self) -> usize {
+        let directions = self.directions.iter().map(Direction::lists);
+        directions.sum::<usize>() + self.windows.iter().map(Window::bytes).sum::<usize>()
+    }
+}
 
 /// All streams of a worker.
 #[derive(Debug)]
@@ -131,7 +145,7 @@ impl Streams {
             ..config
         };
         Self {
-            pool: Pool::new(config.memory),
+            pool: Pool::new(config.memory - config.memory / FRAGMENTED),
             config,
             connections: Vec::new(),
             free: Vec::new(),
@@ -169,12 +183,13 @@ impl Streams {
 
     /// A place for the streams of a connection.
     pub(super) fn place(&mut self, flow: u32, client: IpAddr, server: IpAddr) -> Option<StreamId> {
-        if !self.pool.charge(CONNECTION_COST) {
-            return None;
-        }
         let id = match self.free.pop() {
             Some(id) => id,
             None => {
+                // Places are used again, and never given back.
+                if !self.pool.set_aside(PLACE_COST) {
+                    return None;
+                }
                 self.connections.push(Connection::default());
                 u32::try_from(self.connections.len() - 1).ok()?
             }
@@ -182,17 +197,31 @@ impl Streams {
         let policies = [server, client].map(|receiver| self.policy_of(receiver));
         let connection = self.connections.get_mut(id as usize)?;
         *connection = Connection {
-            windows: std::mem::take(&mut connection.windows),
             policies,
             flow,
             used: true,
             live: true,
             ..Connection::default()
         };
-        for window in &mut connection.windows {
-            window.restart(0);
-        }
         Some(StreamId(id))
+    }
+
+    /// Counts what the lists of a connection take, after they may have grown.
+    pub(super) fn account(&mut self, id: StreamId) {
+        let Self {
+            pool, connections, ..
+        } = self;
+        if let Some(connection) = connections.get_mut(id.0 as usize).filter(|c| c.live) {
+            let lists = connection.lists();
+            pool.refund(connection.charged);
+            pool.charge(lists);
+            connection.charged = lists;
+        }
+    }
+
+    /// True when more is kept than may be: connections have to give way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.pool.is_over()
     }
 
     fn policy_of(&self, receiver: IpAddr) -> StreamPolicy {
@@ -260,6 +289,9 @@ impl Streams {
         counters.disordered += u64::from(arrival.added && !arrival.whole);
         counters.different += u64::from(arrival.differs);
         counters.peak_bytes = counters.peak_bytes.max(pool.used() as u64);
+        if !arrival.whole {
+            self.account(id);
+        }
         Some(arrival)
     }
 
@@ -315,7 +347,9 @@ impl Streams {
             return 0..0;
         };
         counters.gaps += 1;
-        direction.skip_gap(window.start().saturating_sub(back), pool)
+        let fresh = direction.skip_gap(window.start().saturating_sub(back), pool);
+        self.account(id);
+        fresh
     }
 
     /// Takes in more of what waits for nothing but room in the buffer; what became contiguous.
@@ -389,13 +423,14 @@ impl Streams {
         Some(window.start() + u64::from(self.config.window))
     }
 
-    /// Rules, one of whose probes occurs before `end`, wait for the end of the window.
+    /// Rules, in order, one of whose probes occurs before `end`, wait for the end of the window.
     pub(crate) fn wait_for_window(&mut self, id: StreamId, way: usize, rules: &[RuleId], end: u64) {
         let Some((_, window)) = self.side(id, way) else {
             return;
         };
-        let forgotten: u64 = rules.iter().map(|&rule| window.add(rule, end)).sum();
+        let forgotten = window.add(rules, end);
         self.counters.forgotten += forgotten;
+        self.account(id);
     }
 
     /// True when so many more rules are more than may wait for the end of the window at hand.
@@ -414,10 +449,11 @@ impl Streams {
         }
     }
 
-    /// Rules have matched in the window at hand.
+    /// Rules, in order, have matched in the window at hand.
     pub(crate) fn have_matched(&mut self, id: StreamId, way: usize, rules: &[RuleId]) {
         if let Some((_, window)) = self.side(id, way) {
-            rules.iter().for_each(|&rule| window.matched(rule));
+            window.matched(rules);
+            self.account(id);
         }
     }
 
@@ -472,11 +508,11 @@ impl Streams {
         let Some(connection) = self.connections.get_mut(id.0 as usize).filter(|c| c.live) else {
             return;
         };
-        connection.live = false;
         for direction in &mut connection.directions {
             direction.release(&mut self.pool);
         }
-        self.pool.refund(CONNECTION_COST);
+        self.pool.refund(connection.charged);
+        *connection = Connection::default();
         self.free.push(id.0);
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct Matched {
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     pub(super) start: u64,
+    /// In order of the rules, as are those that matched.
     pub(super) candidates: Vec<Candidate>,
     pub(super) matched: Vec<Matched>,
     /// As [`Candidate::looked`], for rules that need no probe.
@@ -78,22 +79,39 @@ impl Window {
         forgotten as u64
     }
 
-    /// A probe of the rule occurs before `end`. Returns how many other rules had to be forgotten.
-    pub(crate) fn add(&mut self, rule: RuleId, end: u64) -> u64 {
-        if let Some(known) = self.candidates.iter_mut().find(|c| c.rule == rule) {
-            known.found = end;
-            return 0;
+    /// Bytes that its lists take.
+    pub(super) fn bytes(&self) -> usize {
+        self.candidates.capacity() * size_of::<Candidate>()
+            + self.matched.capacity() * size_of::<Matched>()
+    }
+
+    /// Probes of these rules, which are in order, occur before `end`. Returns how many rules had to be forgotten.
+    pub(crate) fn add(&mut self, rules: &[RuleId], end: u64) -> u64 {
+        let start = self.start;
+        let known =
+            |rule: &RuleId| (self.candidates.binary_search_by_key(rule, |c| c.rule)).is_ok();
+        let fresh = rules.iter().filter(|rule| !known(rule)).count();
+        let excess = (self.candidates.len() + fresh).saturating_sub(MOST_CANDIDATES);
+        if excess > 0 {
+            self.candidates.sort_unstable_by_key(|c| c.found);
+            self.candidates.drain(..excess.min(self.candidates.len()));
+            self.candidates.sort_unstable_by_key(|c| c.rule);
         }
-        let full = self.candidates.len() >= MOST_CANDIDATES;
-        if full {
-            self.candidates.remove(0);
-        }
-        self.candidates.push(Candidate {
+        let room = fresh.min(MOST_CANDIDATES - self.candidates.len());
+        let candidate = |rule| Candidate {
             rule,
             found: end,
-            looked: self.start,
-        });
-        u64::from(full)
+            looked: start,
+        };
+        merge(
+            &mut self.candidates,
+            rules,
+            room,
+            |candidate| candidate.rule,
+            |known| known.found = end,
+            candidate,
+        );
+        excess as u64
     }
 
     /// The rules that wait, when the stream has come to `end`. One is stale when at least `patience` bytes have come since
@@ -140,18 +158,34 @@ impl Window {
 
     /// How far the rule has seen the stream: `u64::MAX` when it has matched in this window, 0 when it has not matched.
     pub(crate) fn seen(&self, rule: RuleId) -> u64 {
-        let of_rule = self.matched.iter().filter(|matched| matched.rule == rule);
-        of_rule.map(|matched| matched.seen).max().unwrap_or(0)
+        let place = self.matched.binary_search_by_key(&rule, |m| m.rule).ok();
+        let matched = place.and_then(|at| self.matched.get(at));
+        matched.map_or(0, |matched| matched.seen)
     }
 
-    /// The rule has matched in this window.
-    pub(crate) fn matched(&mut self, rule: RuleId) {
-        self.candidates.retain(|candidate| candidate.rule != rule);
-        self.matched.retain(|matched| matched.rule != rule);
-        self.matched.push(Matched {
-            rule,
-            seen: u64::MAX,
-        });
+    /// The rules, which are in order, have matched in this window.
+    pub(crate) fn matched(&mut self, rules: &[RuleId]) {
+        let others = |rule: RuleId| rules.binary_search(&rule).is_err();
+        self.candidates.retain(|candidate| others(candidate.rule));
+        let known = |rule: &RuleId| (self.matched.binary_search_by_key(rule, |m| m.rule)).is_ok();
+        let fresh = rules.iter().filter(|rule| !known(rule)).count();
+        let seen = u64::MAX;
+        merge(
+            &mut self.matched,
+            rules,
+            fresh,
+            |matched| matched.rule,
+            |known| known.seen = seen,
+            |rule| Matched { rule, seen },
+        );
+    }
+
+    /// Puts the lists in order, where the numbers of rules have changed. No rule may be there twice.
+    pub(super) fn sort(&mut self) {
+        self.candidates.sort_unstable_by_key(|c| c.rule);
+        self.matched.sort_unstable_by_key(|m| m.rule);
+        self.candidates.dedup_by_key(|c| c.rule);
+        self.matched.dedup_by_key(|m| m.rule);
     }
 
     /// Ends the window at `end`, where the next one starts. `back`: from here on bytes can still be looked at.
@@ -189,8 +223,45 @@ impl Window {
     }
 }
 
+/// Brings rules, which are in order, into a list that is in order of theirs: those that it has are updated, and of the
+/// others as many as there is room for, the last ones, are put where they belong. One walk over both, from behind: an
+/// attacker who writes a thousand probes into a window must not make the lists dear.
+fn merge<T: Copy>(
+    list: &mut Vec<T>,
+    rules: &[RuleId],
+    room: usize,
+    rule_of: impl Fn(&T) -> RuleId,
+    update: impl Fn(&mut T),
+    fresh: impl Fn(RuleId) -> T,
+) {
+    let mut from = list.len();
+    let Some(&first) = rules.first() else {
+        return;
+    };
+    let mut to = from + room;
+    list.resize(to, fresh(first));
+    for &rule in rules.iter().rev() {
+        while from > 0 && rule_of(&list[from - 1]) > rule {
+            (from, to) = (from - 1, to - 1);
+            list[to] = list[from];
+        }
+        if from > 0 && rule_of(&list[from - 1]) == rule {
+            update(&mut list[from - 1]);
+        } else if to > from {
+            to -= 1;
+            list[to] = fresh(rule);
+        }
+    }
+    // Where less room was needed than there is.
+    list.drain(from..to);
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn undecided(window: &Window) -> Vec<RuleId> {
@@ -200,7 +271,7 @@ mod tests {
     #[test]
     fn what_was_before_the_window_is_looked_at_now_and_then() {
         let mut window = Window::default();
-        window.add(3, 10);
+        window.add(&[3], 10);
         let due = |window: &Window, end| {
             window
                 .due(end, 100)
@@ -216,18 +287,18 @@ mod tests {
         window.looked(100, 100);
         assert_eq!(due(&window, 199), Some((false, false)));
         assert!(!window.stale(199, 100));
-        window.add(3, 150);
+        window.add(&[3], 150);
         assert_eq!(due(&window, 200), Some((true, true)));
     }
 
     #[test]
     fn candidates_wait_as_long_as_their_probe_can_be_seen() {
         let mut window = Window::default();
-        window.add(3, 10);
-        window.add(5, 90);
+        window.add(&[3], 10);
+        window.add(&[5], 90);
         window.close(100, 20);
         assert_eq!(undecided(&window), [5]);
-        window.add(5, 150);
+        window.add(&[5], 150);
         window.close(200, 120);
         assert_eq!(undecided(&window), [5]);
         window.close(300, 220);
@@ -237,10 +308,10 @@ mod tests {
     #[test]
     fn a_rule_matches_once_in_a_window_and_not_again_by_what_it_has_seen() {
         let mut window = Window::default();
-        window.add(3, 10);
-        window.matched(3);
+        window.add(&[3], 10);
+        window.matched(&[3]);
         assert_eq!((undecided(&window).len(), window.seen(3)), (0, u64::MAX));
-        window.add(3, 50);
+        window.add(&[3], 50);
         assert!(undecided(&window).is_empty());
         window.close(100, 40);
         assert_eq!((undecided(&window), window.seen(3)), (vec![3], 100));
@@ -251,8 +322,36 @@ mod tests {
     #[test]
     fn a_flood_of_candidates_is_bounded_and_counted() {
         let mut window = Window::default();
-        let forgotten: u64 = (0..2000).map(|rule| window.add(rule, 1)).sum();
+        let forgotten: u64 = (0..2000).map(|rule| window.add(&[rule], 1)).sum();
         assert_eq!(forgotten, 2000 - MOST_CANDIDATES as u64);
         assert_eq!(undecided(&window).len(), MOST_CANDIDATES);
+    }
+
+    proptest! {
+        /// The lists are what plain maps would hold, whatever comes in whatever portions.
+        #[test]
+        fn lists_are_maps_in_order(
+            steps in prop::collection::vec((prop::collection::btree_set(0..40u32, 0..12), any::<bool>()), 1..40)
+        ) {
+            let mut window = Window::default();
+            let (mut waiting, mut matched) = (BTreeMap::new(), BTreeSet::new());
+            for ((rules, hit), end) in steps.into_iter().zip(1..) {
+                let list: Vec<RuleId> = rules.iter().copied().collect();
+                if hit {
+                    window.matched(&list);
+                    waiting.retain(|rule, _| !rules.contains(rule));
+                    matched.extend(rules);
+                } else {
+                    prop_assert_eq!(window.add(&list, end), 0);
+                    waiting.extend(rules.iter().map(|&rule| (rule, end)));
+                }
+                let is = |c: &Candidate| (c.rule, c.found);
+                prop_assert!(window.candidates.iter().map(is).eq(waiting.clone()));
+                prop_assert!(window.matched.iter().map(|m| m.rule).eq(matched.iter().copied()));
+                for rule in 0..40 {
+                    prop_assert_eq!(window.seen(rule) == u64::MAX, matched.contains(&rule));
+                }
+            }
+        }
     }
 }

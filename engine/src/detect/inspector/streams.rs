@@ -60,7 +60,11 @@ impl Inspector {
         } else {
             match self.put(packet, &mut view, payload, out) {
                 Some((side, fresh, whole)) => {
-                    self.put_in(packet, view, side, fresh, whole.then_some(payload), out)
+                    let whole = whole.then_some(payload);
+                    let stage = self.put_in(packet, view, side, fresh, whole, out);
+                    // Where rules wait is part of what streams take.
+                    while self.streams.is_over() && self.evict(side.id, out) {}
+                    stage
                 }
                 None => self.alone(packet, Some(view), Role::Packet, out),
             }

@@ -241,10 +241,13 @@ impl Scratch {
         };
         if !near.is_empty() {
             on(look.start, near, matched);
+            matched.sort_unstable();
         }
+        let by_now = matched.len();
         far.retain(|&rule| {
             let seen = look.window.seen(rule);
-            let open = !matched.contains(&rule);
+            let near = matched.get(..by_now).unwrap_or_default();
+            let open = near.binary_search(&rule).is_err();
             if open && seen > look.back {
                 on(seen.min(look.end), &[rule], matched);
             }

@@ -133,8 +133,11 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new(kind: Kind, max_flows: usize, seed: u64) -> Self {
-        let text = probe_text();
-        let connections = kind.connections(max_flows).max(1);
+        let text = match kind {
+            Kind::Probes => probe_text(),
+            _ => vec![b' '; 1_500],
+        };
+        let connections = kind.connections(max_flows).max(2);
         Self {
             kind,
             connections,
@@ -253,7 +256,7 @@ impl Feed {
         let size = SIZES[round % SIZES.len()];
         let mut at = self.rng.usize(..self.connections);
         if round > 0 {
-            at |= 1;
+            at = (at | 1).min(self.connections - 1);
         }
         let length = self.lengths[at];
         self.pause = 1;

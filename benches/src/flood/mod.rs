@@ -28,8 +28,8 @@ const FULL: usize = 10_000_000;
 const BASE_BYTES: u64 = 8 << 20;
 /// Packet time from one frame to the next.
 const STEP_NS: u64 = 1_000;
-/// Packets of a flood between the halves of an attack, at most.
-const APART: usize = 10_000;
+/// The part of a flood that comes between the halves of an attack: one in so many packets.
+const APART: usize = 1_000;
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct Flood {
     pub base_bytes: u64,
     /// Attacks before, during and after the flood, and of these those that alerted exactly once.
     pub attacks: [[u64; 2]; 3],
+    /// Some of the others: before, during or after (0 to 2), which connection, how often it alerted.
+    pub missed: Vec<(usize, usize, u64)>,
     /// What gave way, by counter.
     pub given_up: Vec<(String, u64)>,
 }
@@ -166,6 +168,11 @@ pub fn run(name: &str, options: &FloodOptions) -> Result<Flood, BenchError> {
         let once = seen.borrow().iter().filter(|seen| seen[phase] == 1).count();
         [victims as u64, once as u64]
     });
+    let missed = (seen.borrow().iter().enumerate())
+        .flat_map(|(number, seen)| (0..3).map(move |phase| (phase, number, seen[phase])))
+        .filter(|&(_, _, count)| count != 1)
+        .take(10)
+        .collect();
     Ok(Flood {
         name: name.to_owned(),
         about: kind.about().to_owned(),
@@ -176,6 +183,7 @@ pub fn run(name: &str, options: &FloodOptions) -> Result<Flood, BenchError> {
         limit_bytes: limits(kind, &config),
         base_bytes: BASE_BYTES,
         attacks,
+        missed,
         given_up: given_up(&counters),
     })
 }
@@ -212,7 +220,7 @@ fn attack_all(rig: &mut Rig<'_>, victims: usize, phase: usize) {
 /// The flood, with an attack on each connection in its course.
 fn flood(rig: &mut Rig<'_>, feed: &mut Feed, packets: usize, victims: usize) {
     let every = (packets / victims).max(1);
-    let apart = APART.min(packets / 10);
+    let apart = (packets / APART).max(1);
     let due = |number: usize| {
         let at = number / every;
         (number.is_multiple_of(every) && at < victims).then_some(Victim(at))
@@ -282,8 +290,8 @@ impl Flood {
         for (phase, [sent, seen]) in ["before", "during", "after"].iter().zip(self.attacks) {
             if sent != seen {
                 faults.push(format!(
-                    "{}: of {sent} attacks {phase} the flood, {seen} alerted once",
-                    self.name
+                    "{}: of {sent} attacks {phase} the flood, {seen} alerted once (time, connection, alerts: {:?})",
+                    self.name, self.missed
                 ));
             }
         }

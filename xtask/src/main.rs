@@ -8,6 +8,8 @@
 //! | `campaign fuzz` | fuzzing for as long as asked; exit 1 on a finding |
 //! | `campaign conformance` | holds a release build against recorded alerts, where those are at hand |
 //! | `campaign restart` | cuts captures and lets one process go on where another left off |
+//! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
+//! | `campaign evasion` | random evasions in a release build |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `seeds` | writes the fuzz targets' seeds again |
 //!
@@ -106,6 +108,21 @@ enum Campaign {
         #[arg(long, default_value_t = 10)]
         cuts: u32,
     },
+    /// Flood a release build; exit 1 when it takes more memory than configured, or misses an attack
+    Flood {
+        /// Packets of each flood
+        #[arg(long, default_value_t = 10_000_000)]
+        packets: u64,
+        /// What the floods are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Hold reassembly to its definition on random evasions
+    Evasion {
+        /// How many of each kind
+        #[arg(long, default_value_t = 100_000)]
+        cases: u64,
+    },
     /// Hold every matcher backend to the definition on random cases
     Matcher {
         /// How many
@@ -141,6 +158,8 @@ fn main() -> ExitCode {
             config,
             cuts,
         }) => restart(&workspace, &pcap, &rules, config.as_deref(), cuts),
+        Command::Campaign(Campaign::Flood { packets, seed }) => flood(&workspace, packets, seed),
+        Command::Campaign(Campaign::Evasion { cases }) => suite::evasions(&workspace, cases),
         Command::Campaign(Campaign::Matcher { cases, seed }) => {
             suite::random_cases(&workspace, cases, seed)
         }
@@ -181,6 +200,16 @@ fn restart(
         run.run()?;
     }
     Ok(())
+}
+
+fn flood(workspace: &Workspace, packets: u64, seed: u64) -> Result<(), Failure> {
+    setup::ensure(workspace, &[setup::COMPILER])?;
+    let run = ["run", "--release", "--locked", "-p", "weir", "--"];
+    Cmd::cargo(workspace)
+        .args(run)
+        .args(["bench", "flood", "--flood", &packets.to_string()])
+        .args(["--seed", &seed.to_string()])
+        .run()
 }
 
 fn demo(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {

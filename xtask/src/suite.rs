@@ -177,6 +177,15 @@ pub fn random_cases(workspace: &Workspace, cases: u64, seed: u64) -> Result<(), 
         .run()
 }
 
+/// Holds reassembly to its definition on so many random evasions of each kind, in a release build.
+pub fn evasions(workspace: &Workspace, cases: u64) -> Result<(), Failure> {
+    Cmd::cargo(workspace)
+        .env("WEIR_EVASION_CASES", cases.to_string())
+        .args(["test", "--release", "--locked", "-p", "weir"])
+        .args(["--test", "evasion"])
+        .run()
+}
+
 fn docs(workspace: &Workspace) -> Result<Done, Failure> {
     Cmd::cargo(workspace)
         .args(["doc", "--workspace", "--no-deps", "--locked"])

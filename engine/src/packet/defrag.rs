@@ -23,8 +23,8 @@ const MAX_FRAGMENTS: usize = 8_192;
 /// Most bytes kept for one packet; several times its largest size, so that only overlapping floods meet it.
 const MAX_TRACKER_BYTES: usize = 4 * 65_536;
 /// What a fragment takes at most beside its bytes: its entry and the two that own what it leaves and splits, in lists that
-/// have grown to twice what is in them, and what the allocator adds to the bytes.
-const FRAGMENT_COST: usize = 2 * size_of::<Chunk>() + 4 * size_of::<Owned>() + 32;
+/// have grown to twice what is in them and left gaps half as large behind, and what the allocator adds to the bytes.
+const FRAGMENT_COST: usize = 3 * size_of::<Chunk>() + 6 * size_of::<Owned>() + 32;
 /// What a tracker takes at most beside that: its share of a table that is between seven sixteenths and seven eighths full
 /// and of the order, and four places in each of its lists, which have no fewer.
 const TRACKER_COST: usize = size_of::<(Key, Tracker)>() * 16 / 7

@@ -191,6 +191,10 @@ impl Streams {
                     return None;
                 }
                 self.connections.push(Connection::default());
+                // Twice for each that comes, so that the hand goes round before the first has to give way: else those
+                // in use would not be known from the others by then.
+                self.pass_over_next();
+                self.pass_over_next();
                 u32::try_from(self.connections.len() - 1).ok()?
             }
         };
@@ -493,14 +497,21 @@ impl Streams {
     /// hand goes round and passes over those that were used since it came by last.
     pub(crate) fn oldest(&mut self, than: StreamId) -> Option<(StreamId, u32)> {
         for _ in 0..2 * self.connections.len() {
-            self.hand = (self.hand + 1) % self.connections.len();
-            let connection = self.connections.get_mut(self.hand)?;
+            let was_used = self.pass_over_next();
+            let connection = self.connections.get(self.hand)?;
             let other = self.hand != than.0 as usize;
-            if connection.live && other && !std::mem::take(&mut connection.used) {
+            if connection.live && other && !was_used {
                 return Some((StreamId(self.hand as u32), connection.flow));
             }
         }
         None
+    }
+
+    /// Moves the hand on, over a connection; true when that was used since the hand went by.
+    fn pass_over_next(&mut self) -> bool {
+        self.hand = (self.hand + 1) % self.connections.len().max(1);
+        let connection = self.connections.get_mut(self.hand);
+        connection.is_some_and(|connection| std::mem::take(&mut connection.used))
     }
 
     /// Ends the streams of a connection and gives back what they have.

@@ -431,7 +431,7 @@ fn the_oldest_packets_make_room() {
         },
         // Ten trackers with a fragment of 8 bytes and its header each.
         DefragConfig {
-            max_bytes: 10_500,
+            max_bytes: 11_000,
             ..DefragConfig::default()
         },
     ] {

@@ -1,7 +1,7 @@
 //! What a packet takes the whole engine, stage by stage, by the number of connections that are open.
 //!
 //! Every connection is established and has sent something each way; then connections that are drawn at random send in
-//! order, as often as there are connections times [`EACH`]. That is done once unmeasured, so that memory is at hand, and
+//! order, as often as there are connections times six. That is done once unmeasured, so that memory is at hand, and
 //! then as often as asked for, with and without the stop watch of the stages: the one says where time goes, the other how
 //! much it is.
 

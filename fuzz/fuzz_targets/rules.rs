@@ -42,11 +42,7 @@ fuzz_target!(|input: &[u8]| {
     for frame in Traffic::new(PACKETS).into_iter().flatten() {
         decoder.decode(frame, &mut |packet| {
             matches.clear();
-            plain.evaluate(
-                &Subject::packet(packet, packet.payload),
-                &all,
-                &mut matches,
-            );
+            plain.evaluate(&Subject::packet(packet, packet.payload), &all, &mut matches);
             for &id in &matches {
                 let probe = rules.get(id).and_then(|rule| rule.probe.as_ref());
                 let present =

@@ -93,7 +93,7 @@ impl Streams {
             windows: [first.save(number)?, second.save(number)?],
             turn: connection.turn == 1,
             restarted: connection.restarted,
-            used: connection.used,
+            used: self.was_used(connection),
         }))
     }
 
@@ -136,7 +136,7 @@ impl Streams {
         let connection = self.get_mut(id)?;
         connection.turn = saved.turn.into();
         connection.restarted = saved.restarted;
-        connection.used = saved.used;
+        self.set_used(id, saved.used);
         Some(())
     }
 }

@@ -101,10 +101,13 @@ pub(crate) struct Connection {
     charged: usize,
     /// Place of its flow in the flow table.
     flow: u32,
-    /// Used since the hand went by.
-    pub(super) used: bool,
+    /// [`Streams::clock`] when it was used last.
+    used: u32,
     live: bool,
 }
+
+/// How many connections are looked at to find one that has not been used for long.
+const LOOKED_AT: usize = 8;
 
 /// One part in so many is not handed out: what the allocator cannot use again, because pieces of memory that are free lie
 /// between others. The worst that `weir bench flood --only sizes` found took a fifth more than was handed out.
@@ -130,6 +133,8 @@ pub(crate) struct Streams {
     free: Vec<u32>,
     /// Where the search for a connection that gives way goes on.
     hand: usize,
+    /// Segments so far; it goes round.
+    clock: u32,
     pub(crate) counters: StreamCounters,
 }
 
@@ -150,6 +155,7 @@ impl Streams {
             connections: Vec::new(),
             free: Vec::new(),
             hand: 0,
+            clock: 0,
             counters: StreamCounters::default(),
         }
     }
@@ -191,10 +197,6 @@ impl Streams {
                     return None;
                 }
                 self.connections.push(Connection::default());
-                // Twice for each that comes, so that the hand goes round before the first has to give way: else those
-                // in use would not be known from the others by then.
-                self.pass_over_next();
-                self.pass_over_next();
                 u32::try_from(self.connections.len() - 1).ok()?
             }
         };
@@ -203,7 +205,7 @@ impl Streams {
         *connection = Connection {
             policies,
             flow,
-            used: true,
+            used: self.clock,
             live: true,
             ..Connection::default()
         };
@@ -278,10 +280,12 @@ impl Streams {
             pool,
             connections,
             counters,
+            clock,
             ..
         } = self;
         let connection = connections.get_mut(id.0 as usize).filter(|c| c.live)?;
-        connection.used = true;
+        *clock = clock.wrapping_add(1);
+        connection.used = *clock;
         let limits = config.limits(*connection.policies.get(way)?);
         let keep = (connection.windows.get(way)?.start()).saturating_sub(config.window.into());
         let direction = connection.directions.get_mut(way)?;
@@ -493,25 +497,50 @@ impl Streams {
         window.is_none_or(Window::idle)
     }
 
-    /// The connection that has not been used for long, other than `than`, and its flow's place: it has to give way. A
-    /// hand goes round and passes over those that were used since it came by last.
+    /// A connection that has not been used for long, other than `than`, and its flow's place: it has to give way. Hands
+    /// go round, and of where they stand it is the one whose last use is longest ago. To have the very oldest, every
+    /// segment would have to touch two more connections; a mark for those used since the hand went by, which is cheaper
+    /// still, says nothing in a flood, when all or none have it.
     pub(crate) fn oldest(&mut self, than: StreamId) -> Option<(StreamId, u32)> {
-        for _ in 0..2 * self.connections.len() {
-            let was_used = self.pass_over_next();
-            let connection = self.connections.get(self.hand)?;
-            let other = self.hand != than.0 as usize;
-            if connection.live && other && !was_used {
-                return Some((StreamId(self.hand as u32), connection.flow));
+        let count = self.connections.len();
+        let mut oldest: Option<(u32, StreamId, u32)> = None;
+        let mut seen = 0;
+        for turn in 0..count {
+            self.hand = (self.hand + 1) % count;
+            for part in 0..LOOKED_AT {
+                // Far from each other, because those side by side have often come together.
+                let at = (self.hand + part * count / LOOKED_AT) % count;
+                let connection = self.connections.get(at)?;
+                if !connection.live || at == than.0 as usize {
+                    continue;
+                }
+                seen += 1;
+                let age = self.clock.wrapping_sub(connection.used);
+                if oldest.is_none_or(|(known, ..)| age > known) {
+                    oldest = Some((age, StreamId(at as u32), connection.flow));
+                }
+            }
+            // Where most places are free, one alone is no choice.
+            if seen >= LOOKED_AT || seen > 0 && turn >= 2 * LOOKED_AT {
+                break;
             }
         }
-        None
+        oldest.map(|(_, id, flow)| (id, flow))
     }
 
-    /// Moves the hand on, over a connection; true when that was used since the hand went by.
-    fn pass_over_next(&mut self) -> bool {
-        self.hand = (self.hand + 1) % self.connections.len().max(1);
-        let connection = self.connections.get_mut(self.hand);
-        connection.is_some_and(|connection| std::mem::take(&mut connection.used))
+    /// True when it was used lately, as far as the next process has to know.
+    pub(super) fn was_used(&self, connection: &Connection) -> bool {
+        let age = self.clock.wrapping_sub(connection.used);
+        usize::try_from(age).is_ok_and(|age| age <= self.connections.len().max(1 << 16))
+    }
+
+    /// Says whether it was used lately.
+    pub(super) fn set_used(&mut self, id: StreamId, lately: bool) {
+        let ago = if lately { 0 } else { u32::MAX / 2 };
+        let used = self.clock.wrapping_sub(ago);
+        if let Some(connection) = self.get_mut(id) {
+            connection.used = used;
+        }
     }
 
     /// Ends the streams of a connection and gives back what they have.

@@ -175,7 +175,7 @@ impl Streams {
 
     /// Rules that wait have been looked at up to the end of the window, as [`Window::looked`] says.
     pub(crate) fn have_looked(&mut self, id: StreamId, way: usize, end: u64, patience: u64) {
-        if let Some((_, window)) = self.side(id, way) {
+        if let Some((_, window, _)) = self.side(id, way) {
             window.looked(end, patience);
         }
     }
@@ -315,13 +315,7 @@ impl Streams {
 
     /// What a direction had is no part of its stream: it begins anew.
     pub(crate) fn rewind(&mut self, id: StreamId, way: usize) {
-        let Self {
-            pool, connections, ..
-        } = self;
-        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
-        if let Some((direction, window)) =
-            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
-        {
+        if let Some((direction, window, pool)) = self.side(id, way) {
             direction.release(pool);
             *direction = Direction::default();
             window.restart(0);
@@ -330,10 +324,7 @@ impl Streams {
 
     /// Takes back the bytes of a direction from this offset on: the packet that brought them is dropped.
     pub(crate) fn take_back(&mut self, id: StreamId, way: usize, from: u64) {
-        let connection = self.connections.get_mut(id.0 as usize).filter(|c| c.live);
-        if let Some((direction, window)) =
-            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
-        {
+        if let Some((direction, window, _)) = self.side(id, way) {
             direction.take_back(from);
             window.take_back(from);
         }
@@ -342,20 +333,11 @@ impl Streams {
     /// Gives up the gap before what waits; what became contiguous.
     pub(crate) fn skip_gap(&mut self, id: StreamId, way: usize) -> std::ops::Range<u64> {
         let back = u64::from(self.config.window);
-        let Self {
-            pool,
-            connections,
-            counters,
-            ..
-        } = self;
-        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
-        let Some((direction, window)) =
-            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get(way)))
-        else {
+        let Some((direction, window, pool)) = self.side(id, way) else {
             return 0..0;
         };
-        counters.gaps += 1;
         let fresh = direction.skip_gap(window.start().saturating_sub(back), pool);
+        self.counters.gaps += 1;
         self.account(id);
         fresh
     }
@@ -363,12 +345,8 @@ impl Streams {
     /// Takes in more of what waits for nothing but room in the buffer; what became contiguous.
     pub(crate) fn go_on(&mut self, id: StreamId, way: usize) -> std::ops::Range<u64> {
         let back = u64::from(self.config.window);
-        let Self {
-            pool, connections, ..
-        } = self;
-        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
-        match connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get(way))) {
-            Some((direction, window)) if direction.waits() => {
+        match self.side(id, way) {
+            Some((direction, window, pool)) if direction.waits() => {
                 direction.go_on(window.start().saturating_sub(back), pool)
             }
             _ => 0..0,
@@ -378,13 +356,7 @@ impl Streams {
     /// A direction gives back all that it keeps, and goes on with a new window. What waits there is to be decided before.
     pub(crate) fn give_way(&mut self, id: StreamId, way: usize) {
         self.counters.evicted += 1;
-        let Self {
-            pool, connections, ..
-        } = self;
-        let connection = connections.get_mut(id.0 as usize).filter(|c| c.live);
-        if let Some((direction, window)) =
-            connection.and_then(|c| c.directions.get_mut(way).zip(c.windows.get_mut(way)))
-        {
+        if let Some((direction, window, pool)) = self.side(id, way) {
             direction.release(pool);
             window.restart(direction.next());
         }
@@ -417,12 +389,15 @@ impl Streams {
         }
     }
 
-    fn side(&mut self, id: StreamId, way: usize) -> Option<(&Direction, &mut Window)> {
+    /// One direction of a connection with its window, and the pool that its buffers are of.
+    fn side(
+        &mut self,
+        id: StreamId,
+        way: usize,
+    ) -> Option<(&mut Direction, &mut Window, &mut Pool)> {
         let connection = self.connections.get_mut(id.0 as usize).filter(|c| c.live)?;
-        connection
-            .directions
-            .get(way)
-            .zip(connection.windows.get_mut(way))
+        let direction = connection.directions.get_mut(way)?;
+        Some((direction, connection.windows.get_mut(way)?, &mut self.pool))
     }
 
     /// Where the window at hand ends at the latest.
@@ -433,7 +408,7 @@ impl Streams {
 
     /// Rules, in order, one of whose probes occurs before `end`, wait for the end of the window.
     pub(crate) fn wait_for_window(&mut self, id: StreamId, way: usize, rules: &[RuleId], end: u64) {
-        let Some((_, window)) = self.side(id, way) else {
+        let Some((_, window, _)) = self.side(id, way) else {
             return;
         };
         let forgotten = window.add(rules, end);
@@ -451,7 +426,7 @@ impl Streams {
 
     /// Rules that wait, and have been decided as far as could be, are forgotten to make room for others.
     pub(crate) fn forget(&mut self, id: StreamId, way: usize) {
-        if let Some((_, window)) = self.side(id, way) {
+        if let Some((_, window, _)) = self.side(id, way) {
             let forgotten = window.forget();
             self.counters.forgotten += forgotten;
         }
@@ -459,7 +434,7 @@ impl Streams {
 
     /// Rules, in order, have matched in the window at hand.
     pub(crate) fn have_matched(&mut self, id: StreamId, way: usize, rules: &[RuleId]) {
-        if let Some((_, window)) = self.side(id, way) {
+        if let Some((_, window, _)) = self.side(id, way) {
             window.matched(rules);
             self.account(id);
         }
@@ -474,7 +449,7 @@ impl Streams {
     pub(crate) fn close_window(&mut self, id: StreamId, way: usize, end: u64) -> u64 {
         let span = u64::from(self.config.window);
         self.counters.windows += 1;
-        let Some((direction, window)) = self.side(id, way) else {
+        let Some((direction, window, _)) = self.side(id, way) else {
             return end;
         };
         let back = window.start().saturating_sub(span).max(direction.base());
@@ -484,7 +459,7 @@ impl Streams {
 
     /// Begins a window at an offset, with nothing from before.
     pub(crate) fn restart_window(&mut self, id: StreamId, way: usize, at: u64) {
-        if let Some((_, window)) = self.side(id, way) {
+        if let Some((_, window, _)) = self.side(id, way) {
             window.restart(at);
         }
     }

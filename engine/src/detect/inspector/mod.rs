@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::index::{Candidates, Role};
 use super::search::Search;
 use super::{
-    Counters, EngineConfig, EngineError, Event, FlowFacts, PacketFacts, Place, Prepared, Profile,
-    Stage, What,
+    Counters, EngineConfig, EngineError, Event, FlowFacts, Found, PacketFacts, Place, Prepared,
+    Profile, Stage, What,
 };
 use crate::eval::{Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
@@ -185,6 +185,11 @@ impl Inspector {
             flow,
             how,
         );
+        self.hand_out(found, out)
+    }
+
+    /// Hands out what matched; true when the packet is to be dropped.
+    fn hand_out(&mut self, found: Found, out: &mut Vec<Event>) -> bool {
         let dropped = found.dropped && self.inline;
         self.counters.dropped += u64::from(dropped);
         out.push(Event {

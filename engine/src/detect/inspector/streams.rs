@@ -8,7 +8,7 @@ use super::settle::Settled;
 use super::windows::When;
 use super::{Inspector, inspected_payload};
 use crate::eval::Subject;
-use crate::flow::{Ended, Flow, FlowAction, FlowView};
+use crate::flow::{Ended, Endpoint, Flow, FlowAction, FlowView};
 use crate::packet::Packet;
 use crate::plan::RuleId;
 use crate::stream::{Headers, MOST_CANDIDATES, StreamEvent, StreamId, Streams};
@@ -373,10 +373,7 @@ impl Inspector {
             return;
         };
         let flow = self.flows.get(view);
-        let (from, to) = match side.way {
-            0 => (flow.client, flow.server),
-            _ => (flow.server, flow.client),
-        };
+        let (from, to) = ends(flow, side.way);
         let quiet = self.streams.quiet(side.id, side.way);
         if quiet && !self.prepared.index.wants_windows_of(from, to) {
             self.streams.close_window(side.id, side.way, end);
@@ -524,10 +521,15 @@ fn acknowledged(packet: &Packet<'_>) -> Option<u32> {
 }
 
 pub(super) fn headers(flow: &Flow, way: usize) -> Headers {
-    if way == 0 {
-        Headers::new(flow.client, flow.server)
-    } else {
-        Headers::new(flow.server, flow.client)
+    let (from, to) = ends(flow, way);
+    Headers::new(from, to)
+}
+
+/// Sender and receiver of one direction.
+fn ends(flow: &Flow, way: usize) -> (Endpoint, Endpoint) {
+    match way {
+        0 => (flow.client, flow.server),
+        _ => (flow.server, flow.client),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Windows of streams: which rules are due in one, and what they are asked about.
 
-use super::super::{Event, Stage, What};
+use super::super::{Event, Stage};
 use super::Inspector;
 use super::settle::{self, Settled};
 use super::streams::{Scene, Side};
@@ -90,13 +90,7 @@ impl Inspector {
             Some((flow, scene.view.to_server)),
             Settled::Stream,
         );
-        let dropped = found.dropped && self.inline;
-        self.counters.dropped += u64::from(dropped);
-        self.scratch.dropped |= dropped;
-        out.push(Event {
-            place: self.place,
-            what: What::Matches(Box::new(found)),
-        });
+        self.scratch.dropped |= self.hand_out(found, out);
         self.profile.lap(Stage::Settle);
     }
 

@@ -1,0 +1,1 @@
+//! Matcher cores in Rust-HDL, and their Verilog.

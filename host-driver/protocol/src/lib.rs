@@ -19,6 +19,11 @@
 //! 32-bit registers behind AXI4-Lite; tables are written through a window of three of them.
 #![no_std]
 
+mod bytes;
+mod crc;
 pub mod record;
 pub mod register;
 pub mod report;
+pub mod reports;
+
+pub use crc::{Crc32, POLYNOMIAL, crc32};

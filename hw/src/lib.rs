@@ -1,1 +1,3 @@
 //! Matcher cores in Rust-HDL, and their Verilog.
+
+pub mod parts;

@@ -1,5 +1,18 @@
 //! Probe sets as memory images of the matcher core, and the golden model of the core.
 
+mod entries;
+mod exact;
+mod filter;
 mod geometry;
+mod golden;
+mod key;
+mod loaded;
+mod write;
 
-pub use geometry::{Geometry, Size};
+pub use entries::{Entry, Literal, entries};
+pub use filter::Filters;
+pub use geometry::{Geometry, GeometryError, Size};
+pub use golden::{EntryHit, Golden, Look};
+pub use key::{Hash, Key};
+pub use loaded::{DoesNotFit, Loaded, Switch};
+pub use write::{Write, register_writes};

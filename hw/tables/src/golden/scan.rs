@@ -1,0 +1,157 @@
+//! The filter over a payload: which lengths pass at which ends.
+//!
+//! Hash 0 of all lengths is had for a block of ends at a time, each length from the one before; memories A (hash 0) leave
+//! few ends, and only for those hash 1 and memories B are looked at.
+
+use crate::filter::{CLASSES, Filters};
+use crate::key::{Hash, longer};
+
+/// Ends of a block.
+const BLOCK: usize = 128;
+/// Longest length.
+const LONGEST: usize = 8;
+/// Periods of repetition that are left out: every period up to 16 has a multiple among them.
+const PERIODS: [usize; 9] = [1, 9, 10, 11, 12, 13, 14, 15, 16];
+/// Ends up to here are never repeated: a window and one 16 bytes before it have no room.
+const FIRST_REPEATED: usize = 24;
+
+/// Hash 0 of every length at the ends of a block; place 0 of each is that of the last end of the block before.
+type Hashes = [[u32; BLOCK + 1]; LONGEST + 1];
+
+/// Calls `on(end, lengths)` for each end whose lengths pass, in order: bit `n - 1` is set when the last `n` bytes pass. Ends at most `carry`, lengths that reach
+/// beyond the start and repeated ends are left out. Stops when `on` says false.
+#[inline]
+pub(crate) fn scan(
+    hash: &Hash,
+    filters: &Filters,
+    payload: &[u8],
+    carry: usize,
+    on: &mut impl FnMut(usize, u8) -> bool,
+) {
+    let mut hashes: Hashes = [[0; BLOCK + 1]; LONGEST + 1];
+    let mut pass = [0u8; BLOCK];
+    for (start, block) in (0..).step_by(BLOCK).zip(payload.chunks(BLOCK)) {
+        first_hash(hash, block, &mut hashes);
+        first_memories(filters, block, &hashes, &mut pass);
+        for (at, &lengths) in pass.iter().enumerate().take(block.len()) {
+            if lengths == 0 {
+                continue;
+            }
+            let end = start + at + 1;
+            if end <= carry {
+                continue;
+            }
+            let lengths = if end < LONGEST {
+                lengths & ((1 << end) - 1)
+            } else {
+                lengths
+            };
+            let lengths = second_memories(hash, filters, payload, end, &hashes, at, lengths);
+            if lengths != 0 && !repeated(payload, end) && !on(end, lengths) {
+                return;
+            }
+        }
+    }
+}
+
+fn first_hash(hash: &Hash, block: &[u8], hashes: &mut Hashes) {
+    let [table, _] = hash.tables();
+    for row in hashes.iter_mut() {
+        row[0] = row[BLOCK];
+    }
+    for (to, &byte) in hashes[1][1..].iter_mut().zip(block) {
+        *to = table[usize::from(byte)];
+    }
+    // The hash of the last byte alone is its `t`.
+    let bytes = hashes[1];
+    for n in 2..=LONGEST {
+        let (shorter, this) = hashes.split_at_mut(n);
+        let (Some(shorter), Some(this)) = (shorter.last(), this.first_mut()) else {
+            return;
+        };
+        for ((to, &shorter), &byte) in this[1..].iter_mut().zip(&shorter[..BLOCK]).zip(&bytes[1..])
+        {
+            *to = longer(shorter, byte);
+        }
+    }
+}
+
+/// True when the word has both bits that the hash asks for.
+#[inline(always)]
+fn has(word: u32, hash: u32) -> bool {
+    word >> (hash >> 14 & 31) & word >> (hash >> 19 & 31) & 1 == 1
+}
+
+fn first_memories(filters: &Filters, block: &[u8], hashes: &Hashes, pass: &mut [u8; BLOCK]) {
+    for (pass, &byte) in pass.iter_mut().zip(block) {
+        *pass = filters.single()[usize::from(byte)];
+    }
+    for class in &CLASSES {
+        let memory = class
+            .selects
+            .first()
+            .map_or(&[][..], |&select| filters.words(select));
+        let Some(last) = memory.len().checked_sub(1) else {
+            continue;
+        };
+        let window = &hashes[class.window][1..];
+        for &n in class.lengths {
+            let whole = &hashes[n][1..];
+            for ((pass, &window), &whole) in
+                pass.iter_mut().zip(window).zip(whole).take(block.len())
+            {
+                let word = memory[window as usize & last];
+                *pass |= u8::from(has(word, whole)) << (n - 1);
+            }
+        }
+    }
+}
+
+/// The lengths that pass memories B, too.
+fn second_memories(
+    hash: &Hash,
+    filters: &Filters,
+    payload: &[u8],
+    end: usize,
+    _hashes: &Hashes,
+    _at: usize,
+    lengths: u8,
+) -> u8 {
+    const WITH_SECOND: u8 = 0b1111_1000;
+    if lengths & WITH_SECOND == 0 {
+        return lengths;
+    }
+    let [_, table] = hash.tables();
+    let mut left = lengths & !WITH_SECOND;
+    // The hashes of the last 1 to 8 bytes: a byte more in front is its own hash, rotated by what follows it.
+    let mut of = [0u32; LONGEST + 1];
+    for n in 1..=end.min(LONGEST) {
+        let byte = payload.get(end - n).copied().unwrap_or(0);
+        of[n] = of[n - 1] ^ table[usize::from(byte)].rotate_left(9 * (n as u32 - 1) % 32);
+    }
+    for class in &CLASSES {
+        let &[_, select] = class.selects else {
+            continue;
+        };
+        let memory = filters.words(select);
+        let Some(word) = memory.get(of[class.window] as usize & memory.len().wrapping_sub(1))
+        else {
+            continue;
+        };
+        for &n in class.lengths {
+            left |= u8::from(has(*word, of[n])) << (n - 1) & lengths;
+        }
+    }
+    left
+}
+
+/// True when the eight bytes up to `end` also stand a period before.
+#[inline]
+fn repeated(payload: &[u8], end: usize) -> bool {
+    if end <= FIRST_REPEATED {
+        return false;
+    }
+    let window = |end: usize| payload.get(..end).and_then(<[u8]>::last_chunk::<8>);
+    let this = window(end);
+    PERIODS.iter().any(|&period| window(end - period) == this)
+}

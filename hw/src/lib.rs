@@ -1,5 +1,7 @@
 //! Matcher cores in Rust-HDL, and their Verilog.
 
-pub mod parts;
-
 pub mod board;
+pub mod exact;
+pub mod front;
+pub mod hash;
+pub mod parts;

@@ -128,23 +128,14 @@ impl Slot {
             ),
         ];
         for (word, data, old) in words {
-            if data != old {
+            // What an empty slot has left over is not known.
+            if other || data != old {
                 write(word, data);
             }
         }
         if other || old.meta != self.meta {
             write(exact::META, self.meta);
         }
-    }
-
-    /// All words, for a slot of which nothing is known.
-    pub(crate) fn write(&self, place: u32, address_bits: u32, writes: &mut Vec<Write>) {
-        let unknown = Self {
-            key: !self.key,
-            meta: 1,
-            groups: !self.groups,
-        };
-        self.replace(&unknown, place, address_bits, writes);
     }
 }
 

@@ -7,6 +7,10 @@ mod geometry;
 mod golden;
 mod key;
 mod loaded;
+mod model;
+pub mod rates;
+mod share;
+pub mod split;
 mod write;
 
 pub use entries::{Entry, Literal, entries};
@@ -15,4 +19,7 @@ pub use geometry::{Geometry, GeometryError, Size};
 pub use golden::{EntryHit, Golden, Look};
 pub use key::{Hash, Key};
 pub use loaded::{DoesNotFit, Loaded, Switch};
+pub use model::Model;
+pub use rates::PassRates;
+pub use share::{Piece, Share, pieces, settle};
 pub use write::{Write, register_writes};

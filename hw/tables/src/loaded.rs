@@ -117,8 +117,8 @@ pub struct Switch {
     pub writes: Vec<Write>,
     /// The new generation.
     pub generation: u16,
-    /// Number of each literal's entry, in the order in which they were given.
-    pub ids: Vec<u32>,
+    /// Number of each literal's entry, in the order in which they were given; `None` where it has no place.
+    pub ids: Vec<Option<u32>>,
 }
 
 /// The tables of a core as far as the host has written them.
@@ -139,7 +139,7 @@ pub struct Loaded {
     hash: Hash,
     filters: Filters,
     cuckoo: Cuckoo,
-    /// What the slots hold, what is left over in empty ones included.
+    /// What the slots hold; of empty ones META alone is known.
     slots: Vec<Slot>,
     stored: Vec<Option<Stored>>,
     /// Numbers that no entry has.
@@ -267,15 +267,18 @@ impl Loaded {
     /// zero, as after configuration; then only what is not zero is written.
     pub fn image(&self, zeroed: bool) -> Vec<Write> {
         let mut writes: Vec<Write> = self.key.writes().collect();
-        let zero = Filters::new(&self.geometry);
-        writes.extend(self.filters.writes(zeroed.then_some(&zero)));
-        for (place, _) in (0..).zip(&self.slots) {
-            let slot = self.wanted(place);
-            if zeroed {
-                slot.replace(&Slot::default(), place, self.geometry.exact, &mut writes);
-            } else {
-                slot.write(place, self.geometry.exact, &mut writes);
-            }
+        writes.extend(self.filters.writes(None));
+        // With bits that no slot has, so that every one is written.
+        let unknown = Slot {
+            meta: u32::MAX,
+            ..Slot::default()
+        };
+        for place in 0..self.geometry.slots() as u32 {
+            self.wanted(place)
+                .replace(&unknown, place, self.geometry.exact, &mut writes);
+        }
+        if zeroed {
+            writes.retain(|write| write.data != 0);
         }
         writes
     }
@@ -291,13 +294,9 @@ impl Loaded {
 
     /// Brings the slot at `place` to what it is to hold.
     fn renew(&mut self, place: u32, writes: &mut Vec<Write>) {
-        let mut wanted = self.wanted(place);
+        let wanted = self.wanted(place);
         if let Some(slot) = self.slots.get_mut(place as usize) {
             wanted.replace(slot, place, self.geometry.exact, writes);
-            if wanted.meta == 0 {
-                // Nothing else was written.
-                wanted = Slot { meta: 0, ..*slot };
-            }
             *slot = wanted;
         }
     }
@@ -358,46 +357,54 @@ impl Loaded {
     /// # Errors
     /// When both sets together have no place, or a switch is under way; nothing has changed then.
     pub fn begin(&mut self, entries: &[Entry]) -> Result<Switch, DoesNotFit> {
+        let before = self.clone();
+        let switch = self.begin_with(entries)?;
+        let unplaced = switch.ids.iter().filter(|id| id.is_none()).count();
+        if unplaced == 0 {
+            return Ok(switch);
+        }
+        let error = DoesNotFit::Together {
+            entries: self.ids.len() + unplaced,
+            slots: self.geometry.slots(),
+            unplaced,
+        };
+        *self = before;
+        Err(error)
+    }
+
+    /// Begins a switch to as many of these literals as fit beside the old ones; as in [`Loaded::fill`], an earlier one is
+    /// never left out for a later one.
+    ///
+    /// # Errors
+    /// When a switch is under way; nothing has changed then.
+    pub fn begin_with(&mut self, entries: &[Entry]) -> Result<Switch, DoesNotFit> {
         if self.target.is_some() {
             return Err(DoesNotFit::Switching);
         }
-        let mut next = self.clone();
-        next.generation = self.generation.wrapping_add(1);
-        let mut target = Filters::new(&self.geometry);
+        self.generation = self.generation.wrapping_add(1);
+        let live = 1 << (self.generation & 1);
+        let mut slots = Vec::new();
+        let mut ids = Vec::with_capacity(entries.len());
+        let mut filters = Filters::new(&self.geometry);
+        let mut groups = vec![0; self.stored.len()];
         for entry in entries {
-            target.add(&self.hash, &entry.literal);
-        }
-        next.filters = self.filters.union(&target);
-        let mut writes = next.filters.writes(Some(&self.filters));
-        let live = 1 << (next.generation & 1);
-        let ids: Vec<Option<u32>> = entries
-            .iter()
-            .map(|entry| next.put(entry, live, &mut writes))
-            .collect();
-        let unplaced = ids.iter().filter(|id| id.is_none()).count();
-        if unplaced > 0 {
-            return Err(DoesNotFit::Together {
-                entries: next.ids.len() + unplaced,
-                slots: self.geometry.slots(),
-                unplaced,
-            });
-        }
-        let ids: Vec<u32> = ids.into_iter().flatten().collect();
-        let mut groups = vec![0; next.stored.len()];
-        for (&id, entry) in ids.iter().zip(entries) {
+            let id = self.put(entry, live, &mut slots);
+            ids.push(id);
+            let Some(id) = id else { continue };
+            filters.add(&self.hash, &entry.literal);
+            groups.resize(groups.len().max(id as usize + 1), 0);
             if let Some(groups) = groups.get_mut(id as usize) {
                 *groups |= entry.groups;
             }
         }
-        next.target = Some(Target {
-            filters: target,
-            groups,
-        });
-        let generation = next.generation;
-        *self = next;
+        let both = self.filters.union(&filters);
+        let mut writes = both.writes(Some(&self.filters));
+        writes.append(&mut slots);
+        self.filters = both;
+        self.target = Some(Target { filters, groups });
         Ok(Switch {
             writes,
-            generation,
+            generation: self.generation,
             ids,
         })
     }

@@ -1,5 +1,7 @@
 //! Registers and the table window. Addresses are byte offsets; all accesses are 32 bits wide and aligned. Writes to
 //! what cannot be written and reads of what does not exist do nothing and return 0, and are answered all the same.
+//!
+//! After a reset [`LIMIT`] is 65,535, [`LINGER`] 64, all else that can be written 0. Memories and counters are as they were.
 
 /// What stands in [`MAGIC`]: `WEIR`.
 pub const MAGIC_VALUE: u32 = u32::from_le_bytes(*b"WEIR");

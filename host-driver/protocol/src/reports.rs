@@ -52,6 +52,14 @@ impl Reports {
         }
     }
 
+    /// The same after a reset or flush, or with another nonce: the next unit has number 0. What was counted stays.
+    pub fn restart(&mut self, nonce: u32) {
+        self.counts.skipped += self.held as u64;
+        self.held = 0;
+        self.next = 0;
+        self.nonce = nonce;
+    }
+
     /// Takes bytes of the stream, in pieces of any size.
     pub fn feed(&mut self, mut bytes: &[u8], on_event: &mut dyn FnMut(Event)) {
         loop {

@@ -8,8 +8,9 @@ mod golden;
 mod key;
 mod loaded;
 mod model;
+mod offload;
 pub mod rates;
-mod share;
+pub mod share;
 pub mod split;
 mod write;
 
@@ -20,6 +21,6 @@ pub use golden::{EntryHit, Golden, Look};
 pub use key::{Hash, Key};
 pub use loaded::{DoesNotFit, Loaded, Switch};
 pub use model::Model;
+pub use offload::{Offload, Settings, Tally};
 pub use rates::PassRates;
-pub use share::{Piece, Share, pieces, settle};
 pub use write::{Write, register_writes};

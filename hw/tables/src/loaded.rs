@@ -55,6 +55,15 @@ pub enum DoesNotFit {
         /// Literals without a place.
         unplaced: usize,
     },
+    /// No tables yet to switch from.
+    #[error("no probes are loaded yet to switch from")]
+    NotLoaded,
+    /// More than software takes, too.
+    #[error("{probes} probes are more than software takes beside the core")]
+    Software {
+        /// Probes.
+        probes: usize,
+    },
     /// A switch is under way.
     #[error("the tables still hold the generation before the live one: finish that switch first")]
     Switching,

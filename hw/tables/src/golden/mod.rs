@@ -47,7 +47,7 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// A core as it is after configuration: memories and registers are zero, the stream is hunted through.
+    /// A core as it is after configuration: memories are zero, registers as after [`Golden::reset`].
     pub fn new(geometry: Geometry) -> Self {
         let key = Key::new([[0; 9]; 2]);
         Self {
@@ -58,8 +58,8 @@ impl Golden {
             enabled: false,
             nonce: 0,
             generations: [0; 2],
-            limit: 0,
-            linger: 0,
+            limit: LIMIT,
+            linger: LINGER,
             select: 0,
             address: 0,
             counters: [0; COUNTERS],
@@ -67,6 +67,19 @@ impl Golden {
             seen: look::Seen::default(),
             geometry,
         }
+    }
+
+    /// What a reset does: what is under way is dropped, registers are as they were at first, the stream is hunted through. Memories
+    /// and counters stay as they are.
+    pub fn reset(&mut self) {
+        self.stream = Stream::default();
+        self.enabled = false;
+        self.nonce = 0;
+        self.generations = [0; 2];
+        self.limit = LIMIT;
+        self.linger = LINGER;
+        self.select = 0;
+        self.address = 0;
     }
 
     /// The core's parameters.
@@ -179,6 +192,10 @@ impl Golden {
     }
 }
 
+/// Register `LIMIT` after a reset.
+const LIMIT: u16 = u16::MAX;
+/// Register `LINGER` after a reset.
+const LINGER: u16 = 64;
 /// Bits of a generation register.
 const GENERATION: u32 = register::GENERATION_LIVE | 0xFFFF;
 

@@ -7,7 +7,7 @@ use rust_hdl::prelude::*;
 #[derive(LogicBlock, Default)]
 pub struct Term {
     /// The byte as it came.
-    pub byte: Signal<In, Bits<8>>,
+    pub raw: Signal<In, Bits<8>>,
     /// It in lower case, if it is an ASCII letter.
     pub lower: Signal<Out, Bits<8>>,
     /// A byte in lower case.
@@ -25,9 +25,9 @@ pub struct Term {
 impl Logic for Term {
     #[hdl_gen]
     fn update(&mut self) {
-        self.lower.next = self.byte.val();
-        if (self.byte.val() >= 0x41) & (self.byte.val() <= 0x5A) {
-            self.lower.next = self.byte.val() | 0x20;
+        self.lower.next = self.raw.val();
+        if (self.raw.val() >= 0x41) & (self.raw.val() <= 0x5A) {
+            self.lower.next = self.raw.val() | 0x20;
         }
         self.sum_0.next = self.key.val().get_bits::<32>(256);
         self.sum_1.next = self.key.val().get_bits::<32>(544);

@@ -215,7 +215,7 @@ impl<const X: usize> Logic for Exact<X> {
         self.lower_next.next = 0.into();
         for i in 0..8 {
             self.terms[i].key.next = self.key.val();
-            self.terms[i].byte.next = self.bytes.q.val().get_bits::<8>(8 * i);
+            self.terms[i].raw.next = self.bytes.q.val().get_bits::<8>(8 * i);
             self.terms[i].folded.next = self.lower.q.val().get_bits::<8>(8 * i);
             self.raw_byte.next = 0.into();
             self.lower_byte.next = 0.into();

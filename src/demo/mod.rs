@@ -18,7 +18,7 @@ use weir_events::Eve;
 use weir_events::protocol::Protocol;
 use weir_rules::syntax::SourceFile;
 
-use crate::cli::DemoOptions;
+use crate::cli::{DemoOptions, MatcherKind};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::rules;
@@ -57,6 +57,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     let job = Job {
         rules: Arc::new(loaded.rules),
         engine,
+        matcher: MatcherKind::Auto,
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         state: None,
         handover: Handover::Never,

@@ -5,6 +5,7 @@ pub mod files;
 mod handover;
 #[cfg(feature = "libpcap")]
 mod live;
+mod matcher;
 pub mod pipeline;
 pub mod settings;
 mod stages;
@@ -22,7 +23,7 @@ use weir_events::sink::Existing;
 use weir_events::{Eve, EveSink, FileSink, Stats, usage};
 use weir_rules::compile::Loaded;
 
-use crate::cli::{MatcherKind, RunOptions};
+use crate::cli::RunOptions;
 use crate::config::{Config, EveType};
 use crate::failure::Failure;
 use crate::rules;
@@ -36,11 +37,8 @@ use workers::Handover;
 /// Reads captures or an interface, applies rules, writes alerts.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
-    if let MatcherKind::Model | MatcherKind::Rtl | MatcherKind::Card = options.matcher {
-        return Err(Failure::Failed(
-            "this matcher is not built into this version: use auto or software".to_owned(),
-        ));
-    }
+    // Before anything is read or written.
+    options.matcher.matcher()?;
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
         .with_frequency(options.frequency.as_deref())
@@ -76,6 +74,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let job = Job {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
+        matcher: options.matcher,
         workers: workers(options),
         handover: match &state {
             _ if options.handover => Handover::Always,

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_engine::detect::{
-    Alerts, Counters, Engine, EngineConfig, EngineError, Prepared, Profile, What,
+    Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What,
 };
 use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::handover::Block;
-use weir_engine::matcher::Software;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
@@ -19,6 +18,7 @@ use weir_events::{Eve, usage};
 use super::counters;
 use super::handover::StateDir;
 use super::workers::{self, Handover, Source};
+use crate::cli::MatcherKind;
 use crate::failure::Failure;
 use crate::ui::figures;
 
@@ -28,6 +28,8 @@ pub struct Job {
     pub rules: Arc<RuleSet>,
     /// Settings of the engine.
     pub engine: EngineConfig,
+    /// What looks for the rules' literals.
+    pub matcher: MatcherKind,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
     /// What the run takes over, and leaves behind.
@@ -240,13 +242,14 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
-            Box::new(Software::new()),
+            job.matcher.matcher()?,
             Box::new(evaluator.another()),
             job.engine.clone(),
         )
+        .map_err(Failure::failed)
     };
-    let engines: Result<Vec<Engine>, EngineError> = (0..workers).map(engine).collect();
-    let mut engines = engines.map_err(Failure::failed)?;
+    let engines: Result<Vec<Engine>, Failure> = (0..workers).map(engine).collect();
+    let mut engines = engines?;
     let mut alerts = Alerts::new(Arc::clone(&job.rules), &job.engine);
     let block = match &job.state {
         Some(state) => state.restore(&mut engines, &alerts)?,

@@ -182,21 +182,21 @@ pub trait Core: Send {
     ///
     /// When an access is not answered in time; the streams run on meanwhile.
     fn settle(&mut self) -> Result<(), SimError> {
-        let late = u64::from(self.wires().schedule.most_late());
-        let mut left = self.wires().accesses.len();
-        while left > 0 {
-            self.run((ACCESS_BOUND + 3 * late) * left as u64, Until::Accesses)?;
-            let now = self.wires().accesses.len();
-            if now == left {
+        let bound = ACCESS_BOUND + 3 * u64::from(self.wires().schedule.most_late());
+        loop {
+            let left = self.wires().accesses.len();
+            if left == 0 {
+                return Ok(());
+            }
+            self.run(bound * left.min(64) as u64, Until::Accesses)?;
+            if self.wires().accesses.len() == left {
                 return Err(SimError::Hung {
                     cycle: self.cycle(),
                     what: "answer to a register access",
-                    bound: ACCESS_BOUND,
+                    bound,
                 });
             }
-            left = now;
         }
-        Ok(())
     }
 
     /// Writes a register.

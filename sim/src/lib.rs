@@ -1,11 +1,18 @@
 //! Simulation of the matcher core.
 //!
-//! A [`Core`] is a core as its outside sees it: two streams and registers, driven by a [`Pace`](pace::Pace).
+//! A [`Core`] is a core as its outside sees it: two streams and registers, driven by a [`Pace`].
 
 pub mod core;
 mod error;
+mod golden;
+mod offload;
 pub mod pace;
+mod session;
 pub mod verilator;
 
 pub use crate::core::Core;
 pub use error::SimError;
+pub use golden::Modelled;
+pub use offload::Offloaded;
+pub use pace::Pace;
+pub use session::{Answer, Session};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::EveType;
+use crate::hw::HwCommand;
 use crate::rules::ranges::Ranges;
 
 /// Examples that every build can run.
@@ -57,6 +58,9 @@ pub enum Command {
                             On a terminal of 140 columns the table also says when, and who attacked whom.\n\
                             Ends with 1 if a planted attack was missed, or if anything else raised an alert.")]
     Demo(DemoOptions),
+    /// The matcher core as hardware: synthesis, and what is known of it
+    #[command(subcommand, after_help = "Example:\n  weir hw report")]
+    Hw(HwCommand),
     /// Measure matchers, beside other people's where this build has them (feature `peers`)
     #[cfg(feature = "bench")]
     #[command(after_help = "Examples:\n  weir bench matcher\n  \

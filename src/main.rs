@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod demo;
 mod failure;
+mod hw;
 mod rules;
 mod run;
 mod ui;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
         Command::Demo(options) => demo::demo(options),
+        Command::Hw(command) => hw::hw(command),
         #[cfg(feature = "bench")]
         Command::Bench(options) => bench::bench(options),
     };

@@ -41,7 +41,7 @@ pub struct Receiver {
     work: DFF<Bits<96>>,
     crc: DFF<Bits<16>>,
     good: DFF<Bit>,
-    bit: Constant<Bits<16>>,
+    period: Constant<Bits<16>>,
     half: Constant<Bits<16>>,
     sync: Constant<Bits<8>>,
     crc_start: Constant<Bits<16>>,
@@ -77,7 +77,7 @@ impl Receiver {
             work: Default::default(),
             crc: Default::default(),
             good: Default::default(),
-            bit: Constant::new((divisor - 1).to_bits()),
+            period: Constant::new((divisor - 1).to_bits()),
             half: Constant::new((divisor / 2).to_bits()),
             sync: Constant::new(u64::from(SYNC).to_bits()),
             crc_start: Constant::new(CRC_START.to_bits()),
@@ -104,7 +104,7 @@ impl Logic for Receiver {
             self.place.d.next = 0.into();
             self.busy.d.next = self.low.q.val();
         } else if self.timer.q.val() == 0 {
-            self.timer.d.next = self.bit.val();
+            self.timer.d.next = self.period.val();
             self.place.d.next = self.place.q.val() + 1;
             if self.place.q.val() == 0 {
                 // A start bit that is not low any more was a spike.

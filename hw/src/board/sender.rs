@@ -29,7 +29,7 @@ pub struct Sender {
     byte: DFF<Bits<4>>,
     work: DFF<Bits<80>>,
     crc: DFF<Bits<16>>,
-    bit: Constant<Bits<16>>,
+    period: Constant<Bits<16>>,
     sync: Constant<Bits<80>>,
     crc_start: Constant<Bits<16>>,
     crc_polynomial: Constant<Bits<16>>,
@@ -53,7 +53,7 @@ impl Sender {
             byte: Default::default(),
             work: Default::default(),
             crc: Default::default(),
-            bit: Constant::new((u64::from(divisor.max(2)) - 1).to_bits()),
+            period: Constant::new((u64::from(divisor.max(2)) - 1).to_bits()),
             sync: Constant::new(u64::from(SYNC).to_bits()),
             crc_start: Constant::new(CRC_START.to_bits()),
             crc_polynomial: Constant::new(CRC_POLYNOMIAL.to_bits()),
@@ -78,7 +78,7 @@ impl Logic for Sender {
                 | self.sync.val();
             self.busy.d.next = self.valid.val();
         } else if self.timer.q.val() == 0 {
-            self.timer.d.next = self.bit.val();
+            self.timer.d.next = self.period.val();
             self.place.d.next = self.place.q.val() + 1;
             if self.byte.q.val() == 12 {
                 // The last stop bit is over.

@@ -5,3 +5,4 @@ pub mod exact;
 pub mod front;
 pub mod hash;
 pub mod parts;
+pub mod writer;

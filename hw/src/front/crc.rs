@@ -9,7 +9,7 @@ use rust_hdl::prelude::*;
 /// The state before the first byte, and what is XORed to the last one.
 pub const ONES: u32 = u32::MAX;
 /// Words of the widest beat.
-pub const WORDS: usize = 16;
+const WORDS: usize = 16;
 
 /// The state after as many zero bytes.
 pub fn advance(state: u32, bytes: usize) -> u32 {
@@ -77,8 +77,8 @@ pub struct BeatSum<const L: usize, const W: usize> {
     /// What lanes 32 to 63 add at the beat's end.
     pub tail: Signal<Out, Bits<32>>,
     words: Vec<Linear>,
-    // A tree: 16 leaves, then each two nodes' sum. Chains of XOR would stay chains in synthesis.
-    tree: [Signal<Local, Bits<32>>; 2 * WORDS],
+    // Two trees: 16 leaves, then each two nodes' sum. Chains of XOR would stay chains in synthesis.
+    tree: [Signal<Local, Bits<32>>; 2 * WORDS - 2],
 }
 
 impl<const L: usize, const W: usize> BeatSum<L, W> {

@@ -53,7 +53,7 @@ pub struct Framer<const L: usize, const W: usize, const N: usize> {
     /// It is stale (and not malformed).
     pub is_stale: Signal<Out, Bit>,
     /// No byte follows the header: the CRC is that of nothing.
-    pub void: Signal<Out, Bit>,
+    pub nothing: Signal<Out, Bit>,
     /// The first beat that counts for the payload's CRC.
     pub first: Signal<Out, Bit>,
     /// What the beat adds to the payload's CRC.
@@ -67,7 +67,7 @@ pub struct Framer<const L: usize, const W: usize, const N: usize> {
     /// Amid a record, or handing on a beat.
     pub busy: Signal<Out, Bit>,
 
-    before: DFF<Bits<192>>,
+    previous: DFF<Bits<192>>,
     now: Signal<Local, Bits<N>>,
     header: Signal<Local, Bits<256>>,
     length: Signal<Local, Bits<6>>,
@@ -142,14 +142,14 @@ impl<const L: usize, const W: usize, const N: usize> Default for Framer<L, W, N>
             fields: Signal::default(),
             is_malformed: Signal::default(),
             is_stale: Signal::default(),
-            void: Signal::default(),
+            nothing: Signal::default(),
             first: Signal::default(),
             sum: Signal::default(),
             count_record: Signal::default(),
             count_lost: Signal::default(),
             hunting: Signal::default(),
             busy: Signal::default(),
-            before: DFF::default(),
+            previous: DFF::default(),
             now: Signal::default(),
             header: Signal::default(),
             length: Signal::default(),
@@ -200,7 +200,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Framer<L, W, N> {
         dff_setup!(
             self,
             clock,
-            before,
+            previous,
             payload,
             left,
             fresh,
@@ -223,7 +223,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Framer<L, W, N> {
         dff_setup!(self, clock, e_void, e_first, e_sum, e_record, e_lost);
 
         self.now.next =
-            bit_cast::<N, 192>(self.before.q.val()) | (bit_cast::<N, W>(self.data.val()) << 192);
+            bit_cast::<N, 192>(self.previous.q.val()) | (bit_cast::<N, W>(self.data.val()) << 192);
         self.header.next = self.now.val().get_bits::<256>(self.header_at.val().index());
         self.length.next = self.header.val().get_bits::<6>(96);
 
@@ -239,7 +239,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Framer<L, W, N> {
         self.final_beat.next = self.left.q.val() == 1;
 
         if self.valid.val() {
-            self.before.d.next = self.now.val().get_bits::<192>(self.last_at.val().index());
+            self.previous.d.next = self.now.val().get_bits::<192>(self.last_at.val().index());
             self.left.d.next = self.left.q.val() - 1;
             self.fresh.d.next = false;
             self.e_base.d.next = self.e_base.q.val() + self.step.val();
@@ -311,7 +311,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Framer<L, W, N> {
         self.fields.next = self.e_fields.q.val();
         self.is_malformed.next = self.e_malformed.q.val();
         self.is_stale.next = self.e_stale.q.val();
-        self.void.next = self.e_void.q.val();
+        self.nothing.next = self.e_void.q.val();
         self.first.next = self.e_first.q.val();
         self.sum.next = self.e_sum.q.val();
         self.count_record.next = self.e_record.q.val();

@@ -48,7 +48,7 @@ pub struct HeaderFinder<const L: usize, const W: usize, const N: usize> {
     // Stage A: the beat, the 24 bytes before it.
     a_valid: DFF<Bit>,
     a_data: DFF<Bits<W>>,
-    before: DFF<Bits<192>>,
+    previous: DFF<Bits<192>>,
     window: Signal<Local, Bits<N>>,
     header: Signal<Local, Bits<256>>,
     length: Signal<Local, Bits<16>>,
@@ -141,7 +141,7 @@ impl<const L: usize, const W: usize, const N: usize> Default for HeaderFinder<L,
             busy: Signal::default(),
             a_valid: DFF::default(),
             a_data: DFF::default(),
-            before: DFF::default(),
+            previous: DFF::default(),
             window: Signal::default(),
             header: Signal::default(),
             length: Signal::default(),
@@ -195,7 +195,7 @@ impl<const L: usize, const W: usize, const N: usize> Default for HeaderFinder<L,
 impl<const L: usize, const W: usize, const N: usize> Logic for HeaderFinder<L, W, N> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, a_valid, a_data, before);
+        dff_setup!(self, clock, a_valid, a_data, previous);
         dff_setup!(
             self,
             clock,
@@ -238,10 +238,10 @@ impl<const L: usize, const W: usize, const N: usize> Logic for HeaderFinder<L, W
         self.a_valid.d.next = self.valid.val();
         self.a_data.d.next = self.data.val();
 
-        self.window.next = bit_cast::<N, 192>(self.before.q.val())
+        self.window.next = bit_cast::<N, 192>(self.previous.q.val())
             | (bit_cast::<N, W>(self.a_data.q.val()) << 192);
         if self.a_valid.q.val() {
-            self.before.d.next = self
+            self.previous.d.next = self
                 .window
                 .val()
                 .get_bits::<192>(self.last_at.val().index());

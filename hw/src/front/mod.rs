@@ -8,7 +8,7 @@ pub mod crc;
 pub mod frame;
 pub mod header;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use card_protocol::record::HEADER;
 use card_protocol::report::{FLAG_DAMAGED, FLAG_MALFORMED, FLAG_STALE};
@@ -70,7 +70,7 @@ pub struct Front<const L: usize, const W: usize, const N: usize> {
     /// A record's end, one cycle.
     pub end_valid: Signal<Out, Bit>,
     /// Sequence (31..0), generation (47..32), flags (55..48).
-    pub end: Signal<Out, Bits<56>>,
+    pub end_data: Signal<Out, Bits<56>>,
 
     /// Nothing but the step is lost, see `STATUS_HUNTING`.
     pub hunting: Signal<Out, Bit>,
@@ -99,6 +99,7 @@ pub struct Front<const L: usize, const W: usize, const N: usize> {
     framer: Framer<L, W, N>,
     fields: Signal<Local, Bits<160>>,
     whole: Signal<Local, Bit>,
+    rest: Signal<Local, Bits<7>>,
     reached: [Signal<Local, Bit>; L],
     mask: Signal<Local, Bits<L>>,
     // Stage F.
@@ -130,7 +131,7 @@ pub struct Front<const L: usize, const W: usize, const N: usize> {
     g_malformed: DFF<Bit>,
     g_bytes: DFF<Bits<15>>,
 
-    lanes: [Constant<Bits<6>>; L],
+    lanes: [Constant<Bits<7>>; L],
     upper: Constant<Bits<L>>,
     first_sum: Constant<Bits<32>>,
     ones: Constant<Bits<32>>,
@@ -164,7 +165,7 @@ impl<const L: usize, const W: usize, const N: usize> Default for Front<L, W, N> 
             last: Signal::default(),
             ends_ready: Signal::default(),
             end_valid: Signal::default(),
-            end: Signal::default(),
+            end_data: Signal::default(),
             hunting: Signal::default(),
             busy: Signal::default(),
             count_beat: Signal::default(),
@@ -181,6 +182,7 @@ impl<const L: usize, const W: usize, const N: usize> Default for Front<L, W, N> 
             framer: Framer::default(),
             fields: Signal::default(),
             whole: Signal::default(),
+            rest: Signal::default(),
             reached: std::array::from_fn(|_| Signal::default()),
             mask: Signal::default(),
             f_valid: DFF::default(),
@@ -276,10 +278,10 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Front<L, W, N> {
 
         // Which lanes are payload.
         self.whole.next = !self.framer.last.val() | !self.framer.rest.val().any();
+        self.rest.next = bit_cast::<7, 6>(self.framer.rest.val());
         self.mask.next = 0.into();
         for i in 0..L {
-            self.reached[i].next =
-                self.whole.val() | (self.lanes[i].val() < self.framer.rest.val());
+            self.reached[i].next = self.whole.val() | (self.lanes[i].val() < self.rest.val());
             self.mask.next = self.mask.val().replace_bit(i, self.reached[i].val());
         }
         if self.framer.half.val() {
@@ -302,7 +304,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Front<L, W, N> {
         // The payload's CRC.
         self.next_sum.value.next = self.sum.q.val();
         if self.framer.out_valid.val() {
-            if self.framer.void.val() {
+            if self.framer.nothing.val() {
                 self.sum.d.next = self.ones.val();
             } else if self.framer.first.val() {
                 self.sum.d.next = self.first_sum.val() ^ self.framer.sum.val();
@@ -363,7 +365,7 @@ impl<const L: usize, const W: usize, const N: usize> Logic for Front<L, W, N> {
         self.serial.next = self.f_serial.q.val();
         self.last.next = self.f_last.q.val();
         self.end_valid.next = self.g_end.q.val();
-        self.end.next = self.g_entry.q.val();
+        self.end_data.next = self.g_entry.q.val();
         self.hunting.next = self.framer.hunting.val();
         self.busy.next = self.finder.busy.val()
             | self.framer.busy.val()

@@ -312,7 +312,7 @@ impl<const L: usize, const W: usize, const N: usize> Bench<L, W, N> {
             }
         }
         if front.end_valid.val() {
-            let end = front.end.val();
+            let end = front.end_data.val();
             self.ends.push((
                 end.get_bits::<32>(0).to_u32(),
                 end.get_bits::<16>(32).to_u16(),

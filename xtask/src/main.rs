@@ -11,6 +11,7 @@
 //! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
 //! | `campaign evasion` | random evasions in a release build |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
+//! | `campaign bitstreams` | synthesises all cores, places and routes, writes the reports in bitstreams/ |
 //! | `seeds` | writes the fuzz targets' seeds again |
 //!
 //! Exit status: 0 done, 1 something failed, 2 the command line is wrong. With `WEIR_CI=1` a step that would be
@@ -19,6 +20,7 @@
 mod conformance;
 mod exec;
 mod fuzz;
+mod hdl;
 mod licences;
 mod repo;
 mod setup;
@@ -123,6 +125,15 @@ enum Campaign {
         #[arg(long, default_value_t = 100_000)]
         cases: u64,
     },
+    /// Synthesise every core that has a report in bitstreams/, place and route where the device allows it
+    Bitstreams {
+        /// Runs of place and route, each with a seed of its own
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+        seeds: u32,
+        /// Put the reports into bitstreams/
+        #[arg(long)]
+        write: bool,
+    },
     /// Hold every matcher backend to the definition on random cases
     Matcher {
         /// How many
@@ -160,6 +171,9 @@ fn main() -> ExitCode {
         }) => restart(&workspace, &pcap, &rules, config.as_deref(), cuts),
         Command::Campaign(Campaign::Flood { packets, seed }) => flood(&workspace, packets, seed),
         Command::Campaign(Campaign::Evasion { cases }) => suite::evasions(&workspace, cases),
+        Command::Campaign(Campaign::Bitstreams { seeds, write }) => {
+            hdl::campaign(&workspace, seeds, write)
+        }
         Command::Campaign(Campaign::Matcher { cases, seed }) => {
             suite::random_cases(&workspace, cases, seed)
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::exec::{Cmd, Failure, Workspace, in_path};
+use crate::hdl;
 
 /// Something that must be on the machine.
 #[derive(Clone, Copy)]
@@ -12,7 +13,7 @@ pub struct Need {
     /// What it is for.
     pub why: &'static str,
     /// True when it is there, however it came.
-    present: fn() -> bool,
+    pub present: fn() -> bool,
 }
 
 /// The C compiler: PCRE2 is built from source.
@@ -66,7 +67,7 @@ pub const PYTHON: Need = Need {
 
 /// Looks for everything that this repository's steps use; installs what is missing where it may.
 pub fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG];
+    let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG, hdl::VERILATOR];
     if crate::conformance::runner(workspace).is_some() {
         needs.push(PYTHON);
     }
@@ -82,6 +83,12 @@ pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     for need in &needs {
         println!("  found {:18} {}", need.package, need.why);
     }
+    let tools = hdl::tools(workspace)?;
+    println!(
+        "  found {:18} synthesis, place and route{}",
+        "yosys, nextpnr",
+        tools.map_or_else(String::new, |folder| format!(", in {}", folder.display()))
+    );
     Ok(())
 }
 

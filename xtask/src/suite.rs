@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::exec::{Cmd, Failure, Workspace};
 use crate::setup::Need;
 use crate::steps::{self, Done, Step};
-use crate::{conformance, fuzz, licences, repo, setup};
+use crate::{conformance, fuzz, hdl, licences, repo, setup};
 
 /// Cheap checks first, so that a slip shows within seconds.
 const STEPS: &[Step] = &[
@@ -63,6 +63,11 @@ const STEPS: &[Step] = &[
         name: "demo",
         about: "the release build finds every attack that the demo plants",
         run: demo,
+    },
+    Step {
+        name: "synthesis",
+        about: "the smallest core goes through synthesis: no latch, nothing undriven or driven twice",
+        run: hdl::short,
     },
     Step {
         name: "conformance",

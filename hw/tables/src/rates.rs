@@ -50,16 +50,11 @@ pub fn density(words: &[u32]) -> f64 {
     ones as f64 / (32 * words.len()).max(1) as f64
 }
 
-/// The chance that the last `n` bytes pass, at place `n - 1`, where all bytes are equally likely and hashes are as good as
-/// independent: for each memory the mean of its words' squared densities, since a length asks for two bits of a word.
-pub fn expected(filters: &Filters) -> [f64; 8] {
+/// The chance that the last `n` bytes pass, at place `n - 1`, where all bytes are equally likely. That of lengths 1 and 2 is exact, since there are few
+/// texts of them; for longer ones hashes are taken to be independent: for each memory the mean of its words' squared densities, since
+/// a length asks for two bits of a word.
+pub fn expected(hash: &Hash, filters: &Filters) -> [f64; 8] {
     let mut chances = [0.0; 8];
-    chances[0] = filters
-        .single()
-        .iter()
-        .map(|&bit| f64::from(bit))
-        .sum::<f64>()
-        / 256.0;
     for class in &CLASSES {
         let chance = class
             .selects
@@ -70,6 +65,10 @@ pub fn expected(filters: &Filters) -> [f64; 8] {
             chances[n - 1] = chance;
         }
     }
+    let single = filters.single().iter().filter(|&&bit| bit == 1);
+    chances[0] = single.count() as f64 / 256.0;
+    let pairs = (0..=u16::MAX).filter(|pair| filters.passes(hash, &pair.to_le_bytes()));
+    chances[1] = pairs.count() as f64 / 65_536.0;
     chances
 }
 

@@ -150,6 +150,20 @@ pub trait Core: Send {
     /// When it cannot be written, or this core has none.
     fn trace(&mut self, path: Option<&Path>) -> Result<(), SimError>;
 
+    /// Starts a waveform in this file at about this cycle: never later, and not much earlier.
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::trace`], when it starts at once.
+    fn trace_from(&mut self, cycle: u64, path: &Path) -> Result<(), SimError>;
+    /// Has everything in the core dropped, by its control register, and drops what waits outside. A report that is cut off
+    /// breaks no rule meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::settle`].
+    fn flush(&mut self) -> Result<(), SimError>;
+
     /// From now on the outside behaves so.
     fn set_pace(&mut self, pace: Pace) {
         self.wires().schedule = Schedule::new(pace);

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use card_protocol::register::{
-    CONTROL, CONTROL_FLUSH, GENERATION_EVEN, GENERATION_ODD, LIMIT, LINGER, NONCE, TABLE_ADDRESS,
-    TABLE_SELECT,
+    CONTROL, CONTROL_ENABLE, CONTROL_FLUSH, GENERATION_EVEN, GENERATION_ODD, LIMIT, LINGER, NONCE,
+    TABLE_ADDRESS, TABLE_SELECT,
 };
 use weir_tables::{Geometry, Golden};
 
@@ -92,6 +92,16 @@ impl Core for Modelled {
         wires.totals.output += (output.len() - before) as u64;
         wires.output = output;
         wires.took(taken);
+        Ok(())
+    }
+
+    fn trace_from(&mut self, _cycle: u64, path: &Path) -> Result<(), SimError> {
+        self.trace(Some(path))
+    }
+
+    fn flush(&mut self) -> Result<(), SimError> {
+        self.wires.clear();
+        self.golden.write(CONTROL, CONTROL_ENABLE | CONTROL_FLUSH);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod offload;
 pub mod pace;
 mod session;
 pub mod verilator;
+pub mod wave;
 
 pub use crate::core::Core;
 pub use error::SimError;

@@ -95,6 +95,7 @@ pub struct Did {
 type Create = unsafe extern "C" fn(u64) -> *mut c_void;
 type Destroy = unsafe extern "C" fn(*mut c_void);
 type ErrorText = unsafe extern "C" fn(*const c_void) -> *const c_char;
+type Forget = unsafe extern "C" fn(*mut c_void);
 type Cycle = unsafe extern "C" fn(*const c_void) -> u64;
 type Reset = unsafe extern "C" fn(*mut c_void, u64) -> c_int;
 type RunCore = unsafe extern "C" fn(*mut c_void, *mut Run) -> c_int;
@@ -106,6 +107,7 @@ pub struct Instance {
     destroy: Destroy,
     error: ErrorText,
     cycle: Cycle,
+    forget: Forget,
     reset: Reset,
     run: RunCore,
     trace: TraceTo,
@@ -149,12 +151,13 @@ impl Instance {
         }
         // SAFETY: the types are those of the shim's definitions, whose layout was just compared; `library` outlives
         // the function pointers, because both stand in this struct and nothing hands the pointers out.
-        let (create, destroy, error, cycle, reset, run, trace) = unsafe {
+        let (create, destroy, error, cycle, forget, reset, run, trace) = unsafe {
             (
                 *library.get::<Create>(b"weir_create\0").map_err(refused)?,
                 *library.get::<Destroy>(b"weir_destroy\0").map_err(refused)?,
                 *library.get::<ErrorText>(b"weir_error\0").map_err(refused)?,
                 *library.get::<Cycle>(b"weir_cycle\0").map_err(refused)?,
+                *library.get::<Forget>(b"weir_forget\0").map_err(refused)?,
                 *library.get::<Reset>(b"weir_reset\0").map_err(refused)?,
                 *library.get::<RunCore>(b"weir_run\0").map_err(refused)?,
                 *library.get::<TraceTo>(b"weir_trace\0").map_err(refused)?,
@@ -168,6 +171,7 @@ impl Instance {
             destroy,
             error,
             cycle,
+            forget,
             reset,
             run,
             trace,
@@ -181,6 +185,12 @@ impl Instance {
     pub fn cycle(&self) -> u64 {
         // SAFETY: `core` is alive until drop.
         unsafe { (self.cycle)(self.core.as_ptr()) }
+    }
+
+    /// Forgets what output has begun: what comes next begins a unit.
+    pub fn forget(&mut self) {
+        // SAFETY: `core` is alive until drop.
+        unsafe { (self.forget)(self.core.as_ptr()) };
     }
 
     /// Holds the reset for so many cycles.

@@ -280,6 +280,12 @@ const char* weir_error(const Core* core) { return core->error.c_str(); }
 
 uint64_t weir_cycle(const Core* core) { return core->cycle; }
 
+// What output has begun, and what input was offered, is gone.
+void weir_forget(Core* core) {
+    core->held = core->offering = false;
+    core->unit_bytes = 0;
+}
+
 int weir_reset(Core* core, uint64_t cycles) {
     return guarded(core, [&] { core->reset(cycles); });
 }

@@ -71,7 +71,7 @@ fn errors_name_the_place_and_what_was_expected() {
         with(4, 0),
         Err("header bytes 4..8: nonce 0xa1b2c300, expected 0xa1b2c3d4".to_owned())
     );
-    let error = with(9, 0).unwrap_err();
+    let error = with(9, 0).expect_err("an error");
     assert!(error.starts_with("header bytes 28..32: CRC 0x"), "{error}");
     let check = |change: fn(&mut Header)| {
         let mut header = header();

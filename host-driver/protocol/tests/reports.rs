@@ -75,7 +75,7 @@ fn unit_bytes() {
     ));
     let mut other = bytes;
     other[1] = b'E';
-    let error = Unit::parse(&other, NONCE).unwrap_err();
+    let error = Unit::parse(&other, NONCE).expect_err("an error");
     assert_eq!(
         error.to_string(),
         "unit bytes 0..4: magic 0x72694557, expected 0x72696557"

@@ -46,16 +46,16 @@ fn errors_say_which_limit_and_by_how_much() {
     };
     let mut probes = distinct(&mut Rng::new(2), 4_100);
     assert_eq!(
-        build(&probes).unwrap_err(),
+        build(&probes).expect_err("an error"),
         "4100 distinct probes, but the exact table has 4096 slots: 4 too many"
     );
     probes.truncate(4_096);
-    let error = build(&probes).unwrap_err();
+    let error = build(&probes).expect_err("an error");
     assert!(
         error.contains("of 4096 distinct probes have no place in the 4096 slots"),
         "{error}"
     );
-    let variant = |text: &[u8], folded| Probe::new(text, folded, 1).unwrap();
+    let variant = |text: &[u8], folded| Probe::new(text, folded, 1).expect("a probe");
     let mut variants: Vec<Probe> = [b"get", b"Get", b"GET"]
         .map(|text| variant(text, false))
         .into();
@@ -63,7 +63,7 @@ fn errors_say_which_limit_and_by_how_much() {
     assert_eq!(build(&variants), Ok(()));
     variants.push(variant(b"GEt", false));
     assert_eq!(
-        build(&variants).unwrap_err(),
+        build(&variants).expect_err("an error"),
         "5 distinct probes differ from \"get\" in case alone: the exact table holds at most 4 of them"
     );
     let (loaded, split) = split::fill(&variants, geometry, Key::from_seed(1), 0, &Guide::default());
@@ -120,7 +120,7 @@ fn a_bound_on_the_pass_rate_is_met() {
     let geometry = Geometry::new(8, Size::Compact);
     let mut rng = Rng::new(5);
     let mut probes = distinct(&mut rng, 2_000);
-    probes.extend([b"e ", b"th", b"in"].map(|text| Probe::new(text, true, 1).unwrap()));
+    probes.extend([b"e ", b"th", b"in"].map(|text| Probe::new(text, true, 1).expect("a probe")));
     let words: [&[u8]; 6] = [b"the ", b"thin ", b"ice ", b"inn ", b"we ", b"xyz12 "];
     let sample: Vec<Vec<u8>> = (0..50)
         .map(|_| (0..60).flat_map(|_| rng.pick(&words).to_vec()).collect())

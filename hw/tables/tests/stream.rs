@@ -11,10 +11,10 @@ const GENERATION: u16 = 0x0102;
 
 /// A core that knows "abc" (entry 0).
 fn core(lanes: usize) -> Golden {
-    let probes = [Probe::new(b"abc", true, 1 << 5).unwrap()];
+    let probes = [Probe::new(b"abc", true, 1 << 5).expect("a probe")];
     let geometry = Geometry::new(lanes, Size::Compact);
-    let (loaded, _) =
-        Loaded::build(geometry, Key::from_seed(1), &entries(&probes), GENERATION).unwrap();
+    let (loaded, _) = Loaded::build(geometry, Key::from_seed(1), &entries(&probes), GENERATION)
+        .expect("as the test made it");
     let mut core = Golden::new(geometry);
     for (address, value) in register_writes(&loaded.image(true)) {
         core.write(address, value);
@@ -37,13 +37,16 @@ fn record(lanes: usize, sequence: u32, payload: &[u8]) -> Vec<u8> {
         payload,
     };
     let mut bytes = vec![0xEE; record.size(lanes)];
-    record.write(lanes, &mut bytes).unwrap();
+    record
+        .write(lanes, &mut bytes)
+        .expect("as the test made it");
     bytes
 }
 
 /// Puts another header in front of a record.
 fn with_header(bytes: &mut [u8], change: impl FnOnce(&mut Header)) {
-    let mut header = Header::parse(bytes.first_chunk().unwrap(), NONCE).unwrap();
+    let mut header = Header::parse(bytes.first_chunk().expect("as the test made it"), NONCE)
+        .expect("as the test made it");
     change(&mut header);
     bytes[..HEADER].copy_from_slice(&header.encode());
 }
@@ -82,7 +85,7 @@ fn good_and_flagged_records() {
         let mut damaged = record(lanes, 2, b".abc.");
         damaged[HEADER] ^= 1;
         let mut padding = record(lanes, 3, b".abc.");
-        *padding.last_mut().unwrap() = 1;
+        *padding.last_mut().expect("as the test made it") = 1;
         let mut stale = record(lanes, 4, b".abc.");
         with_header(&mut stale, |header| header.generation += 2);
         let mut both = stale.clone();

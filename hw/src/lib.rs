@@ -5,4 +5,6 @@ pub mod exact;
 pub mod front;
 pub mod hash;
 pub mod parts;
+pub mod registers;
 pub mod writer;
+pub mod slice;

@@ -57,7 +57,7 @@ pub struct Packer {
     expired: DFF<Bit>,
     close: Signal<Local, Bit>,
     next_open: Signal<Local, Bits<3>>,
-    // Word by word. Stage S: which word; T: the word, and what it adds to the CRC; then the output.
+    // Word by word. Stage S: which word; T: the word; U: what it adds to the CRC; then the output.
     active: DFF<Bit>,
     size: DFF<Bits<3>>,
     index: DFF<Bits<3>>,
@@ -73,7 +73,11 @@ pub struct Packer {
     t_first: DFF<Bit>,
     t_last: DFF<Bit>,
     t_word: DFF<Bits<64>>,
-    t_sum: DFF<Bits<32>>,
+    u_valid: DFF<Bit>,
+    u_first: DFF<Bit>,
+    u_last: DFF<Bit>,
+    u_word: DFF<Bits<64>>,
+    u_sum: DFF<Bits<32>>,
     next_sum: Linear,
     last_sum: Linear,
     crc: Signal<Local, Bits<32>>,
@@ -128,7 +132,11 @@ impl Default for Packer {
             t_first: DFF::default(),
             t_last: DFF::default(),
             t_word: DFF::default(),
-            t_sum: DFF::default(),
+            u_valid: DFF::default(),
+            u_first: DFF::default(),
+            u_last: DFF::default(),
+            u_word: DFF::default(),
+            u_sum: DFF::default(),
             next_sum: Linear::advance(8),
             // The last word's lower half is in the CRC, its upper half is the CRC.
             last_sum: Linear::advance(4),
@@ -150,7 +158,8 @@ impl Logic for Packer {
         dff_setup!(
             self, clock, open, idle, waiting, expired, active, size, index
         );
-        dff_setup!(self, clock, number, t_valid, t_first, t_last, t_word, t_sum);
+        dff_setup!(self, clock, number, t_valid, t_first, t_last, t_word);
+        dff_setup!(self, clock, u_valid, u_first, u_last, u_word, u_sum);
         dff_setup!(self, clock, sum, o_valid, o_last, o_word);
         clock!(self, clock, items, units);
 
@@ -215,28 +224,32 @@ impl Logic for Packer {
         } else if self.is_item.val() {
             self.word.next = self.items.data_out.val();
         }
-        self.beat_sum.data.next = self.word.val();
+        self.beat_sum.data.next = self.t_word.q.val();
         self.next_sum.value.next = self.sum.q.val();
+        self.last_sum.value.next = self.sum.q.val() ^ self.u_word.q.val().get_bits::<32>(0);
         self.crc.next = !self.last_sum.product.val();
-        self.last_sum.value.next = self.sum.q.val() ^ self.t_word.q.val().get_bits::<32>(0);
         if self.shift.val() {
             self.t_valid.d.next = self.put.val();
             self.t_first.d.next = !self.index.q.val().any();
             self.t_last.d.next = self.index.q.val().all();
             self.t_word.d.next = self.word.val();
-            self.t_sum.d.next = self.beat_sum.head.val();
-            self.o_valid.d.next = self.t_valid.q.val();
-            self.o_last.d.next = self.t_last.q.val();
-            self.o_word.d.next = self.t_word.q.val();
-            if self.t_last.q.val() {
+            self.u_valid.d.next = self.t_valid.q.val();
+            self.u_first.d.next = self.t_first.q.val();
+            self.u_last.d.next = self.t_last.q.val();
+            self.u_word.d.next = self.t_word.q.val();
+            self.u_sum.d.next = self.beat_sum.head.val();
+            self.o_valid.d.next = self.u_valid.q.val();
+            self.o_last.d.next = self.u_last.q.val();
+            self.o_word.d.next = self.u_word.q.val();
+            if self.u_last.q.val() {
                 self.o_word.d.next =
-                    self.t_word.q.val() | (bit_cast::<64, 32>(self.crc.val()) << 32);
+                    self.u_word.q.val() | (bit_cast::<64, 32>(self.crc.val()) << 32);
             }
-            if self.t_valid.q.val() {
-                if self.t_first.q.val() {
-                    self.sum.d.next = self.first_sum.val() ^ self.t_sum.q.val();
+            if self.u_valid.q.val() {
+                if self.u_first.q.val() {
+                    self.sum.d.next = self.first_sum.val() ^ self.u_sum.q.val();
                 } else {
-                    self.sum.d.next = self.next_sum.product.val() ^ self.t_sum.q.val();
+                    self.sum.d.next = self.next_sum.product.val() ^ self.u_sum.q.val();
                 }
             }
         }
@@ -248,6 +261,7 @@ impl Logic for Packer {
             self.index.d.next = 0.into();
             self.number.d.next = 0.into();
             self.t_valid.d.next = false;
+            self.u_valid.d.next = false;
             self.o_valid.d.next = false;
         }
 
@@ -258,6 +272,7 @@ impl Logic for Packer {
             | self.waiting.q.val().any()
             | self.active.q.val()
             | self.t_valid.q.val()
+            | self.u_valid.q.val()
             | self.o_valid.q.val();
         self.count_unit.next = self.o_valid.q.val() & self.o_last.q.val() & self.tready.val();
         self.count_stall.next = self.o_valid.q.val() & !self.tready.val();

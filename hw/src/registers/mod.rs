@@ -121,7 +121,7 @@ pub struct Registers {
     pub count_out_stall: Signal<In, Bit>,
 
     bus: Bus,
-    table: TableWindow,
+    window: TableWindow,
     counters: Counters,
     // All registers start at 0, so this one tells power-up.
     running: DFF<Bit>,
@@ -250,7 +250,7 @@ impl Registers {
             count_unit: Signal::default(),
             count_out_stall: Signal::default(),
             bus: Bus::default(),
-            table: TableWindow::new(geometry),
+            window: TableWindow::new(geometry),
             counters: Counters::default(),
             running: DFF::default(),
             start_over: Signal::default(),
@@ -300,7 +300,7 @@ impl Logic for Registers {
             self, clock, limit_now, linger_now, select, address, status, clear_now
         );
         dff_setup!(self, clock, plain_read, read);
-        clock!(self, clock, bus, table, counters);
+        clock!(self, clock, bus, window, counters);
         self.start_over.next = self.reset.val() | !self.running.q.val();
         self.running.d.next = true;
 
@@ -381,16 +381,16 @@ impl Logic for Registers {
         self.linger.next = self.linger_now.q.val();
 
         // Tables.
-        self.table.write.next = self.table_write.val();
-        self.table.select.next = self.select.q.val();
-        self.table.address.next = self.address.q.val();
-        self.table.data.next = self.data.val();
-        self.write_strobe.next = self.table.write_strobe.val();
-        self.write_select.next = self.table.write_select.val();
-        self.write_address.next = self.table.write_address.val();
-        self.write_data.next = self.table.write_data.val();
-        self.key.next = self.table.key.val();
-        self.single.next = self.table.single.val();
+        self.window.write.next = self.table_write.val();
+        self.window.select.next = self.select.q.val();
+        self.window.address.next = self.address.q.val();
+        self.window.data.next = self.data.val();
+        self.write_strobe.next = self.window.write_strobe.val();
+        self.write_select.next = self.window.write_select.val();
+        self.write_address.next = self.window.write_address.val();
+        self.write_data.next = self.window.write_data.val();
+        self.key.next = self.window.key.val();
+        self.single.next = self.window.single.val();
 
         // Reads.
         self.status.d.next = bit_cast::<2, 1>(self.hunting.val().into()) << 1;
@@ -436,7 +436,7 @@ impl Logic for Registers {
         self.counters.steps[12].next = bit_cast::<16, 1>(self.count_hit.val().into());
         self.counters.steps[13].next = bit_cast::<16, 1>(self.count_unit.val().into());
         self.counters.steps[14].next = bit_cast::<16, 1>(self.count_out_stall.val().into());
-        self.counters.steps[15].next = bit_cast::<16, 1>(self.table.count_write.val().into());
-        self.counters.steps[16].next = bit_cast::<16, 1>(self.table.count_error.val().into());
+        self.counters.steps[15].next = bit_cast::<16, 1>(self.window.count_write.val().into());
+        self.counters.steps[16].next = bit_cast::<16, 1>(self.window.count_error.val().into());
     }
 }

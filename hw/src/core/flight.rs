@@ -1,0 +1,36 @@
+//! Whether there is a record between front and writer.
+
+use rust_hdl::prelude::*;
+
+/// Counts records that have left the front and not yet reached the writer.
+#[derive(LogicBlock, Default)]
+pub struct Flight {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub clear: Signal<In, bool>,
+    /// A record's last beat leaves the front.
+    pub leaves: Signal<In, bool>,
+    /// A record's last token reaches the writer.
+    pub arrives: Signal<In, bool>,
+    /// There are records in between.
+    pub any: Signal<Out, bool>,
+    count: DFF<Bits<16>>,
+}
+
+impl Logic for Flight {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, count);
+        if self.leaves.val() & !self.arrives.val() {
+            self.count.d.next = self.count.q.val() + 1;
+        }
+        if self.arrives.val() & !self.leaves.val() {
+            self.count.d.next = self.count.q.val() - 1;
+        }
+        if self.clear.val() {
+            self.count.d.next = 0.into();
+        }
+        self.any.next = self.count.q.val().any();
+    }
+}

@@ -1,0 +1,80 @@
+//! The cores there are.
+
+use rust_hdl::prelude::Block;
+use weir_tables::Geometry;
+#[cfg(test)]
+use weir_tables::Size;
+
+use super::{Core, Identity};
+
+/// A core that can be made without naming its parameters.
+pub trait Build: Block {
+    /// Its geometry.
+    const GEOMETRY: Geometry;
+    /// One that is connected.
+    fn build(identity: &Identity) -> Self;
+}
+
+impl<
+    const L: usize,
+    const W: usize,
+    const N: usize,
+    const E: usize,
+    const K: usize,
+    const P: usize,
+    const M: usize,
+    const A8: usize,
+    const A6: usize,
+    const A4: usize,
+    const A3: usize,
+    const A2: usize,
+    const X: usize,
+> Build for Core<L, W, N, E, K, P, M, A8, A6, A4, A3, A2, X>
+{
+    const GEOMETRY: Geometry = Self::SHAPE;
+
+    fn build(identity: &Identity) -> Self {
+        let mut core = Self::new(identity);
+        core.connect_all();
+        core
+    }
+}
+
+/// 8 lanes, [compact](weir_tables::Size::Compact).
+pub type Core8Compact = Core<8, 64, 256, 1, 1, 8, 256, 11, 9, 9, 9, 9, 10>;
+/// 8 lanes, [full](weir_tables::Size::Full).
+pub type Core8Full = Core<8, 64, 256, 1, 1, 8, 256, 13, 11, 11, 10, 9, 13>;
+/// 16 lanes, compact.
+pub type Core16Compact = Core<16, 128, 320, 1, 2, 16, 320, 11, 9, 9, 9, 9, 10>;
+/// 16 lanes, full.
+pub type Core16Full = Core<16, 128, 320, 1, 2, 16, 320, 13, 11, 11, 10, 9, 13>;
+/// 32 lanes, compact.
+pub type Core32Compact = Core<32, 256, 448, 1, 4, 32, 448, 11, 9, 9, 9, 9, 10>;
+/// 32 lanes, full.
+pub type Core32Full = Core<32, 256, 448, 1, 4, 32, 448, 13, 11, 11, 10, 9, 13>;
+/// 64 lanes, compact.
+pub type Core64Compact = Core<64, 512, 704, 2, 4, 32, 448, 11, 9, 9, 9, 9, 10>;
+/// 64 lanes, full.
+pub type Core64Full = Core<64, 512, 704, 2, 4, 32, 448, 13, 11, 11, 10, 9, 13>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_the_geometries() {
+        let shapes = [
+            (8, Size::Compact, Core8Compact::GEOMETRY),
+            (8, Size::Full, Core8Full::GEOMETRY),
+            (16, Size::Compact, Core16Compact::GEOMETRY),
+            (16, Size::Full, Core16Full::GEOMETRY),
+            (32, Size::Compact, Core32Compact::GEOMETRY),
+            (32, Size::Full, Core32Full::GEOMETRY),
+            (64, Size::Compact, Core64Compact::GEOMETRY),
+            (64, Size::Full, Core64Full::GEOMETRY),
+        ];
+        for (lanes, size, shape) in shapes {
+            assert_eq!(shape, Geometry::new(lanes, size), "{lanes} {size:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Joins streams that each end a record with a `last` of their own.
+
+use rust_hdl::prelude::*;
+
+/// Most inputs.
+const MOST: usize = 8;
+
+/// Joins `I` streams (1 to 8) of `D` bits: what is not `last` passes as it comes, one a cycle, in turn; an input whose head is `last` waits until all heads
+/// are, then one `last` goes on, with `overflow` if any had it.
+#[derive(LogicBlock)]
+pub struct Merge<const I: usize, const D: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub clear: Signal<In, bool>,
+    /// Each input: there is something.
+    pub valid: [Signal<In, bool>; I],
+    /// It is taken.
+    pub ready: [Signal<Out, bool>; I],
+    /// What it is, if not `last`.
+    pub data: [Signal<In, Bits<D>>; I],
+    /// The end of a record.
+    pub last: [Signal<In, bool>; I],
+    /// The record that ends overflowed.
+    pub overflow: [Signal<In, bool>; I],
+    /// There is something.
+    pub out_valid: Signal<Out, bool>,
+    /// It is taken.
+    pub out_ready: Signal<In, bool>,
+    /// What it is, if not `out_last`.
+    pub out_data: Signal<Out, Bits<D>>,
+    /// The end of a record.
+    pub out_last: Signal<Out, bool>,
+    /// The record that ends overflowed.
+    pub out_overflow: Signal<Out, bool>,
+    filled: DFF<bool>,
+    held: DFF<Bits<D>>,
+    held_last: DFF<bool>,
+    held_overflow: DFF<bool>,
+    // Inputs after the one that was served last: these go first.
+    after: DFF<Bits<MOST>>,
+    after_next: Signal<Local, Bits<MOST>>,
+    room: Signal<Local, bool>,
+    all_last: Signal<Local, bool>,
+    any_overflow: Signal<Local, bool>,
+    got: Signal<Local, bool>,
+    chosen: Signal<Local, Bits<MOST>>,
+    rest: Signal<Local, Bits<MOST>>,
+    word: Signal<Local, Bits<D>>,
+}
+
+impl<const I: usize, const D: usize> Default for Merge<I, D> {
+    fn default() -> Self {
+        const { assert!(I >= 1 && I <= MOST) };
+        Self {
+            clock: Default::default(),
+            clear: Default::default(),
+            valid: std::array::from_fn(|_| Default::default()),
+            ready: std::array::from_fn(|_| Default::default()),
+            data: std::array::from_fn(|_| Default::default()),
+            last: std::array::from_fn(|_| Default::default()),
+            overflow: std::array::from_fn(|_| Default::default()),
+            out_valid: Default::default(),
+            out_ready: Default::default(),
+            out_data: Default::default(),
+            out_last: Default::default(),
+            out_overflow: Default::default(),
+            filled: Default::default(),
+            held: Default::default(),
+            held_last: Default::default(),
+            held_overflow: Default::default(),
+            after: Default::default(),
+            after_next: Default::default(),
+            room: Default::default(),
+            all_last: Default::default(),
+            any_overflow: Default::default(),
+            got: Default::default(),
+            chosen: Default::default(),
+            rest: Default::default(),
+            word: Default::default(),
+        }
+    }
+}
+
+impl<const I: usize, const D: usize> Logic for Merge<I, D> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, filled, held, held_last, held_overflow, after);
+        self.room.next = !self.filled.q.val() | self.out_ready.val();
+        self.all_last.next = true;
+        self.any_overflow.next = false;
+        for i in 0..I {
+            if !self.valid[i].val() | !self.last[i].val() {
+                self.all_last.next = false;
+            }
+            if self.overflow[i].val() {
+                self.any_overflow.next = true;
+            }
+        }
+
+        // Whose turn it is: the first after the one served last, else the first.
+        self.got.next = false;
+        self.chosen.next = 0.into();
+        for i in 0..I {
+            if (self.valid[i].val() & !self.last[i].val())
+                & (self.after.q.val().get_bit(i) & !self.got.val())
+            {
+                self.got.next = true;
+                self.chosen.next = self.chosen.val().replace_bit(i, true);
+            }
+        }
+        for i in 0..I {
+            if (self.valid[i].val() & !self.last[i].val()) & !self.got.val() {
+                self.got.next = true;
+                self.chosen.next = self.chosen.val().replace_bit(i, true);
+            }
+        }
+        self.rest.next = 0xFF.into();
+        self.after_next.next = self.after.q.val();
+        self.word.next = 0.into();
+        for i in 0..I {
+            self.rest.next = self.rest.val() << 1;
+            self.ready[i].next =
+                self.room.val() & (self.chosen.val().get_bit(i) | self.all_last.val());
+            if self.chosen.val().get_bit(i) {
+                self.word.next = self.word.val() | self.data[i].val();
+                self.after_next.next = self.rest.val();
+            }
+        }
+        if self.room.val() {
+            self.after.d.next = self.after_next.val();
+            self.filled.d.next = self.got.val() | self.all_last.val();
+            self.held.d.next = self.word.val();
+            self.held_last.d.next = self.all_last.val();
+            self.held_overflow.d.next = self.any_overflow.val();
+        }
+        if self.clear.val() {
+            self.filled.d.next = false;
+        }
+        self.out_valid.next = self.filled.q.val();
+        self.out_data.next = self.held.q.val();
+        self.out_last.next = self.held_last.q.val();
+        self.out_overflow.next = self.held_overflow.q.val();
+    }
+}

@@ -1,0 +1,5 @@
+//! The slice against the definition.
+
+mod model;
+mod sieve;
+mod whole;

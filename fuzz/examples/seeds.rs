@@ -3,6 +3,8 @@
 //! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
 //! generator plants add what applications say.
 
+#[path = "seeds/card.rs"]
+mod card;
 #[path = "seeds/handover.rs"]
 mod handover;
 #[path = "seeds/session.rs"]
@@ -36,6 +38,7 @@ fn main() -> io::Result<()> {
     session::session(&seeds)?;
     stream::stream(&seeds)?;
     handover::handover(&seeds)?;
+    card::card(&seeds)?;
     tables::matcher(&seeds)?;
     tables::frequency(&seeds)
 }

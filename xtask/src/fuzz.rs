@@ -71,6 +71,11 @@ const TARGETS: &[Target] = &[
         max_len: 1024,
         dictionary: None,
     },
+    Target {
+        name: "card",
+        max_len: 4096,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

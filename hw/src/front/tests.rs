@@ -452,3 +452,54 @@ fn a_generation_that_is_not_live_is_stale() {
     assert_eq!(bench.ends, [(1, EVEN, FLAG_STALE)]);
     assert!(bench.seen[0].3.is_empty());
 }
+
+/// Headers at their bounds and just beyond, of live generations and others.
+fn bounds<const L: usize, const W: usize, const N: usize>() {
+    let mut bench = Bench::<L, W, N>::new(8, 0);
+    let mut stream = Vec::new();
+    let mut sequence = 0;
+    for (length, carry, group) in [
+        (0, 0, 0),
+        (0, 1, 0),
+        (3, 3, 63),
+        (3, 4, 63),
+        (6, 7, 1),
+        (7, 7, 1),
+        (7, 8, 1),
+        (9, 7, 63),
+        (9, 8, 63),
+        (9, 0, 64),
+        (9, 0, 128),
+        (256, 1, 5),
+        (MAX_LENGTH, 7, 5),
+        (MAX_LENGTH + 1, 7, 5),
+        (0x8000, 0, 0),
+    ] {
+        for generation in [EVEN, ODD, EVEN + 2, ODD + 2, EVEN + 1] {
+            if length == MAX_LENGTH && generation != ODD {
+                continue;
+            }
+            let payload = if length > MAX_LENGTH { 0 } else { length };
+            let mut one = record(&mut bench.dice, sequence, payload, generation, L);
+            let mut header =
+                Header::parse(one[..HEADER].try_into().expect("32 bytes"), NONCE).expect("good");
+            (header.length, header.carry, header.group) = (length as u16, carry, group);
+            one[..HEADER].copy_from_slice(&header.encode());
+            if header.check().is_err() {
+                one.truncate(HEADER.max(L));
+            }
+            stream.extend(one);
+            sequence += 1;
+        }
+    }
+    bench.check(&stream);
+    assert_eq!(bench.outcome.records.len(), sequence as usize);
+    assert_eq!(bench.outcome.lost, 0);
+    assert_eq!(bench.counts[5], 45);
+}
+
+#[test]
+fn bounds_are_those_of_the_protocol() {
+    bounds::<8, 64, 256>();
+    bounds::<64, 512, 704>();
+}

@@ -373,3 +373,47 @@ fn counters_count_and_outlast_a_reset() {
     let cycles = bench.read(map::COUNT_CYCLES) - cycles_before;
     assert!((460..800).contains(&cycles), "{cycles} cycles");
 }
+
+#[test]
+fn writes_and_reads_wait_for_the_response_before() {
+    let mut bench = Bench::new(5);
+    let r = &mut bench.registers;
+    (r.bready.next, r.rready.next) = (false, false);
+    r.awaddr.next = u64::from(map::NONCE).into();
+    r.araddr.next = u64::from(map::NONCE).into();
+    r.awvalid.next = true;
+    r.wvalid.next = true;
+    // Three writes are asked for while no response is taken: the first is done, the second waits, the third is not taken.
+    let mut taken = 0;
+    for _ in 0..30 {
+        let r = &mut bench.registers;
+        r.wdata.next = (100 + taken).into();
+        settle(r);
+        let both = r.awready.val() && r.wready.val();
+        bench.tick();
+        taken += u64::from(both);
+    }
+    assert_eq!(taken, 2);
+    bench.registers.awvalid.next = false;
+    bench.registers.wvalid.next = false;
+    assert_eq!(bench.registers.nonce.val().to_u64(), 100);
+    bench.registers.arvalid.next = true;
+    bench.wait(30);
+    bench.registers.arvalid.next = false;
+    let (mut responses, mut words) = (0, Vec::new());
+    for _ in 0..60 {
+        let r = &mut bench.registers;
+        r.bready.next = bench.dice.one_in(3);
+        r.rready.next = bench.dice.one_in(3);
+        settle(r);
+        responses += u64::from(r.bvalid.val() && r.bready.val());
+        if r.rvalid.val() && r.rready.val() {
+            words.push(r.rdata.val().to_u64());
+        }
+        bench.tick();
+    }
+    assert_eq!(responses, 2);
+    assert_eq!(bench.registers.nonce.val().to_u64(), 101);
+    assert_eq!(words.len(), 2);
+    assert_eq!(words[0], 100);
+}

@@ -1,5 +1,8 @@
 //! Joins streams that each end a record with a `last` of their own.
 
+#[cfg(test)]
+mod tests;
+
 use rust_hdl::prelude::*;
 
 /// Most inputs.

@@ -61,6 +61,8 @@ pub struct Filters {
     memories: [Vec<u32>; MEMORIES],
     /// For each byte, whether its bit in [`table::SINGLE`] is set: 0 or 1.
     single: [u8; 256],
+    /// The same, as the core has it.
+    single_words: [u32; 8],
 }
 
 impl Filters {
@@ -77,6 +79,7 @@ impl Filters {
         Self {
             memories,
             single: [0; 256],
+            single_words: [0; 8],
         }
     }
 
@@ -94,26 +97,26 @@ impl Filters {
         &self.single
     }
 
-    /// The word of [`table::SINGLE`] at `address`.
-    fn single_word(&self, address: usize) -> u32 {
-        let bits = self.single.iter().skip(32 * address).take(32);
-        (0..)
-            .zip(bits)
-            .fold(0, |word, (at, &bit)| word | u32::from(bit) << at)
+    /// The words of [`table::SINGLE`].
+    #[inline(always)]
+    pub(crate) fn single_words(&self) -> &[u32; 8] {
+        &self.single_words
+    }
+
+    /// A byte passes as a probe of length 1, or does not.
+    fn set_single(&mut self, byte: u8, passes: bool) {
+        self.single[usize::from(byte)] = passes.into();
+        let (word, bit) = (usize::from(byte) / 32, byte % 32);
+        self.single_words[word] &= !(1 << bit);
+        self.single_words[word] |= u32::from(passes) << bit;
     }
 
     /// Writes a word; false when there is none.
     pub(crate) fn set(&mut self, select: u32, address: u32, data: u32) -> bool {
         let address = address as usize;
         if select == table::SINGLE {
-            for (at, bit) in self
-                .single
-                .iter_mut()
-                .skip(address.saturating_mul(32))
-                .take(32)
-                .enumerate()
-            {
-                *bit = (data >> at & 1) as u8;
+            for byte in (0..=u8::MAX).filter(|&byte| usize::from(byte) / 32 == address) {
+                self.set_single(byte, data >> (byte % 32) & 1 == 1);
             }
             return address < 8;
         }
@@ -132,9 +135,9 @@ impl Filters {
         let text = literal.text();
         let text = text.as_ref();
         if let &[byte] = text {
-            self.single[usize::from(byte)] = 1;
+            self.set_single(byte, true);
             if literal.folded() {
-                self.single[usize::from(byte.to_ascii_uppercase())] = 1;
+                self.set_single(byte.to_ascii_uppercase(), true);
             }
             return;
         }
@@ -157,8 +160,10 @@ impl Filters {
                 *word |= other;
             }
         }
-        for (bit, other) in union.single.iter_mut().zip(&other.single) {
-            *bit |= other;
+        for byte in 0..=u8::MAX {
+            if other.single[usize::from(byte)] == 1 {
+                union.set_single(byte, true);
+            }
         }
         union
     }
@@ -175,14 +180,9 @@ impl Filters {
                 });
             }
         };
-        for address in 0..8 {
-            let old = there.map(|there| there.single_word(address));
-            word(
-                table::SINGLE,
-                address as u32,
-                self.single_word(address),
-                old,
-            );
+        for (address, &data) in self.single_words.iter().enumerate() {
+            let old = there.and_then(|there| there.single_words.get(address).copied());
+            word(table::SINGLE, address as u32, data, old);
         }
         for (place, words) in self.memories.iter().enumerate() {
             for (address, &data) in words.iter().enumerate() {

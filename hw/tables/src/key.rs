@@ -92,6 +92,8 @@ impl Key {
 pub struct Hash {
     /// `bytes[k][b]` is `t_k(b)`.
     bytes: [Box<[u32; 256]>; 2],
+    /// What the lower and the upper half of a folded byte add to its `t_0`.
+    halves: [[u32; 16]; 2],
 }
 
 impl Hash {
@@ -106,7 +108,20 @@ impl Hash {
                         .fold(rows[8], |hash, bit| hash ^ rows[bit])
                 }))
             }),
+            halves: [(key.rows[0][8], 0), (0, 4)].map(|(constant, first)| {
+                std::array::from_fn(|half| {
+                    (0..4)
+                        .filter(|bit| half >> bit & 1 == 1)
+                        .fold(constant, |hash, bit| hash ^ key.rows[0][first + bit])
+                })
+            }),
         }
+    }
+
+    /// What the lower and the upper half of a folded byte add to its `t_0`.
+    #[inline]
+    pub(crate) fn halves(&self) -> &[[u32; 16]; 2] {
+        &self.halves
     }
 
     /// `t_0` and `t_1` of all bytes.

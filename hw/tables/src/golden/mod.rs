@@ -12,6 +12,8 @@
 mod look;
 mod scan;
 mod stream;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use card_protocol::register::{self, table};
 

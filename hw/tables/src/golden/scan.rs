@@ -7,9 +7,9 @@ use crate::filter::{CLASSES, Filters};
 use crate::key::{Hash, longer};
 
 /// Ends of a block.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 64;
 /// Longest length.
-const LONGEST: usize = 8;
+pub(super) const LONGEST: usize = 8;
 /// Periods of repetition that are left out: every period up to 16 has a multiple among them.
 const PERIODS: [usize; 9] = [1, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Ends up to here are never repeated: a window and one 16 bytes before it have no room.
@@ -28,15 +28,21 @@ pub(crate) fn scan(
     carry: usize,
     on: &mut impl FnMut(usize, u8) -> bool,
 ) {
-    let mut hashes: Hashes = [[0; BLOCK + 1]; LONGEST + 1];
     let mut pass = [0u8; BLOCK];
+    let mut first = First::new(hash, filters);
     for (start, block) in (0..).step_by(BLOCK).zip(payload.chunks(BLOCK)) {
-        first_hash(hash, block, &mut hashes);
-        first_memories(filters, block, &hashes, &mut pass);
-        for (at, &lengths) in pass.iter().enumerate().take(block.len()) {
-            if lengths == 0 {
-                continue;
-            }
+        first.block(block, &mut pass);
+        let mut passing = 0u64;
+        for (at, &lengths) in pass.iter().enumerate() {
+            passing |= u64::from(lengths != 0) << at;
+        }
+        if block.len() < BLOCK {
+            passing &= (1 << block.len()) - 1;
+        }
+        while passing != 0 {
+            let at = passing.trailing_zeros() as usize;
+            passing &= passing - 1;
+            let lengths = pass[at];
             let end = start + at + 1;
             if end <= carry {
                 continue;
@@ -46,9 +52,54 @@ pub(crate) fn scan(
             } else {
                 lengths
             };
-            let lengths = second_memories(hash, filters, payload, end, &hashes, at, lengths);
+            let lengths = second_memories(hash, filters, payload, end, lengths);
             if lengths != 0 && !repeated(payload, end) && !on(end, lengths) {
                 return;
+            }
+        }
+    }
+}
+
+/// Memories A, by what this processor has.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never moved")]
+enum First<'a> {
+    #[cfg(target_arch = "x86_64")]
+    Wide(super::wide::Wide<'a>),
+    Plain {
+        hash: &'a Hash,
+        filters: &'a Filters,
+        hashes: Hashes,
+    },
+}
+
+impl<'a> First<'a> {
+    fn new(hash: &'a Hash, filters: &'a Filters) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = super::wide::Wide::new(hash, filters) {
+            return Self::Wide(wide);
+        }
+        Self::plain(hash, filters)
+    }
+
+    fn plain(hash: &'a Hash, filters: &'a Filters) -> Self {
+        Self::Plain {
+            hash,
+            filters,
+            hashes: [[0; BLOCK + 1]; LONGEST + 1],
+        }
+    }
+
+    fn block(&mut self, block: &[u8], pass: &mut [u8; BLOCK]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.block(block, pass),
+            Self::Plain {
+                hash,
+                filters,
+                hashes,
+            } => {
+                first_hash(hash, block, hashes);
+                first_memories(filters, block, hashes, pass);
             }
         }
     }
@@ -108,15 +159,7 @@ fn first_memories(filters: &Filters, block: &[u8], hashes: &Hashes, pass: &mut [
 }
 
 /// The lengths that pass memories B, too.
-fn second_memories(
-    hash: &Hash,
-    filters: &Filters,
-    payload: &[u8],
-    end: usize,
-    _hashes: &Hashes,
-    _at: usize,
-    lengths: u8,
-) -> u8 {
+fn second_memories(hash: &Hash, filters: &Filters, payload: &[u8], end: usize, lengths: u8) -> u8 {
     const WITH_SECOND: u8 = 0b1111_1000;
     if lengths & WITH_SECOND == 0 {
         return lengths;
@@ -154,4 +197,48 @@ fn repeated(payload: &[u8], end: usize) -> bool {
     let window = |end: usize| payload.get(..end).and_then(<[u8]>::last_chunk::<8>);
     let this = window(end);
     PERIODS.iter().any(|&period| window(end - period) == this)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Geometry, Key, Size, Write};
+
+    /// Both ways through memories A say the same, whatever stands in them.
+    #[test]
+    fn wide_and_plain() {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 32) as u32
+        };
+        for round in 0..20 {
+            let size = if round % 2 == 0 {
+                Size::Compact
+            } else {
+                Size::Full
+            };
+            let key = Key::from_seed(round);
+            let hash = Hash::new(&key);
+            let mut filters = Filters::new(&Geometry::new(8, size));
+            for Write {
+                select, address, ..
+            } in filters.writes(None)
+            {
+                assert!(filters.set(select, address, draw() | draw()));
+            }
+            let text: Vec<u8> = (0..round * 37).map(|_| draw() as u8).collect();
+            let (mut best, mut plain) =
+                (First::new(&hash, &filters), First::plain(&hash, &filters));
+            for block in text.chunks(BLOCK) {
+                let (mut a, mut b) = ([0; BLOCK], [0; BLOCK]);
+                best.block(block, &mut a);
+                plain.block(block, &mut b);
+                assert_eq!(a[..block.len()], b[..block.len()]);
+                assert!(a[..block.len()].iter().any(|&lengths| lengths != 0));
+            }
+        }
+    }
 }

@@ -52,8 +52,12 @@ pub(crate) fn scan(
             } else {
                 lengths
             };
+            // Runs are common where nothing else passes: they go first.
+            if repeated(payload, end) {
+                continue;
+            }
             let lengths = second_memories(hash, filters, payload, end, lengths);
-            if lengths != 0 && !repeated(payload, end) && !on(end, lengths) {
+            if lengths != 0 && !on(end, lengths) {
                 return;
             }
         }
@@ -168,8 +172,8 @@ fn second_memories(hash: &Hash, filters: &Filters, payload: &[u8], end: usize, l
     let mut left = lengths & !WITH_SECOND;
     // The hashes of the last 1 to 8 bytes: a byte more in front is its own hash, rotated by what follows it.
     let mut of = [0u32; LONGEST + 1];
-    for n in 1..=end.min(LONGEST) {
-        let byte = payload.get(end - n).copied().unwrap_or(0);
+    let text = payload.get(end.saturating_sub(LONGEST)..end);
+    for (n, &byte) in (1..).zip(text.unwrap_or_default().iter().rev()) {
         of[n] = of[n - 1] ^ table[usize::from(byte)].rotate_left(9 * (n as u32 - 1) % 32);
     }
     for class in &CLASSES {
@@ -194,9 +198,13 @@ fn repeated(payload: &[u8], end: usize) -> bool {
     if end <= FIRST_REPEATED {
         return false;
     }
-    let window = |end: usize| payload.get(..end).and_then(<[u8]>::last_chunk::<8>);
-    let this = window(end);
-    PERIODS.iter().any(|&period| window(end - period) == this)
+    // Eight bytes, and up to sixteen before them.
+    let Some(text) = payload.get(..end).and_then(<[u8]>::last_chunk::<24>) else {
+        return false;
+    };
+    let window = |start: usize| text.get(start..).and_then(<[u8]>::first_chunk::<8>);
+    let this = window(16);
+    PERIODS.iter().any(|&period| window(16 - period) == this)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod tools;
 use std::fmt;
 
 use clap::{Subcommand, ValueEnum};
+use weir_hw::core::Identity;
 use weir_tables::{Geometry, Size};
 
 use crate::failure::Failure;
@@ -84,6 +85,6 @@ fn lanes(text: &str) -> Result<usize, String> {
 }
 
 /// The core's Verilog.
-fn core_verilog(geometry: &Geometry) -> Result<String, Failure> {
-    Err(Failure::failed(format!("TODO {geometry:?}")))
+fn core_verilog(geometry: &Geometry, identity: &Identity) -> Result<String, Failure> {
+    weir_hw::verilog(geometry, identity).map_err(Failure::failed)
 }

@@ -34,7 +34,9 @@ pub use bridge::Bridge;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use rust_hdl::prelude::{Block, ModuleDefines, check_all};
+use rust_hdl::prelude::Block;
+
+use crate::VerilogError;
 
 /// Bytes of a frame.
 pub const FRAME: usize = 12;
@@ -86,11 +88,8 @@ pub const fn divisor(clock_hz: u32, baud: u32) -> Option<u16> {
 /// # Errors
 ///
 /// What Rust-HDL's checks say of the circuit; that would be a fault of this crate.
-pub fn verilog(divisor: u16) -> Result<String, String> {
+pub fn verilog(divisor: u16) -> Result<String, VerilogError> {
     let mut bridge = Bridge::<QUEUE_BITS, { QUEUE_BITS + 1 }>::new(divisor);
     bridge.connect_all();
-    check_all(&bridge).map_err(|error| format!("the serial bridge: {error:?}"))?;
-    let mut modules = ModuleDefines::default();
-    bridge.accept("weir_bridge", &mut modules);
-    Ok(modules.defines())
+    crate::module(&bridge, "weir_bridge")
 }

@@ -393,7 +393,7 @@ fn a_reset_ends_a_beat_that_nobody_takes() {
 #[test]
 fn the_bridge_has_verilog() {
     let text = verilog(50).expect("Verilog");
-    for module in ["weir_bridge", "weir_bridge$receiver", "weir_bridge$sender"] {
+    for module in ["weir_bridge", "weir_bridge_receiver", "weir_bridge_sender"] {
         assert!(text.contains(&format!("module {module}(")), "{module}");
     }
 }

@@ -88,7 +88,12 @@ fn current(report: &Report) -> Result<Option<bool>, Failure> {
     if super::lanes(&core.lanes.to_string()).is_err() {
         return Ok(None);
     }
-    let verilog = super::core_verilog(&weir_tables::Geometry::new(core.lanes, size))?;
+    let identity = weir_hw::core::Identity {
+        revision: core.revision,
+        clock_khz: core.clock_khz,
+    };
+    let geometry = weir_tables::Geometry::new(core.lanes, size);
+    let verilog = super::core_verilog(&geometry, &identity)?;
     Ok(Some(
         super::synth::digest(verilog.as_bytes()) == report.verilog,
     ))

@@ -48,6 +48,10 @@ pub struct Core {
     pub slots: usize,
     /// Exact engines.
     pub engines: usize,
+    /// What its identity registers say of the revision.
+    pub revision: u32,
+    /// What they say of the clock.
+    pub clock_khz: u32,
 }
 
 /// Look-up tables, flip-flops, memory blocks.

@@ -375,6 +375,8 @@ mod tests {
                 filters: [1; 5],
                 slots: 1000,
                 engines: 1,
+                revision: 0,
+                clock_khz: 0,
             }),
             top: "t".into(),
             verilog: "0".into(),

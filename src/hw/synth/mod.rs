@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use weir_hw::core::Identity;
 use weir_tables::Geometry;
 
 use self::pll::Pll;
@@ -74,7 +75,7 @@ pub struct SynthOptions {
 
 /// What is to be synthesised.
 struct Design {
-    geometry: Option<(Geometry, CoreSize)>,
+    geometry: Option<(Geometry, CoreSize, Identity)>,
     files: Vec<&'static str>,
     top: String,
     parameters: Vec<(&'static str, u32)>,
@@ -120,9 +121,9 @@ pub fn synth(options: &SynthOptions) -> Result<(), Failure> {
     let text = super::report::text_of(&report);
     write(&folder.join("report.txt"), &text)?;
     use std::io::Write as _;
-    write!(
+    writeln!(
         std::io::stdout(),
-        "{text}wrote {}\n",
+        "{text}wrote {}",
         folder.join("report.json").display()
     )
     .map_err(Failure::stdout)
@@ -180,15 +181,22 @@ fn prepare(options: &SynthOptions, folder: &Path) -> Result<Design, Failure> {
     let lanes = options.lanes.unwrap_or(lanes);
     let size = options.size.unwrap_or(size.into());
     let geometry = Geometry::new(lanes, size.into());
-    let text = core_verilog(&geometry)?;
+    let revision = options.revision.as_deref().and_then(|text| text.get(..8));
+    let identity = Identity {
+        revision: revision
+            .and_then(|text| u32::from_str_radix(text, 16).ok())
+            .unwrap_or(0),
+        clock_khz: options.clock.saturating_mul(1000),
+    };
+    let text = core_verilog(&geometry, &identity)?;
     write(&folder.join("core.v"), &text)?;
     let mut design = Design {
-        geometry: Some((geometry, size)),
+        geometry: Some((geometry, size, identity)),
         files: vec!["core.v"],
         top: CORE.into(),
         parameters: Vec::new(),
         board: false,
-        kept: yosys::instantiated(&text, &format!("{CORE}_inner")),
+        kept: yosys::blocks_of(&text, &format!("{CORE}_inner")),
         digest: digest(text.as_bytes()),
     };
     // The serial line carries eight bytes a frame, so wider cores are placed without a board.
@@ -248,13 +256,18 @@ fn synthesise(
     if target == Target::Ecp5 {
         blocks = yosys::blocks(target, &json(&folder.join("netlist.json"))?, &design.top);
     }
-    let core = design.geometry.as_ref().map(|(geometry, size)| Core {
-        lanes: geometry.lanes,
-        size: size.to_string(),
-        filters: geometry.filters,
-        slots: geometry.slots(),
-        engines: geometry.engines,
-    });
+    let core = design
+        .geometry
+        .as_ref()
+        .map(|(geometry, size, identity)| Core {
+            lanes: geometry.lanes,
+            size: size.to_string(),
+            filters: geometry.filters,
+            slots: geometry.slots(),
+            engines: geometry.engines,
+            revision: identity.revision,
+            clock_khz: identity.clock_khz,
+        });
     Ok(Report {
         target: target.name().into(),
         part: target.part().into(),
@@ -304,8 +317,6 @@ fn place(
             "CABGA554",
             "--json",
             "netlist.json",
-            "--textcfg",
-            &config,
             "--report",
             &out,
             "--seed",
@@ -315,7 +326,7 @@ fn place(
             "--timing-allow-fail",
         ];
         if design.board {
-            arguments.extend(["--lpf", "board.lpf"]);
+            arguments.extend(["--lpf", "board.lpf", "--textcfg", &config]);
         } else {
             // A block has more ports than the package has pins.
             arguments.extend(["--lpf-allow-unconstrained", "--out-of-context"]);

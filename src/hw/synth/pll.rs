@@ -19,7 +19,7 @@ impl Pll {
     /// 400 to 800 MHz (Lattice FPGA-DS-02012). Of several the fastest phase detector is taken, then the middle of the range.
     pub fn new(mhz: u32) -> Option<Self> {
         for input in 1..=10 {
-            if mhz * input % OSCILLATOR != 0 {
+            if !(mhz * input).is_multiple_of(OSCILLATOR) {
                 continue;
             }
             let feedback = mhz * input / OSCILLATOR;

@@ -17,51 +17,58 @@ pub fn script(
     kept: &[String],
 ) -> String {
     let mut text = format!("read_verilog {}\n", files.join(" "));
-    let mut check = format!("hierarchy -check -top {top}");
     for (name, value) in parameters {
         // Writing to a string cannot fail.
-        let _ = write!(check, " -chparam {name} {value}");
+        let _ = writeln!(text, "chparam -set {name} {value} {top}");
     }
-    text += &check;
+    // Reads the device's cells, too, of which the board uses one.
+    text += &match target {
+        Target::Ecp5 => format!("synth_ecp5 -top {top} -run begin:coarse\n"),
+        Target::Xcup | Target::Xc7 => format!("hierarchy -check -top {top}\n"),
+    };
     // What is driven twice or not at all, loops of logic, latches: before anything is optimised away.
-    text += "\nproc\ncheck -assert\nselect -assert-none t:$dlatch t:$adlatch t:$dlatchsr t:$sr\n";
+    text += "proc\ncheck -assert\nselect -assert-none t:$dlatch t:$adlatch t:$dlatchsr t:$sr\n";
     for module in kept {
         let _ = writeln!(text, "setattr -mod -set keep_hierarchy 1 {module}");
     }
-    text += match target {
-        Target::Ecp5 => "synth_ecp5 -json netlist.json\n",
-        Target::Xcup => "synth_xilinx -family xcup -flatten -noiopad -noclkbuf\n",
-        Target::Xc7 => "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf\n",
+    text += &match target {
+        Target::Ecp5 => format!("synth_ecp5 -top {top} -json netlist.json -run coarse:\n"),
+        Target::Xcup | Target::Xc7 => format!(
+            "synth_xilinx -family {} -top {top} -flatten -noiopad -noclkbuf\n",
+            target.name()
+        ),
     };
     text += "check -assert\nselect -assert-none t:$_DLATCH_* t:LDCE t:LDPE\ntee -q -o area.json stat -json -hierarchy\n";
     text
 }
 
-/// Modules to keep apart, so that each kind is synthesised once however many there are: those that `within` instantiates.
-pub fn instantiated(verilog: &str, within: &str) -> Vec<String> {
-    let head = format!("module {within}");
-    let Some(start) = verilog
-        .find(&format!("{head}("))
-        .or_else(|| verilog.find(&format!("{head} (")))
-    else {
-        return Vec::new();
-    };
-    let body = &verilog[start + head.len()..];
-    let body = &body[..body.find("endmodule").unwrap_or(body.len())];
-    let modules: Vec<&str> = verilog
+/// Blocks that are kept apart where there is no place and route: each kind is then synthesised once, however many there are.
+const BLOCKS: [&str; 8] = [
+    "exact",
+    "front",
+    "gearbox",
+    "join",
+    "merge",
+    "registers",
+    "slices",
+    "writer",
+];
+
+/// The modules of `verilog` that are such blocks: `PREFIX_BLOCK` or `PREFIX_BLOCK_NUMBER`.
+pub fn blocks_of(verilog: &str, prefix: &str) -> Vec<String> {
+    let modules = verilog
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("module "))
-        .filter_map(|rest| rest.split(['(', ' ', '#']).next())
-        .collect();
-    let mut found: Vec<String> = body
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| modules.contains(word))
-        .map(str::to_owned)
-        .collect();
-    found.sort();
-    found.dedup();
-    found
+        .filter_map(|rest| rest.split(['(', ' ', '#']).next());
+    let is_block = |module: &&str| {
+        let name = module
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .unwrap_or_default();
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+        BLOCKS.contains(&stem)
+    };
+    modules.filter(is_block).map(str::to_owned).collect()
 }
 
 /// What `stat -json -hierarchy` says of the whole design, and of each module with all that is in it, times how often it is there.
@@ -199,18 +206,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_module_instantiates_is_found() {
-        let text = "module a(\n x);\nb one(\n.x(x));\n b two(.x(x));\n assign q = 1;\nendmodule\nmodule b(x);\nc z();\nendmodule\nmodule c ();\nendmodule\n";
-        assert_eq!(instantiated(text, "a"), ["b"]);
-        assert_eq!(instantiated(text, "b"), ["c"]);
-        assert_eq!(instantiated(text, "d"), Vec::<String>::new());
+    fn blocks_are_kept_by_their_stem() {
+        let text = "module p(\nx);\nmodule p_slices(x);\n module p_slices_2 (x);\nmodule p_slices_head(x);\nmodule q_front(x);\n";
+        assert_eq!(blocks_of(text, "p"), ["p_slices", "p_slices_2"]);
     }
 
     #[test]
     fn the_script_checks_before_it_optimises() {
         let text = script(Target::Ecp5, &["a.v"], "t", &[("N", 3)], &["k".into()]);
         assert!(
-            text.contains("-top t -chparam N 3\nproc\ncheck -assert\n"),
+            text.contains("chparam -set N 3 t\n")
+                && text.contains("begin:coarse\nproc\ncheck -assert\n"),
             "{text}"
         );
         assert!(text.contains("keep_hierarchy 1 k"));

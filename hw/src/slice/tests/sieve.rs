@@ -121,6 +121,7 @@ fn forgets_before_serials_come_again() {
     assert_eq!(bench.ends.len(), 257);
     // And with `clear`, when they start over.
     bench.pick(1, 0x4143, 2, 8);
+    bench.wait();
     bench.clear();
     bench.pick(1, 0x4143, 2, 8);
     bench.wait();

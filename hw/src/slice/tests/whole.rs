@@ -450,9 +450,9 @@ fn starts_over_with_clear() {
     assert!(bench.examined > 20);
 }
 
-#[test]
-fn waits_for_who_takes_nothing() {
-    let mut bench = Bench::new(8, 90);
+/// Fills a slice, taking nothing, with a long record, and goes on sending for as long as the slice has said it may.
+fn full(density: u64) -> Bench {
+    let mut bench = Bench::new(8, density);
     let payload: Vec<u8> = (0..6000)
         .map(|_| b'a' + bench.numbers.below(20) as u8)
         .collect();
@@ -466,11 +466,24 @@ fn waits_for_who_takes_nothing() {
         parity,
         serial,
     });
-    for _ in 0..800 {
+    for _ in 0..700 {
         bench.step(100, 0);
     }
-    assert!(bench.unready > 0 && !bench.beats.is_empty(), "never full");
-    // The limit ends it quickly: what is left of the record goes by the beat.
+    assert!(bench.unready > 100 && !bench.beats.is_empty(), "never full");
+    bench
+}
+
+#[test]
+fn loses_nothing_while_nothing_is_taken() {
+    let mut bench = full(45);
+    bench.idle();
+    assert!(bench.examined > 1000, "{}", bench.examined);
+}
+
+#[test]
+fn passes_over_what_is_beyond_the_limit() {
+    let mut bench = full(90);
+    // What is left of the record goes by the beat, not by the candidate.
     bench.set_limit(50);
     let before = bench.cycle;
     bench.idle();

@@ -21,9 +21,13 @@ use rust_hdl::prelude::*;
 
 use crate::front::Front;
 use crate::merge::Merge;
+use crate::parts::Delay;
 use crate::registers::Registers;
 use crate::writer::{Gearbox, Writer};
 use weir_tables::Geometry;
+
+/// Cycles from the front's `enable` to the beats that it lets in.
+const FRONT: usize = 7;
 
 /// What a core says of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +107,11 @@ pub struct Core<
     pub s_axil_rready: Signal<In, bool>,
     registers: Registers,
     front: Front<L, W, N>,
+    // Table writes, as much later as a beat comes out of the front after `enable` has risen.
+    late_select: Delay<Bits<7>, FRONT>,
+    late_address: Delay<Bits<16>, FRONT>,
+    late_data: Delay<Bits<32>, FRONT>,
+    late_strobe: Delay<bool, FRONT>,
     clusters: [Cluster<K, P, M, A8, A6, A4, A3, A2, X>; E],
     /// Where each cluster starts in the beat.
     offsets: [Constant<Bits<16>>; E],
@@ -172,6 +181,10 @@ impl<
             s_axil_rvalid: Default::default(),
             s_axil_rready: Default::default(),
             front: Default::default(),
+            late_select: Default::default(),
+            late_address: Default::default(),
+            late_data: Default::default(),
+            late_strobe: Default::default(),
             clusters: std::array::from_fn(|_| Default::default()),
             offsets: std::array::from_fn(|e| Constant::new(bits((P * e) as u64))),
             starts: std::array::from_fn(|e| Constant::new(bits(8 * (P * e) as u64))),
@@ -205,7 +218,18 @@ impl<
     #[hdl_gen]
     fn update(&mut self) {
         clock!(
-            self, clock, registers, front, joint, writer, gearbox, flight
+            self,
+            clock,
+            registers,
+            front,
+            late_select,
+            late_address,
+            late_data,
+            late_strobe,
+            joint,
+            writer,
+            gearbox,
+            flight
         );
 
         // Registers.
@@ -230,7 +254,12 @@ impl<
         self.front.tvalid.next = self.s_axis_tvalid.val();
         self.front.tdata.next = self.s_axis_tdata.val();
         self.s_axis_tready.next = self.front.tready.val();
-        self.front.enable.next = self.registers.enable.val();
+        // A table write finds a gap: no beat is taken that would be with the slices when it is.
+        self.front.enable.next = self.registers.enable.val() & !self.registers.write_strobe.val();
+        self.late_select.d.next = self.registers.write_select.val();
+        self.late_address.d.next = self.registers.write_address.val();
+        self.late_data.d.next = self.registers.write_data.val();
+        self.late_strobe.d.next = self.registers.write_strobe.val();
         self.front.nonce.next = self.registers.nonce.val();
         self.front.even.next = self.registers.even.val();
         self.front.odd.next = self.registers.odd.val();
@@ -263,10 +292,10 @@ impl<
             self.clusters[i].key.next = self.registers.key.val();
             self.clusters[i].single.next = self.registers.single.val();
             self.clusters[i].limit.next = self.registers.limit.val();
-            self.clusters[i].write_select.next = self.registers.write_select.val();
-            self.clusters[i].write_address.next = self.registers.write_address.val();
-            self.clusters[i].write_data.next = self.registers.write_data.val();
-            self.clusters[i].write_strobe.next = self.registers.write_strobe.val();
+            self.clusters[i].write_select.next = self.late_select.q.val();
+            self.clusters[i].write_address.next = self.late_address.q.val();
+            self.clusters[i].write_data.next = self.late_data.q.val();
+            self.clusters[i].write_strobe.next = self.late_strobe.q.val();
             if !self.clusters[i].ready.val() {
                 self.all_ready.next = false;
             }

@@ -70,6 +70,7 @@ pub struct Exact<const X: usize> {
     ends_next: Signal<Local, Bits<8>>,
     flags_next: Signal<Local, Bits<8>>,
     take: Signal<Local, bool>,
+    free: Signal<Local, bool>,
 
     // Cycle 0 to 1.
     bytes: DFF<Bits<64>>,
@@ -99,6 +100,11 @@ pub struct Exact<const X: usize> {
     // Cycle 3 to 4.
     hash_0: DFF<Bits<32>>,
     hash_1: DFF<Bits<32>>,
+    // Table writes beside the candidates, up to cycle 4.
+    late_select: Delay<Bits<7>, 4>,
+    late_address: Delay<Bits<16>, 4>,
+    late_data: Delay<Bits<32>, 4>,
+    late_strobe: Delay<bool, 4>,
     ways: [Way<X>; 4],
     // What the slots are compared with, from cycle 2 to cycle 6.
     raw_later: Delay<Bits<64>, 4>,
@@ -138,6 +144,7 @@ impl<const X: usize> Default for Exact<X> {
             ends_next: Default::default(),
             flags_next: Default::default(),
             take: Default::default(),
+            free: Default::default(),
             bytes: Default::default(),
             about: Default::default(),
             terms: Default::default(),
@@ -160,6 +167,10 @@ impl<const X: usize> Default for Exact<X> {
             hash_1_next: Default::default(),
             hash_0: Default::default(),
             hash_1: Default::default(),
+            late_select: Default::default(),
+            late_address: Default::default(),
+            late_data: Default::default(),
+            late_strobe: Default::default(),
             ways: [0, 1, 2, 3].map(Way::new),
             raw_later: Default::default(),
             lower_later: Default::default(),
@@ -187,12 +198,18 @@ impl<const X: usize> Logic for Exact<X> {
             lower_later,
             about_later,
             end_later,
+            late_select,
+            late_address,
+            late_data,
+            late_strobe,
             fifo
         );
 
-        // Nothing in here waits; what is on its way, eight cycles of it, has room in the FIFO.
-        self.ready.next = !self.fifo.almost_full.val();
-        self.take.next = self.valid.val() & !self.fifo.almost_full.val();
+        // Nothing in here waits; what is on its way, eight cycles of it, has room in the FIFO. A table write takes the place of a
+        // candidate, so that no slot is read while it is written.
+        self.free.next = !self.fifo.almost_full.val() & !self.write_strobe.val();
+        self.ready.next = self.free.val();
+        self.take.next = self.valid.val() & self.free.val();
         self.valids_next.next = (self.valids.q.val() << 1).replace_bit(0, self.take.val());
         self.ends_next.next = (self.ends.q.val() << 1).replace_bit(0, self.last.val());
         self.flags_next.next = (self.flags.q.val() << 1).replace_bit(0, self.overflow.val());
@@ -268,6 +285,10 @@ impl<const X: usize> Logic for Exact<X> {
         self.hash_1.d.next = self.hash_1_next.val();
 
         // Cycles 4 to 7.
+        self.late_select.d.next = self.write_select.val();
+        self.late_address.d.next = self.write_address.val();
+        self.late_data.d.next = self.write_data.val();
+        self.late_strobe.d.next = self.write_strobe.val();
         self.ways[0].address.next = self.hash_0.q.val().get_bits::<X>(0);
         self.ways[1].address.next = self.hash_1.q.val().get_bits::<X>(0);
         self.ways[2].address.next = self.hash_0.q.val().get_bits::<X>(16);
@@ -281,10 +302,10 @@ impl<const X: usize> Logic for Exact<X> {
             self.ways[i].length.next = self.about_later.q.val().get_bits::<3>(0);
             self.ways[i].group.next = self.about_later.q.val().get_bits::<6>(19);
             self.ways[i].parity.next = self.about_later.q.val().get_bit(25);
-            self.ways[i].write_select.next = self.write_select.val();
-            self.ways[i].write_address.next = self.write_address.val();
-            self.ways[i].write_data.next = self.write_data.val();
-            self.ways[i].write_strobe.next = self.write_strobe.val();
+            self.ways[i].write_select.next = self.late_select.q.val();
+            self.ways[i].write_address.next = self.late_address.q.val();
+            self.ways[i].write_data.next = self.late_data.q.val();
+            self.ways[i].write_strobe.next = self.late_strobe.q.val();
             self.entry.next = self.ways[3 - i].entry.val();
             self.entries.next = (self.entries.val() << 20) | bit_cast::<80, 20>(self.entry.val());
             self.hits.next = self.hits.val().replace_bit(i, self.ways[i].hit.val());

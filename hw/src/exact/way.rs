@@ -37,7 +37,7 @@ pub struct Way<const X: usize> {
     pub write_data: Signal<In, Bits<32>>,
     /// Table write: now.
     pub write_strobe: Signal<In, bool>,
-    words: [Ram<Bits<32>, X, 2>; 5],
+    words: [Ram<Bits<32>, X, 2, false>; 5],
     select: [Constant<Bits<7>>; 5],
     key: Signal<Local, Bits<64>>,
     meta: Signal<Local, Bits<32>>,

@@ -29,7 +29,7 @@ pub struct Fifo<D: Synth, const N: usize, const SPARE: usize> {
     pub ready: Signal<In, bool>,
     /// The word.
     pub data_out: Signal<Out, D>,
-    ram: Ram<D, N, 1>,
+    ram: Ram<D, N, 1, false>,
     tail: DFF<Bits<N>>,
     head: DFF<Bits<N>>,
     fetched: DFF<bool>,

@@ -8,10 +8,13 @@ const SMALL: usize = 5;
 /// A memory of `2^N` words with one read port and one write port.
 ///
 /// With `LATENCY` 1, `data` is the word that stood at `read_address` at the last edge with `enable`; with 2 it goes through a register
-/// (without enable) and comes one edge later. A word that is written at the same edge as it is read is read as it was before.
-/// What the memory holds at power-up is not defined.
+/// (without enable) and comes one edge later. What the memory holds at power-up is not defined.
+///
+/// With `KEEPS`, a word that is written at the same edge as it is read is read as it was before. Block memories do not promise that: it costs
+/// a comparator and a multiplexer behind every one. Without `KEEPS` such a word may be anything, and simulation reads zero, so that who counts on
+/// it is found out.
 #[derive(LogicBlock)]
-pub struct Ram<D: Synth, const N: usize, const LATENCY: usize> {
+pub struct Ram<D: Synth, const N: usize, const LATENCY: usize, const KEEPS: bool> {
     /// Clock.
     pub clock: Signal<In, Clock>,
     /// Word to read.
@@ -31,7 +34,9 @@ pub struct Ram<D: Synth, const N: usize, const LATENCY: usize> {
     _first: D,
 }
 
-impl<D: Synth, const N: usize, const LATENCY: usize> Default for Ram<D, N, LATENCY> {
+impl<D: Synth, const N: usize, const LATENCY: usize, const KEEPS: bool> Default
+    for Ram<D, N, LATENCY, KEEPS>
+{
     fn default() -> Self {
         const { assert!(LATENCY == 1 || LATENCY == 2) };
         Self {
@@ -53,14 +58,21 @@ fn index<const N: usize>(address: Bits<N>) -> usize {
     address.to_u64() as usize
 }
 
-impl<D: Synth, const N: usize, const LATENCY: usize> Logic for Ram<D, N, LATENCY> {
+impl<D: Synth, const N: usize, const LATENCY: usize, const KEEPS: bool> Logic
+    for Ram<D, N, LATENCY, KEEPS>
+{
     fn update(&mut self) {
         if !self.clock.pos_edge() {
             return;
         }
         let before = self._first;
         if self.enable.val() {
-            self._first = self._words[index(self.read_address.val())];
+            let collides = self.write.val() && self.write_address.val() == self.read_address.val();
+            self._first = if collides && !KEEPS {
+                D::default()
+            } else {
+                self._words[index(self.read_address.val())]
+            };
         }
         self.data.next = if LATENCY == 1 { self._first } else { before };
         if self.write.val() {
@@ -85,13 +97,24 @@ impl<D: Synth, const N: usize, const LATENCY: usize> Logic for Ram<D, N, LATENCY
                 "   data <= first;\n",
             )
         };
+        let (unchecked, collision) = if KEEPS {
+            ("", String::new())
+        } else {
+            let collision = format!(
+                "
+`ifndef SYNTHESIS
+      if (write && write_address == read_address) {first} <= 0;
+`endif"
+            );
+            ("no_rw_check, ", collision)
+        };
         Verilog::Custom(format!(
             "\
-(* ram_style = \"{style}\" *) reg [{width}:0] mem [0:{words}];
+(* {unchecked}ram_style = \"{style}\" *) reg [{width}:0] mem [0:{words}];
 {register}
 always @(posedge clock) begin
    if (enable) begin
-      {first} <= mem[read_address];
+      {first} <= mem[read_address];{collision}
    end
 {last}   if (write) begin
       mem[write_address] <= write_data;

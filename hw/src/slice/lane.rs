@@ -14,7 +14,7 @@ pub(super) struct Filter<const A: usize, const L: usize> {
     pub address: Signal<In, Bits<16>>,
     pub data: Signal<In, Bits<32>>,
     pub write: Signal<In, bool>,
-    ram: Ram<Bits<32>, A, 2>,
+    ram: Ram<Bits<32>, A, 2, false>,
     // Which bits of the word to look at, beside the memory.
     low: [DFF<Bits<5>>; L],
     low_late: [DFF<Bits<5>>; L],

@@ -111,7 +111,7 @@ pub struct Slice<
     pub address: Signal<In, Bits<16>>,
     /// Table write: the word.
     pub data: Signal<In, Bits<32>>,
-    /// Table write: now.
+    /// Table write: now, in a cycle without a beat.
     pub strobe: Signal<In, bool>,
 
     /// There is a candidate or an end.
@@ -136,9 +136,10 @@ pub struct Slice<
     fold: Fold,
     hash_a: Hash,
     hash_b: Hash,
-    writes: DFF<Bits<8>>,
-    write_address: DFF<Bits<16>>,
-    write_data: DFF<Bits<32>>,
+    // Table writes take as long to the memories as beats do, so that they meet the gap they came with.
+    writes: Delay<Bits<8>, 4>,
+    write_address: Delay<Bits<16>, 4>,
+    write_data: Delay<Bits<32>, 4>,
     filter: Signal<Local, Bits<3>>,
     singles: Single,
     found: Signal<Local, Bits<8>>,
@@ -169,22 +170,24 @@ impl<const A8: usize, const A6: usize, const A4: usize, const A3: usize, const A
 {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
+        dff_setup!(self, clock, live, tag, mask, mask_last, beat, any);
+        clock!(
             self,
             clock,
-            live,
-            tag,
             writes,
             write_address,
             write_data,
-            mask,
-            mask_last,
-            beat,
-            any
-        );
-        clock!(
-            self, clock, fold, hash_a, hash_b, singles, repeats, live_late, bytes_late, tag_late,
-            fifo, picker, sieve
+            fold,
+            hash_a,
+            hash_b,
+            singles,
+            repeats,
+            live_late,
+            bytes_late,
+            tag_late,
+            fifo,
+            picker,
+            sieve
         );
 
         // The beat comes in. `base` is a multiple of eight: only in the beat at 0 may an end be within the carry or have too few bytes before it.

@@ -90,7 +90,7 @@ pub(super) struct Sieve {
     examined_entry: DFF<Entry>,
     examined_rest: DFF<Rest>,
     // Third: the memory is read and written.
-    recent: Ram<Entry, RECENT, 2>,
+    recent: Ram<Entry, RECENT, 2, true>,
     swept: DFF<Bits<9>>,
     oldest: DFF<Bits<RECENT>>,
     late_entry: Delay<Entry, 2>,

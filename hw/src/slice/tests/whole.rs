@@ -182,7 +182,11 @@ impl Bench {
         } else {
             self.credit.saturating_sub(1)
         };
-        let valid = self.credit > 0 && !self.beats.is_empty() && self.numbers.in_100(push);
+        // No beat comes with a table write.
+        let valid = self.credit > 0
+            && !self.slice.strobe.val()
+            && !self.beats.is_empty()
+            && self.numbers.in_100(push);
         self.slice.valid.next = valid;
         if valid && let Some((window, keep, base, last, record)) = self.beats.pop_front() {
             let mut bits = Bits::<256>::default();

@@ -93,9 +93,12 @@ pub struct Bridge<const N: usize, const P: usize> {
     greet: DFF<Bit>,
     // A status goes before the next word.
     turn: DFF<Bit>,
-    due: Signal<Local, Bit>,
+    due: DFF<Bit>,
+    // A word on its way, so that whether one is taken depends on registers alone.
+    word: DFF<Bits<64>>,
+    held: DFF<Bit>,
     resetting: DFF<Bits<6>>,
-    clearing: Signal<Local, Bit>,
+    clearing: DFF<Bit>,
     places: Constant<Bits<P>>,
     kind_write: Constant<Bits<8>>,
     kind_read: Constant<Bits<8>>,
@@ -155,6 +158,8 @@ impl<const N: usize, const P: usize> Bridge<N, P> {
             greet: Default::default(),
             turn: Default::default(),
             due: Default::default(),
+            word: Default::default(),
+            held: Default::default(),
             resetting: Default::default(),
             clearing: Default::default(),
             places: Constant::new((1_u64 << N).to_bits()),
@@ -174,7 +179,7 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
     fn update(&mut self) {
         dff_setup!(
             self, clock, head, tail, step, kind, payload, addressed, filled, value, answer, done,
-            lost, told, told_lost, greet, turn, resetting
+            lost, told, told_lost, greet, turn, resetting, due, word, held, clearing
         );
         clock!(self, clock, receiver, sender);
         self.receiver.clear.next = self.clear.val();
@@ -186,7 +191,7 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
             self.resetting.d.next = self.resetting.q.val() - 1;
         }
         self.reset.next = self.resetting.q.val().any();
-        self.clearing.next = self.clear.val() | self.resetting.q.val().any();
+        self.clearing.d.next = self.clear.val() | self.resetting.q.val().any();
         // Good frames go into the queue, but for a reset, which cannot wait.
         self.full.next = self.head.q.val() == (self.tail.q.val() ^ self.places.val());
         self.queue.write_clock.next = self.clock.val();
@@ -288,16 +293,20 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
             }
         }
         // To the host: values first, then words and statuses in turn.
-        self.due.next = self.greet.q.val()
+        self.due.d.next = self.greet.q.val()
             | (self.told.q.val() != self.done.q.val())
             | (self.told_lost.q.val() != self.lost.q.val());
-        self.word_ready.next = false;
+        self.word_ready.next = !self.held.q.val() & !self.clearing.q.val();
+        if self.word_valid.val() & !self.held.q.val() & !self.clearing.q.val() {
+            self.word.d.next = self.word_data.val();
+            self.held.d.next = true;
+        }
         self.sender.valid.next = false;
         self.sender.kind.next = self.kind_status.val();
         self.sender.payload.next = (bit_cast::<64, 16>(self.lost.q.val()) << 48)
             | (bit_cast::<64, 16>(self.done.q.val()) << 32)
             | bit_cast::<64, 32>(self.receiver.skipped.val());
-        if self.sender.ready.val() & !self.clearing.val() {
+        if self.sender.ready.val() & !self.clearing.q.val() {
             if self.answer.q.val() {
                 self.answer.d.next = false;
                 self.sender.valid.next = true;
@@ -307,13 +316,13 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
                     | bit_cast::<64, 32>(self.value.q.val());
                 self.told.d.next = self.done.q.val();
                 self.told_lost.d.next = self.lost.q.val();
-            } else if self.word_valid.val() & !(self.turn.q.val() & self.due.val()) {
-                self.word_ready.next = true;
+            } else if self.held.q.val() & !(self.turn.q.val() & self.due.q.val()) {
+                self.held.d.next = false;
                 self.sender.valid.next = true;
                 self.sender.kind.next = self.kind_word.val();
-                self.sender.payload.next = self.word_data.val();
+                self.sender.payload.next = self.word.q.val();
                 self.turn.d.next = true;
-            } else if self.due.val() {
+            } else if self.due.q.val() {
                 self.sender.valid.next = true;
                 self.told.d.next = self.done.q.val();
                 self.told_lost.d.next = self.lost.q.val();
@@ -321,7 +330,7 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
                 self.turn.d.next = false;
             }
         }
-        if self.clearing.val() {
+        if self.clearing.q.val() {
             self.head.d.next = 0.into();
             self.tail.d.next = 0.into();
             self.step.d.next = Step::Idle;
@@ -331,6 +340,7 @@ impl<const N: usize, const P: usize> Logic for Bridge<N, P> {
             self.told.d.next = 0.into();
             self.told_lost.d.next = 0.into();
             self.greet.d.next = true;
+            self.held.d.next = false;
         }
     }
 }

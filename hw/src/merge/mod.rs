@@ -40,10 +40,18 @@ pub struct Merge<const I: usize, const D: usize> {
     held: DFF<Bits<D>>,
     held_last: DFF<bool>,
     held_overflow: DFF<bool>,
+    // Where a word goes that was taken when `held` turned out to stay: so `ready` comes from registers, and no chain of them runs
+    // through the blocks.
+    crowded: DFF<bool>,
+    spare: DFF<Bits<D>>,
+    spare_last: DFF<bool>,
+    spare_overflow: DFF<bool>,
     // Inputs after the one that was served last: these go first.
     after: DFF<Bits<MOST>>,
     after_next: Signal<Local, Bits<MOST>>,
     room: Signal<Local, bool>,
+    comes: Signal<Local, bool>,
+    stays: Signal<Local, bool>,
     all_last: Signal<Local, bool>,
     any_overflow: Signal<Local, bool>,
     got: Signal<Local, bool>,
@@ -72,9 +80,15 @@ impl<const I: usize, const D: usize> Default for Merge<I, D> {
             held: Default::default(),
             held_last: Default::default(),
             held_overflow: Default::default(),
+            crowded: Default::default(),
+            spare: Default::default(),
+            spare_last: Default::default(),
+            spare_overflow: Default::default(),
             after: Default::default(),
             after_next: Default::default(),
             room: Default::default(),
+            comes: Default::default(),
+            stays: Default::default(),
             all_last: Default::default(),
             any_overflow: Default::default(),
             got: Default::default(),
@@ -88,8 +102,20 @@ impl<const I: usize, const D: usize> Default for Merge<I, D> {
 impl<const I: usize, const D: usize> Logic for Merge<I, D> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, filled, held, held_last, held_overflow, after);
-        self.room.next = !self.filled.q.val() | self.out_ready.val();
+        dff_setup!(
+            self,
+            clock,
+            filled,
+            held,
+            held_last,
+            held_overflow,
+            crowded,
+            spare,
+            spare_last,
+            spare_overflow,
+            after
+        );
+        self.room.next = !self.crowded.q.val();
         self.all_last.next = true;
         self.any_overflow.next = false;
         for i in 0..I {
@@ -132,13 +158,31 @@ impl<const I: usize, const D: usize> Logic for Merge<I, D> {
         }
         if self.room.val() {
             self.after.d.next = self.after_next.val();
-            self.filled.d.next = self.got.val() | self.all_last.val();
+        }
+        self.comes.next = self.room.val() & (self.got.val() | self.all_last.val());
+        self.stays.next = self.filled.q.val() & !self.out_ready.val();
+        if self.stays.val() {
+            if !self.crowded.q.val() {
+                self.crowded.d.next = self.comes.val();
+                self.spare.d.next = self.word.val();
+                self.spare_last.d.next = self.all_last.val();
+                self.spare_overflow.d.next = self.any_overflow.val();
+            }
+        } else {
+            self.crowded.d.next = false;
+            self.filled.d.next = self.comes.val() | self.crowded.q.val();
             self.held.d.next = self.word.val();
             self.held_last.d.next = self.all_last.val();
             self.held_overflow.d.next = self.any_overflow.val();
+            if self.crowded.q.val() {
+                self.held.d.next = self.spare.q.val();
+                self.held_last.d.next = self.spare_last.q.val();
+                self.held_overflow.d.next = self.spare_overflow.q.val();
+            }
         }
         if self.clear.val() {
             self.filled.d.next = false;
+            self.crowded.d.next = false;
         }
         self.out_valid.next = self.filled.q.val();
         self.out_data.next = self.held.q.val();

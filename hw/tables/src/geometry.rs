@@ -32,7 +32,7 @@ impl Geometry {
         match size {
             Size::Compact => Self {
                 lanes,
-                filters: [11, 9, 9, 9, 9],
+                filters: [10, 9, 9, 9, 9],
                 exact: 10,
                 engines,
             },

@@ -153,6 +153,9 @@ pub struct RunOptions {
     /// What looks for the rules' literals
     #[arg(long, value_enum, default_value_t = MatcherKind::Auto)]
     pub matcher: MatcherKind,
+    /// Bytes of a beat of the core that `--matcher rtl` simulates
+    #[arg(long, value_name = "N", value_parser = crate::hw::lanes, default_value = "8", hide_default_value = true)]
+    pub lanes: usize,
     /// Threads that inspect packets; one a core unless given, but one alone for what comes live
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -191,8 +194,7 @@ pub enum MatcherKind {
     /// The golden model of the hardware.
     #[value(hide = true)]
     Model,
-    /// The hardware's own description, simulated.
-    #[value(hide = true)]
+    /// The core's Verilog, simulated; needs Verilator and a C++ compiler, and time
     Rtl,
     /// A card.
     #[value(hide = true)]

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use card_protocol::register::{CONTROL, CONTROL_ENABLE, CONTROL_FLUSH};
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
+use weir_hw::core::{Build, Core8Compact, Core16Compact, Identity};
 use weir_tables::Geometry;
 
 use crate::SimError;
 use crate::core::{Access, Core, Until, Wires};
+use crate::engine::roomy;
 
 /// Cycles of a reset; the core takes nothing for some more.
 const RESET: u64 = 8;
@@ -30,7 +32,7 @@ pub trait Pins: Block + Send {
     /// A beat is taken if it is offered.
     fn ready(&self) -> bool;
     /// Takes output if there is some.
-    fn accept(&mut self, ready: bool);
+    fn take(&mut self, ready: bool);
     /// Adds the output that is offered to `to`; false when there is none.
     fn output(&self, to: &mut Vec<u8>) -> bool;
     /// The output offered ends a unit.
@@ -92,14 +94,13 @@ pub struct Described<B> {
     flushing: bool,
 }
 
-impl<B: Pins> Described<B> {
-    /// Starts a core, out of reset.
+impl<B: Pins + 'static> Described<B> {
+    /// Starts a core that is connected, out of reset.
     ///
     /// # Errors
     ///
     /// When its logic does not come to rest.
-    pub fn new(mut block: B, geometry: Geometry) -> Result<Self, SimError> {
-        block.connect_all();
+    pub fn new(block: B, geometry: Geometry) -> Result<Self, SimError> {
         let mut core = Self {
             block: Box::new(block),
             geometry,
@@ -230,7 +231,7 @@ impl<B: Pins> Described<B> {
         self.wires.totals.idle += u64::from(beat.is_some() && !self.offering);
         let beat = self.wires.input().get(..lanes);
         self.block.offer(beat.filter(|_| self.offering));
-        self.block.accept(may_accept);
+        self.block.take(may_accept);
         self.drive();
         self.level(false)?;
         let broken = [self.watch_output(may_accept), self.watch()];
@@ -283,7 +284,7 @@ impl<B: Pins + 'static> Core for Described<B> {
     fn reset(&mut self) -> Result<(), SimError> {
         self.forget();
         self.block.offer(None);
-        self.block.accept(false);
+        self.block.take(false);
         self.drive();
         self.block.reset(false);
         for _ in 0..RESET {
@@ -352,21 +353,21 @@ impl<B: Pins + 'static> Core for Described<B> {
     }
 }
 
-/// Makes a core of [`weir_hw`] one whose pins can be driven.
 impl<
     const L: usize,
     const W: usize,
     const N: usize,
-    const S: usize,
     const E: usize,
     const K: usize,
+    const P: usize,
+    const M: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Pins for weir_hw::core::Core<L, W, N, S, E, K, A8, A6, A4, A3, A2, X>
+> Pins for weir_hw::core::Core<L, W, N, E, K, P, M, A8, A6, A4, A3, A2, X>
 {
     fn clock(&mut self, level: bool) {
         self.clock.next = level.into();
@@ -387,7 +388,7 @@ impl<
         self.s_axis_tready.val()
     }
 
-    fn accept(&mut self, ready: bool) {
+    fn take(&mut self, ready: bool) {
         self.m_axis_tready.next = ready;
     }
 
@@ -423,5 +424,25 @@ impl<
             rvalid: &mut self.s_axil_rvalid,
             rready: &mut self.s_axil_rready,
         }
+    }
+}
+
+/// The core of this geometry. All take long to compile, and the wide ones to run: only 8 and 16 lanes with compact tables are there.
+///
+/// # Errors
+///
+/// When it is none of these, or its logic does not come to rest.
+pub fn core(geometry: Geometry) -> Result<Box<dyn Core>, SimError> {
+    fn made<B: Build + Pins + 'static>() -> Result<Box<dyn Core>, SimError> {
+        let block = B::build(&Identity::default());
+        Ok(Box::new(Described::new(block, B::GEOMETRY)?))
+    }
+    match geometry {
+        Core8Compact::GEOMETRY => roomy(made::<Core8Compact>),
+        Core16Compact::GEOMETRY => roomy(made::<Core16Compact>),
+        _ => Err(SimError::Unsupported {
+            core: "rust-hdl",
+            what: "only cores of 8 and 16 lanes with compact tables can be simulated so",
+        }),
     }
 }

@@ -58,6 +58,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         rules: Arc::new(loaded.rules),
         engine,
         matcher: MatcherKind::Auto,
+        lanes: 8,
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         state: None,
         handover: Handover::Never,

@@ -1,8 +1,11 @@
 //! `weir hw`: the matcher core as hardware.
 
 pub mod report;
+#[cfg(feature = "bench")]
+pub mod simulate;
 pub mod synth;
 mod tools;
+pub mod verilog;
 
 use std::fmt;
 
@@ -30,6 +33,20 @@ pub enum HwCommand {
                             Every figure says where it is from: measured, placed, synthesised, scaled, or assumed."
     )]
     Report(report::ReportOptions),
+    /// Write a core as Verilog: one file, module weir_core with AXI4-Stream in and out and AXI4-Lite
+    #[command(after_help = "Example:\n  weir hw verilog --lanes 64 --size full -o weir_core.v")]
+    Verilog(verilog::VerilogOptions),
+    /// Put traffic through a simulated core, beside software: cycles, stalls, candidates, and whether all answers are the same
+    #[cfg(feature = "bench")]
+    #[command(
+        after_help = "Examples:\n  weir hw simulate --lanes 8 --pcap monday.pcap --rules et-open.rules --limit-bytes 20000000\n  \
+                            weir hw simulate --lanes 64 --pcap monday.pcap --rules rules/ --packet 17 --svg packet.svg --to 60\n  \
+                            weir hw simulate --made genuine --rules rules/\n\n\
+                            A buffer is the payload of a packet, as it came: streams are not put together. A rule is looked for by \
+                            the literal that\nWeir chooses for it, also where Weir does not evaluate it yet. Cycles are those from the first \
+                            record to the last answer.\nEnds with 1 if any answer is not software's."
+    )]
+    Simulate(simulate::SimulateOptions),
 }
 
 /// Runs it.
@@ -37,6 +54,9 @@ pub fn hw(command: &HwCommand) -> Result<(), Failure> {
     match command {
         HwCommand::Synth(options) => synth::synth(options),
         HwCommand::Report(options) => report::report(options),
+        HwCommand::Verilog(options) => verilog::write(options),
+        #[cfg(feature = "bench")]
+        HwCommand::Simulate(options) => simulate::simulate(options),
     }
 }
 
@@ -77,7 +97,7 @@ impl fmt::Display for CoreSize {
 }
 
 /// Reads `--lanes`.
-fn lanes(text: &str) -> Result<usize, String> {
+pub fn lanes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(lanes @ (8 | 16 | 32 | 64)) => Ok(lanes),
         _ => Err("expected 8, 16, 32 or 64".into()),

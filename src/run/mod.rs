@@ -38,7 +38,7 @@ use workers::Handover;
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
     // Before anything is read or written.
-    options.matcher.matcher()?;
+    options.matcher.matcher(options.lanes)?;
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
         .with_frequency(options.frequency.as_deref())
@@ -75,6 +75,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
         matcher: options.matcher,
+        lanes: options.lanes,
         workers: workers(options),
         handover: match &state {
             _ if options.handover => Handover::Always,

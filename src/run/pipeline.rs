@@ -5,9 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weir_engine::detect::{
-    Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What,
-};
+use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What};
 use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::handover::Block;
 use weir_engine::packet::{Frame, LinkType};
@@ -30,6 +28,8 @@ pub struct Job {
     pub engine: EngineConfig,
     /// What looks for the rules' literals.
     pub matcher: MatcherKind,
+    /// Bytes of a beat, where that is a simulated core.
+    pub lanes: usize,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
     /// What the run takes over, and leaves behind.
@@ -242,7 +242,7 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
-            job.matcher.matcher()?,
+            job.matcher.matcher(job.lanes)?,
             Box::new(evaluator.another()),
             job.engine.clone(),
         )

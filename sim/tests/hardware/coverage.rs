@@ -46,8 +46,6 @@ pub struct Coverage {
     pub flags: u8,
     pub switches_in_flight: u64,
     pub faults: BTreeMap<Fault, u64>,
-    /// Input is a whole number of good records so far.
-    pub in_step: bool,
     /// For each carry, the lengths up to 200 that were sent, and which bytes of the last beat records ended in.
     lengths: BTreeMap<u8, Vec<bool>>,
     ends: BTreeMap<u8, Vec<bool>>,
@@ -57,7 +55,6 @@ pub struct Coverage {
     stalls: u64,
     idle: u64,
     out_stalls: u64,
-    pub longest_queue: u64,
 }
 
 /// Lengths up to here are swept one by one.
@@ -70,7 +67,10 @@ impl Coverage {
         self.long = self.long.max(length);
         let ends = self.ends.entry(carry).or_insert_with(|| vec![false; lanes]);
         ends[(length + 32) % lanes] = true;
-        let lengths = self.lengths.entry(carry).or_insert_with(|| vec![false; SHORT + 1]);
+        let lengths = self
+            .lengths
+            .entry(carry)
+            .or_insert_with(|| vec![false; SHORT + 1]);
         if let Some(seen) = lengths.get_mut(length) {
             *seen = true;
         }
@@ -87,7 +87,7 @@ impl Coverage {
     }
 
     /// What is missing.
-    pub fn gaps(&self, clocked: bool) -> Vec<String> {
+    pub fn gaps(&self, clocked: bool, longest: usize) -> Vec<String> {
         let mut gaps = Vec::new();
         let mut need = |there: bool, what: String| {
             if !there {
@@ -98,18 +98,30 @@ impl Coverage {
             let lengths = self.lengths.get(&carry);
             let missing = (usize::from(carry)..=SHORT)
                 .find(|&length| lengths.is_none_or(|lengths| !lengths[length]));
-            need(missing.is_none(), format!("carry {carry} with length {missing:?}"));
+            need(
+                missing.is_none(),
+                format!("carry {carry} with length {missing:?}"),
+            );
             let ends = self.ends.get(&carry);
             let missing = ends.map_or(Some(0), |ends| ends.iter().position(|&seen| !seen));
-            need(missing.is_none(), format!("carry {carry} with an end in lane {missing:?}"));
+            need(
+                missing.is_none(),
+                format!("carry {carry} with an end in lane {missing:?}"),
+            );
         }
-        need(self.groups == u64::MAX, format!("groups {:x}", !self.groups));
-        need(self.long == 16_384, "the longest record".to_owned());
+        need(
+            self.groups == u64::MAX,
+            format!("groups {:x}", !self.groups),
+        );
+        need(self.long == longest, "the longest record".to_owned());
         need(
             self.flags & FLAGS_UNFINISHED == FLAGS_UNFINISHED,
             format!("flags, but for {:#x}", self.flags),
         );
-        need(self.switches_in_flight > 0, "a switch with records under way".to_owned());
+        need(
+            self.switches_in_flight > 0,
+            "a switch with records under way".to_owned(),
+        );
         for fault in Fault::ALL {
             need(self.faults.contains_key(&fault), format!("{fault:?}"));
         }
@@ -124,10 +136,19 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lengths: usize = self.lengths.values().flatten().filter(|&&seen| seen).count();
+        let lengths: usize = self
+            .lengths
+            .values()
+            .flatten()
+            .filter(|&&seen| seen)
+            .count();
         let ends: usize = self.ends.values().flatten().filter(|&&seen| seen).count();
         writeln!(f, "  records               {}", self.records)?;
-        writeln!(f, "  carry x length <= {SHORT}  {lengths}; longest {}", self.long)?;
+        writeln!(
+            f,
+            "  carry x length <= {SHORT}  {lengths}; longest {}",
+            self.long
+        )?;
         writeln!(f, "  carry x last lane     {ends}")?;
         writeln!(f, "  groups                {}", self.groups.count_ones())?;
         writeln!(f, "  flags                 {:#06b}", self.flags)?;
@@ -138,7 +159,9 @@ impl fmt::Display for Coverage {
             self.idle, self.stalls, self.out_stalls
         )?;
         write!(f, "  faults               ")?;
-        self.faults.iter().try_for_each(|(fault, count)| write!(f, " {fault:?} {count}"))?;
+        self.faults
+            .iter()
+            .try_for_each(|(fault, count)| write!(f, " {fault:?} {count}"))?;
         writeln!(f)
     }
 }

@@ -10,6 +10,7 @@
 //! | `campaign restart` | cuts captures and lets one process go on where another left off |
 //! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
 //! | `campaign evasion` | random evasions in a release build |
+//! | `campaign hardware` | the hardware suite on every kind of core and width, with many random cases |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `campaign bitstreams` | synthesises all cores, places and routes, writes the reports in bitstreams/ |
 //! | `seeds` | writes the fuzz targets' seeds again |
@@ -134,6 +135,15 @@ enum Campaign {
         #[arg(long)]
         write: bool,
     },
+    /// Hold the model, Rust-HDL's simulator and the RTL of several widths to the hardware suite; takes hours
+    Hardware {
+        /// How many times as many random cases as the tests have
+        #[arg(long, default_value_t = 100)]
+        times: u64,
+        /// What they are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Hold every matcher backend to the definition on random cases
     Matcher {
         /// How many
@@ -174,6 +184,7 @@ fn main() -> ExitCode {
         Command::Campaign(Campaign::Bitstreams { seeds, write }) => {
             hdl::campaign(&workspace, seeds, write)
         }
+        Command::Campaign(Campaign::Hardware { times, seed }) => hardware(&workspace, times, seed),
         Command::Campaign(Campaign::Matcher { cases, seed }) => {
             suite::random_cases(&workspace, cases, seed)
         }
@@ -223,6 +234,16 @@ fn flood(workspace: &Workspace, packets: u64, seed: u64) -> Result<(), Failure> 
         .args(run)
         .args(["bench", "flood", "--flood", &packets.to_string()])
         .args(["--seed", &seed.to_string()])
+        .run()
+}
+
+fn hardware(workspace: &Workspace, times: u64, seed: u64) -> Result<(), Failure> {
+    setup::ensure(workspace, &[setup::CXX, hdl::VERILATOR])?;
+    Cmd::cargo(workspace)
+        .args(["test", "--release", "--locked", "-p", "weir-sim", "--test"])
+        .args(["hardware", "--", "--include-ignored", "--nocapture"])
+        .env("WEIR_HARDWARE_TIMES", times.to_string())
+        .env("WEIR_HARDWARE_SEED", seed.to_string())
         .run()
 }
 

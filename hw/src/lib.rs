@@ -10,12 +10,12 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`front`] | finds records in the stream, checks their CRCs, hands payload beats to the slices |
-//! | [`slice`] | eight lanes each: hash, filter, candidates, their limit, and the sieve for those that came before |
+//! | [`mod@slice`] | eight lanes each: hash, filter, candidates, their limit, and the sieve for those that came before |
 //! | [`merge`] | joins the slices' candidates, record by record |
 //! | [`exact`] | looks candidates up in the exact table |
 //! | [`writer`] | packs hits and ends of records into report units |
 //! | [`registers`] | identity, control, table writes, counters |
-//! | [`core`] | joins all of it, in eight shapes |
+//! | [`mod@core`] | joins all of it, in eight shapes |
 //! | [`parts`], [`hash`] | what several of them use: memory, FIFO, delay line; the keyed hash of a byte |
 //! | [`board`] | a serial line instead of PCIe, for boards that have none |
 //!

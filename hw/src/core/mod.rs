@@ -40,7 +40,7 @@ pub struct Identity {
 
 /// A core of `L` lanes (8, 16, 32 or 64).
 ///
-/// The other parameters follow from that and the tables' sizes ([`Geometry`](weir_tables::Geometry)), but the language does not let types
+/// The other parameters follow from that and the tables' sizes ([`Geometry`]), but the language does not let types
 /// say so: `W` = 8 L bits of a beat, `N` = W + 192 bits of window, `E` clusters (exact engines) of `K` slices, `P` = 8 K lanes and `M` = 64 K + 192 bits
 /// of window each, `A8` to `A2` address bits of the filters, `X` of a way of the exact table.
 #[derive(LogicBlock)]

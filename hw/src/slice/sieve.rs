@@ -86,6 +86,8 @@ pub(super) struct Sieve {
     ends: DFF<Bits<4>>,
     room: Signal<Local, bool>,
     entry_bytes: Signal<Local, Bits<64>>,
+    byte_at: Signal<Local, Bits<8>>,
+    turned: Signal<Local, Bits<RECENT>>,
     slot: DFF<Bits<RECENT>>,
     examined_entry: DFF<Entry>,
     examined_rest: DFF<Rest>,
@@ -187,14 +189,14 @@ impl Logic for Sieve {
             self.ends.d.next = self.ends.q.val() + 1;
         }
         self.entry_bytes.next = self.entry.q.val().bytes;
-        self.slot.d.next = ((self.entry_bytes.val().get_bits::<8>(0)
-            ^ self.entry_bytes.val().get_bits::<8>(8))
-            ^ (self.entry_bytes.val().get_bits::<8>(16)
-                ^ self.entry_bytes.val().get_bits::<8>(24)))
-            ^ ((self.entry_bytes.val().get_bits::<8>(32)
-                ^ self.entry_bytes.val().get_bits::<8>(40))
-                ^ (self.entry_bytes.val().get_bits::<8>(48)
-                    ^ self.entry_bytes.val().get_bits::<8>(56)));
+        // Each byte turned by its place, and the length: neither bytes in another order nor zeros of another length share a slot.
+        self.turned.next = bit_cast::<RECENT, 3>(self.entry.q.val().length) << 5;
+        for i in 0..8 {
+            self.byte_at.next = self.entry_bytes.val().get_bits::<8>(8 * i);
+            self.turned.next =
+                ((self.turned.val() << 1) | (self.turned.val() >> 7)) ^ self.byte_at.val();
+        }
+        self.slot.d.next = self.turned.val();
         self.spent.next = self.over.q.val();
         self.passed.next = self.ends.q.val();
 

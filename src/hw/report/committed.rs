@@ -7,7 +7,10 @@ use serde::Deserialize;
 use super::Report;
 
 /// Reports of `weir hw synth`, by the file that they are from.
-const REPORTS: &[(&str, &str)] = &[];
+const REPORTS: &[(&str, &str)] = &[(
+    "bitstreams/ecp5-85f/8-compact.json",
+    include_str!("../../../bitstreams/ecp5-85f/8-compact.json"),
+)];
 
 /// The reports, in the order of the table.
 pub fn reports() -> Result<Vec<Report>, String> {

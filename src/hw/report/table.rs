@@ -13,6 +13,8 @@ use crate::ui::table::{Align, Table};
 const FILL: usize = 92;
 /// What the shells of PCIe cards clock a core with; assumed where no place and route is to be had.
 const CARD_MHZ: f64 = 250.0;
+/// The target that is placed and routed here; nothing is assumed of its clock.
+const PLACEABLE: &str = "ecp5-85f";
 
 /// A figure and where it is from: `measured`, `placed`, `synthesised`, `scaled`, `assumed`, `published`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,13 +72,13 @@ impl Row {
         buffer: u32,
     ) -> Self {
         let area = &report.area;
+        let placeable = report.target == PLACEABLE;
         let mhz = report
             .timing
             .as_ref()
             .and_then(|timing| timing.best())
-            .map_or(Figure::new(CARD_MHZ, "assumed"), |run| {
-                Figure::new(run.mhz, "placed")
-            });
+            .map(|run| Figure::new(run.mhz, "placed"))
+            .or_else(|| (!placeable).then(|| Figure::new(CARD_MHZ, "assumed")));
         let core = report.core.as_ref();
         let bytes = core.map(|core| {
             let measured = throughput.bytes_per_cycle.get(&core.lanes);
@@ -92,7 +94,12 @@ impl Row {
             Some(true) => {}
         }
         if report.timing.is_none() {
-            notes.push("Fmax not measured: no place and route for this part".into());
+            let why = if placeable {
+                "not placed and routed"
+            } else {
+                "no place and route for this part"
+            };
+            notes.push(format!("Fmax not measured: {why}"));
         }
         Self {
             design: format!("Weir, {}", report.part),
@@ -103,8 +110,11 @@ impl Row {
             ff: Some(Figure::new(area.ff as f64, &area.basis)),
             ram: Some((ram(area), area.basis.clone())),
             device_percent: share(report),
-            gbit_per_second: bytes.as_ref().map(|bytes| product(bytes, &mhz)),
-            mhz: Some(mhz),
+            gbit_per_second: bytes
+                .as_ref()
+                .zip(mhz.as_ref())
+                .map(|(bytes, mhz)| product(bytes, mhz)),
+            mhz,
             bytes_per_cycle: bytes,
             note: notes.join("; "),
         }
@@ -431,6 +441,7 @@ mod tests {
         );
         assert_eq!(row.note, "");
         let unplaced = Report {
+            target: "xcup".into(),
             timing: None,
             ..report()
         };
@@ -438,6 +449,13 @@ mod tests {
         assert_eq!(row.mhz, Some(Figure::new(250.0, "assumed")));
         assert_eq!(row.gbit_per_second, Some(Figure::new(14.0, "assumed")));
         assert!(row.note.contains("not measured"));
+        let placeable = Report {
+            timing: None,
+            target: PLACEABLE.into(),
+            ..report()
+        };
+        let row = Row::new(&placeable, Some(true), &measured, 100);
+        assert_eq!((row.mhz, row.gbit_per_second), (None, None));
     }
 
     #[test]

@@ -64,25 +64,9 @@ fn verilog(geometry: Geometry) -> Result<Arc<str>, SimError> {
     if let Some(verilog) = written.get(&key) {
         return Ok(Arc::clone(verilog));
     }
-    let emit = || weir_hw::verilog(&geometry, &Identity::default());
-    let verilog = roomy(|| emit().map_err(|error| SimError::Emit(error.to_string())))?;
-    let verilog: Arc<str> = verilog.into();
+    let verilog: Arc<str> = weir_hw::verilog(&geometry, &Identity::default())
+        .map_err(|error| SimError::Emit(error.to_string()))?
+        .into();
     written.insert(key, Arc::clone(&verilog));
     Ok(verilog)
-}
-
-/// Runs `work` with a large stack: Rust-HDL's circuits are single values, and moved about while they are put together.
-pub(crate) fn roomy<T: Send>(
-    work: impl FnOnce() -> Result<T, SimError> + Send,
-) -> Result<T, SimError> {
-    const STACK: usize = 1 << 29;
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK);
-        let thread = thread.spawn_scoped(scope, work);
-        let thread =
-            thread.map_err(|error| SimError::Emit(format!("no thread for it: {error}")))?;
-        let ended =
-            || SimError::Emit("the thread that put the core together ended early".to_owned());
-        thread.join().unwrap_or_else(|_| Err(ended()))
-    })
 }

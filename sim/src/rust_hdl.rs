@@ -12,7 +12,6 @@ use weir_tables::Geometry;
 
 use crate::SimError;
 use crate::core::{Access, Core, Until, Wires};
-use crate::engine::roomy;
 
 /// Cycles of a reset; the core takes nothing for some more.
 const RESET: u64 = 8;
@@ -434,12 +433,15 @@ impl<
 /// When it is none of these, or its logic does not come to rest.
 pub fn core(geometry: Geometry) -> Result<Box<dyn Core>, SimError> {
     fn made<B: Build + Pins + 'static>() -> Result<Box<dyn Core>, SimError> {
-        let block = B::build(&Identity::default());
-        Ok(Box::new(Described::new(block, B::GEOMETRY)?))
+        let made = || -> Result<Box<dyn Core>, SimError> {
+            let block = B::build(&Identity::default());
+            Ok(Box::new(Described::new(block, B::GEOMETRY)?))
+        };
+        weir_hw::core::with_room(made).map_err(SimError::Emit)?
     }
     match geometry {
-        Core8Compact::GEOMETRY => roomy(made::<Core8Compact>),
-        Core16Compact::GEOMETRY => roomy(made::<Core16Compact>),
+        Core8Compact::GEOMETRY => made::<Core8Compact>(),
+        Core16Compact::GEOMETRY => made::<Core16Compact>(),
         _ => Err(SimError::Unsupported {
             core: "rust-hdl",
             what: "only cores of 8 and 16 lanes with compact tables can be simulated so",

@@ -104,17 +104,7 @@ pub fn lanes(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Stack to build a core on, in bytes: a circuit is one value, and with 64 lanes larger than the main thread's stack.
-const STACK: usize = 1 << 30;
-
 /// The core's Verilog.
 fn core_verilog(geometry: &Geometry, identity: &Identity) -> Result<String, Failure> {
-    let (geometry, identity) = (*geometry, *identity);
-    std::thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(move || weir_hw::verilog(&geometry, &identity))
-        .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?
-        .join()
-        .map_err(|_| Failure::failed("the thread that writes the core's Verilog ended early"))?
-        .map_err(Failure::failed)
+    weir_hw::verilog(geometry, identity).map_err(Failure::failed)
 }

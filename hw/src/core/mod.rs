@@ -8,10 +8,12 @@
 
 mod cluster;
 mod flight;
+mod room;
 mod shapes;
 
 pub use cluster::Cluster;
 pub use flight::Flight;
+pub use room::with_room;
 pub use shapes::{
     Build, Core8Compact, Core8Full, Core16Compact, Core16Full, Core32Compact, Core32Full,
     Core64Compact, Core64Full,

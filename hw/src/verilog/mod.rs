@@ -25,6 +25,9 @@ pub enum VerilogError {
     /// Rust-HDL finds the circuit wrong; a fault of this crate.
     #[error("the core's circuit is wrong: {0}")]
     Circuit(String),
+    /// There is no room to put the core together.
+    #[error("{0}")]
+    Room(String),
 }
 
 /// The Verilog of a core, as one text: module [`TOP`] with ANSI ports, AXI4-Stream in and out and AXI4-Lite, and all that is within it.
@@ -33,7 +36,13 @@ pub enum VerilogError {
 ///
 /// When there is no such core.
 pub fn verilog(geometry: &Geometry, identity: &Identity) -> Result<String, VerilogError> {
-    let inner = match *geometry {
+    let inner = core::with_room(|| inner(geometry, identity)).map_err(VerilogError::Room)??;
+    Ok(top::top(geometry) + &inner)
+}
+
+/// The generated core.
+fn inner(geometry: &Geometry, identity: &Identity) -> Result<String, VerilogError> {
+    match *geometry {
         core::Core8Compact::GEOMETRY => emit::<core::Core8Compact>(identity),
         core::Core8Full::GEOMETRY => emit::<core::Core8Full>(identity),
         core::Core16Compact::GEOMETRY => emit::<core::Core16Compact>(identity),
@@ -45,8 +54,7 @@ pub fn verilog(geometry: &Geometry, identity: &Identity) -> Result<String, Veril
         _ => Err(VerilogError::NoSuchCore {
             lanes: geometry.lanes,
         }),
-    }?;
-    Ok(top::top(geometry) + &inner)
+    }
 }
 
 fn emit<C: Build>(identity: &Identity) -> Result<String, VerilogError> {

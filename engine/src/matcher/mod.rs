@@ -163,4 +163,11 @@ pub trait Matcher: Send {
     fn submit(&mut self, request: Request<'_>) -> Result<(), MatcherError>;
     /// Delivers the reports that are ready, and returns how many there were.
     fn poll(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize;
+    /// Buffers that are best under way at once. A backend that answers in `submit` gains nothing by more than one; one that is far away
+    /// is given buffers well before their answers are needed.
+    fn depth(&self) -> usize {
+        1
+    }
+    /// Nothing more is handed in for now: what was collected on this side goes out.
+    fn flush(&mut self) {}
 }

@@ -1,0 +1,1 @@
+//! Device nodes of the Xilinx XDMA driver.

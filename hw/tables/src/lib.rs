@@ -1,5 +1,7 @@
 //! Probe sets as memory images of the matcher core, and the golden model of the core.
 
+mod answers;
+mod ends;
 mod entries;
 mod exact;
 mod filter;
@@ -14,6 +16,8 @@ pub mod share;
 pub mod split;
 mod write;
 
+pub use answers::{Answers, Pending};
+pub use ends::{Ended, Ends};
 pub use entries::{Entry, Literal, entries};
 pub use filter::Filters;
 pub use geometry::{Geometry, GeometryError, Size};

@@ -1,6 +1,7 @@
 //! The golden model as a matcher.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use card_protocol::register;
 use weir_engine::matcher::{Hit, Matcher, MatcherError, Outcome, Probe, Report, Request};
@@ -88,7 +89,7 @@ impl Matcher for Model {
             if let Ok((switch, split)) = split::begin(&mut next, probes, &self.guide)
                 && split.software.is_empty()
             {
-                let share = Share::new(probes, split)?;
+                let share = Share::new(probes, &Arc::new(split))?;
                 self.write(&switch.writes);
                 self.registers(next.registers());
                 let writes = next.finish();
@@ -105,7 +106,7 @@ impl Matcher for Model {
         let geometry = *self.golden.geometry();
         let (loaded, split) =
             split::fill(probes, geometry, self.key.clone(), generation, &self.guide);
-        let share = Share::new(probes, split)?;
+        let share = Share::new(probes, &Arc::new(split))?;
         self.registers([
             (register::GENERATION_EVEN, 0),
             (register::GENERATION_ODD, 0),
@@ -140,11 +141,8 @@ impl Matcher for Model {
                     if look.overflow {
                         continue;
                     }
-                    for found in &self.found {
-                        let end = (piece.start + usize::from(found.end)) as u32;
-                        let probes = share.probes(found.entry, request.group);
-                        answer.hits.extend(probes.map(|probe| Hit { probe, end }));
-                    }
+                    let start = piece.start as u32;
+                    share.translate(&self.found, request.group, start, &mut answer.hits);
                 }
             }
             settle(&mut answer.hits);

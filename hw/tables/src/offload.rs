@@ -1,16 +1,19 @@
 //! The host's side of a core: requests to records, report units to answers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use card_protocol::record::{Record, size};
 use card_protocol::register::{self, CONTROL_ENABLE, CONTROL_FLUSH};
 use card_protocol::report::{FLAGS_UNFINISHED, Item};
-use card_protocol::reports::{Counts, Event, Reports};
-use weir_engine::matcher::{Hit, MatcherError, Outcome, Probe, Report, Request};
+use card_protocol::reports::Counts;
+use weir_engine::matcher::{MatcherError, Probe, Report, Request};
 
+use crate::answers::Answers;
+use crate::ends::{Ended, Ends};
 use crate::key::Key;
 use crate::loaded::{DoesNotFit, Loaded};
-use crate::share::{Share, pieces, settle};
+use crate::share::{Share, pieces};
 use crate::split::{self, Guide};
 use crate::{EntryHit, Geometry, register_writes};
 
@@ -39,15 +42,6 @@ struct Sent {
     group: u8,
     /// Where its payload starts in the request's data.
     start: u32,
-}
-
-/// A request that was not answered yet.
-struct Open {
-    tag: u64,
-    /// Records that are to come.
-    records: u32,
-    done: bool,
-    hits: Vec<Hit>,
 }
 
 /// What became of the records.
@@ -84,20 +78,11 @@ pub struct Offload {
     tables: Option<(Loaded, Share)>,
     /// The generation before, while records of it are under way.
     old: Option<(u16, Share)>,
-    reports: Reports,
+    ends: Ends,
     /// Sequence number of the next record; the records in `sent` have those before it.
     sequence: u32,
     sent: VecDeque<Sent>,
-    /// Number of the next request.
-    next: u64,
-    open: HashMap<u64, Open>,
-    /// Hits since the last end of a record.
-    hits: Vec<EntryHit>,
-    /// How many hits that were, entries not known among them.
-    hit_count: u8,
-    /// Something was lost since the last end of a record.
-    broken: bool,
-    ready: VecDeque<Open>,
+    answers: Answers,
     tally: Tally,
 }
 
@@ -112,15 +97,10 @@ impl Offload {
             nonce,
             tables: None,
             old: None,
-            reports: Reports::new(nonce),
+            ends: Ends::new(nonce),
             sequence: 0,
             sent: VecDeque::new(),
-            next: 0,
-            open: HashMap::new(),
-            hits: Vec::new(),
-            hit_count: 0,
-            broken: false,
-            ready: VecDeque::new(),
+            answers: Answers::default(),
             tally: Tally::default(),
         }
     }
@@ -149,7 +129,7 @@ impl Offload {
 
     /// What became of the report units.
     pub fn units(&self) -> Counts {
-        self.reports.counts()
+        self.ends.counts()
     }
 
     /// Records that are under way.
@@ -174,7 +154,7 @@ impl Offload {
             generation,
             &self.guide,
         );
-        self.tables = Some((loaded, Share::new(probes, split)?));
+        self.tables = Some((loaded, Share::new(probes, &Arc::new(split))?));
         self.old = None;
         Ok(())
     }
@@ -188,7 +168,7 @@ impl Offload {
     /// its memories are all zero. What is under way is given up.
     pub fn start(&mut self, zeroed: bool) -> Vec<(u32, u32)> {
         self.abandon();
-        self.reports.restart(self.nonce);
+        self.ends.restart(self.nonce);
         let mut writes = vec![
             (register::CONTROL, CONTROL_FLUSH),
             (register::GENERATION_EVEN, 0),
@@ -217,7 +197,7 @@ impl Offload {
         let old = loaded.generation();
         let mut next = loaded.clone();
         let (switch, split) = split::begin(&mut next, probes, &self.guide)?;
-        let new = Share::new(probes, split).map_err(|_| DoesNotFit::Software {
+        let new = Share::new(probes, &Arc::new(split)).map_err(|_| DoesNotFit::Software {
             probes: probes.len(),
         })?;
         *loaded = next;
@@ -246,14 +226,8 @@ impl Offload {
 
     /// Adds the records of a buffer to `stream`, and has software look for what the core does not have.
     pub fn submit(&mut self, request: Request<'_>, stream: &mut Vec<u8>) {
-        let number = self.next;
-        self.next += 1;
-        let mut open = Open {
-            tag: request.tag,
-            records: 0,
-            done: true,
-            hits: Vec::new(),
-        };
+        let number = self.answers.number();
+        let mut open = self.answers.begin(request.tag);
         if let Some((loaded, share)) = &mut self.tables {
             open.done = share.search(&request, &mut open.hits);
             let wanted = if share.needs_core(request.group) {
@@ -292,11 +266,7 @@ impl Offload {
                 });
             }
         }
-        if open.records == 0 {
-            self.answer(open);
-        } else {
-            self.open.insert(number, open);
-        }
+        self.answers.put(open);
     }
 
     /// Bytes of records that a buffer makes at most.
@@ -308,58 +278,43 @@ impl Offload {
 
     /// Takes bytes of the core's stream of report units, in pieces of any size.
     pub fn reports(&mut self, bytes: &[u8]) {
-        let mut reports = self.reports.clone();
-        reports.feed(bytes, &mut |event| match event {
-            Event::Item(item) => self.item(item),
-            Event::Gap { .. } | Event::Unknown(_) => self.broken = true,
-        });
-        self.reports = reports;
+        self.with_ends(|ends, on_end| ends.feed(bytes, on_end));
     }
 
     /// Takes an item, for those who read units themselves.
     pub fn item(&mut self, item: Item) {
-        match item {
-            Item::Hit { entry, end } => {
-                self.hits.push(EntryHit { entry, end });
-                self.hit_count = self.hit_count.wrapping_add(1);
-            }
-            Item::End {
-                flags,
-                hits,
-                generation,
-                sequence,
-            } => self.end(flags, hits, generation, sequence),
-        }
+        self.with_ends(|ends, on_end| ends.item(item, on_end));
     }
 
-    fn end(&mut self, flags: u8, hits: u8, generation: u16, sequence: u32) {
-        let whole = !std::mem::take(&mut self.broken) && hits == self.hit_count;
-        self.hit_count = 0;
-        let found = std::mem::take(&mut self.hits);
+    fn with_ends(&mut self, read: impl FnOnce(&mut Ends, &mut dyn FnMut(Ended<'_>))) {
+        // Set aside meanwhile: whoever is told of an end needs all the rest.
+        let mut ends = std::mem::replace(&mut self.ends, Ends::new(self.nonce));
+        read(&mut ends, &mut |ended| self.end(&ended));
+        self.ends = ends;
+    }
+
+    fn end(&mut self, ended: &Ended<'_>) {
         let first = self.sequence.wrapping_sub(self.sent.len() as u32);
-        let place = sequence.wrapping_sub(first) as usize;
+        let place = ended.sequence.wrapping_sub(first) as usize;
         if self
             .sent
             .get(place)
-            .is_none_or(|sent| sent.generation != generation)
+            .is_none_or(|sent| sent.generation != ended.generation)
         {
             self.tally.stray += 1;
-        } else {
-            // Ends come in the order of the records.
-            for _ in 0..place {
-                self.tally.lost += 1;
-                self.close(false, &[]);
-            }
-            let unfinished = flags & FLAGS_UNFINISHED != 0;
-            match (unfinished, whole) {
-                (true, _) => self.tally.flagged += 1,
-                (false, false) => self.tally.short += 1,
-                (false, true) => self.tally.done += 1,
-            }
-            self.close(!unfinished && whole, &found);
+            return;
         }
-        self.hits = found;
-        self.hits.clear();
+        // Ends come in the order of the records.
+        for _ in 0..place {
+            self.tally.lost += 1;
+            self.close(false, &[]);
+        }
+        match (ended.flags & FLAGS_UNFINISHED != 0, ended.whole) {
+            (true, _) => self.tally.flagged += 1,
+            (false, false) => self.tally.short += 1,
+            (false, true) => self.tally.done += 1,
+        }
+        self.close(ended.finished(), ended.hits);
     }
 
     /// Ends the first record that is under way.
@@ -372,28 +327,12 @@ impl Offload {
             (_, Some((_, share))) => share,
             _ => return,
         };
-        let Some(open) = self.open.get_mut(&sent.request) else {
-            return;
-        };
-        open.done &= done;
-        open.records -= 1;
-        if done {
-            for hit in found {
-                let end = sent.start.saturating_add(hit.end.into());
-                let probes = share.probes(hit.entry, sent.group);
-                open.hits.extend(probes.map(|probe| Hit { probe, end }));
+        self.answers.record(sent.request, |open| {
+            open.done &= done;
+            if done {
+                share.translate(found, sent.group, sent.start, &mut open.hits);
             }
-        }
-        if open.records == 0
-            && let Some(open) = self.open.remove(&sent.request)
-        {
-            self.answer(open);
-        }
-    }
-
-    fn answer(&mut self, mut open: Open) {
-        settle(&mut open.hits);
-        self.ready.push_back(open);
+        });
     }
 
     /// Gives up all that is under way: after a reset or flush of the core, or when it does not answer.
@@ -402,25 +341,11 @@ impl Offload {
         while !self.sent.is_empty() {
             self.close(false, &[]);
         }
-        self.hits.clear();
-        self.hit_count = 0;
-        self.broken = false;
+        self.ends.forget();
     }
 
     /// Delivers the answers there are, and returns how many.
     pub fn poll(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize {
-        let count = self.ready.len();
-        for open in self.ready.drain(..) {
-            deliver(Report {
-                tag: open.tag,
-                outcome: if open.done {
-                    Outcome::Done
-                } else {
-                    Outcome::Unfinished
-                },
-                hits: &open.hits,
-            });
-        }
-        count
+        self.answers.deliver(deliver)
     }
 }

@@ -1,18 +1,19 @@
 //! A probe set as a core and software share it, and answers put together again.
 
+use std::sync::Arc;
+
 use card_protocol::record::{CARRIES, MAX_LENGTH};
 use weir_engine::matcher::{Hit, Matcher, MatcherError, Outcome, Probe, Request, Software};
 
+use crate::EntryHit;
 use crate::split::Split;
 
 /// What host software has to know of a probe set that was loaded into a core.
 pub struct Share {
-    entries: Vec<Vec<(u32, u64)>>,
+    split: Arc<Split>,
     /// Groups of which the core looks for any probe.
     core_groups: u64,
     software: Software,
-    /// Probes that software looks for, in its numbers' order.
-    moved: Vec<u32>,
     /// Groups of which software looks for any probe.
     software_groups: u64,
 }
@@ -29,9 +30,9 @@ impl Share {
     ///
     /// # Errors
     /// When there are too many for software.
-    pub fn new(probes: &[Probe], split: Split) -> Result<Self, MatcherError> {
-        let moved = split.software;
-        let of_software: Vec<Probe> = moved
+    pub fn new(probes: &[Probe], split: &Arc<Split>) -> Result<Self, MatcherError> {
+        let of_software: Vec<Probe> = split
+            .software
             .iter()
             .filter_map(|&probe| probes.get(probe as usize).copied())
             .collect();
@@ -43,15 +44,14 @@ impl Share {
             software_groups: of_software
                 .iter()
                 .fold(0, |groups, probe| groups | probe.groups),
-            entries: split.entries,
+            split: Arc::clone(split),
             software,
-            moved,
         })
     }
 
     /// Probes that software looks for.
     pub fn moved(&self) -> &[u32] {
-        &self.moved
+        &self.split.software
     }
 
     /// True when the core looks for any probe of the group.
@@ -62,6 +62,7 @@ impl Share {
     /// The probes of a group for which an entry stands.
     pub fn probes(&self, entry: u32, group: u8) -> impl Iterator<Item = u32> + '_ {
         let probes = self
+            .split
             .entries
             .get(entry as usize)
             .map_or(&[][..], Vec::as_slice);
@@ -71,20 +72,29 @@ impl Share {
         wanted.map(|&(probe, _)| probe)
     }
 
+    /// Adds the hits of a record whose payload starts at `start` in the request's data.
+    pub fn translate(&self, found: &[EntryHit], group: u8, start: u32, hits: &mut Vec<Hit>) {
+        for hit in found {
+            let end = start.saturating_add(hit.end.into());
+            let probes = self.probes(hit.entry, group);
+            hits.extend(probes.map(|probe| Hit { probe, end }));
+        }
+    }
+
     /// Adds what software finds. False when it could not finish.
     pub fn search(&mut self, request: &Request<'_>, hits: &mut Vec<Hit>) -> bool {
         if !has(self.software_groups, request.group) {
             return true;
         }
         let Self {
-            software, moved, ..
+            software, split, ..
         } = self;
         let mut done = false;
         if software.submit(*request).is_ok() {
             software.poll(&mut |report| {
                 done = report.outcome == Outcome::Done;
                 hits.extend(report.hits.iter().filter_map(|hit| {
-                    let probe = *moved.get(hit.probe as usize)?;
+                    let probe = *split.software.get(hit.probe as usize)?;
                     Some(Hit { probe, ..*hit })
                 }));
             });

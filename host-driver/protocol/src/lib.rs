@@ -20,10 +20,12 @@
 #![no_std]
 
 mod bytes;
+mod check;
 mod crc;
 pub mod record;
 pub mod register;
 pub mod report;
 pub mod reports;
 
+pub use check::{TABLE_CHECK_SELECT, TABLE_CHECK_WRITE, table_check};
 pub use crc::{Crc32, POLYNOMIAL, crc32};

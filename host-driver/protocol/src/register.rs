@@ -60,6 +60,9 @@ pub const TABLE_SELECT: u32 = 0x040;
 pub const TABLE_ADDRESS: u32 = 0x044;
 /// Write only: a word of 32 bits. Outside the memory: not written, counted in [`COUNT_TABLE_ERRORS`].
 pub const TABLE_DATA: u32 = 0x048;
+/// Checksum over all words that were written (not over those refused), see [`table_check`](crate::table_check). Any write sets it to 0;
+/// reset and flush leave it as it is.
+pub const TABLE_CHECK: u32 = 0x04C;
 
 // Counters, read only, 32 bits, wrapping; reset and flush leave them as they are.
 /// Clock cycles.

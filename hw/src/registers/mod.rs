@@ -21,7 +21,7 @@ const CLEAR: u64 = 40;
 const LIMIT: u64 = 0xFFFF;
 const LINGER: u64 = 64;
 /// Registers that are read as they stand: all but the counters.
-const PLAIN: usize = 17;
+const PLAIN: usize = 18;
 
 /// The register file of a core.
 #[derive(LogicBlock)]
@@ -156,6 +156,7 @@ pub struct Registers {
     at_select: Constant<Bits<16>>,
     at_address: Constant<Bits<16>>,
     at_data: Constant<Bits<16>>,
+    at_check: Constant<Bits<16>>,
     first_limit: Constant<Bits<16>>,
     first_linger: Constant<Bits<16>>,
     clear_cycles: Constant<Bits<6>>,
@@ -202,6 +203,7 @@ impl Registers {
             map::LINGER,
             map::TABLE_SELECT,
             map::TABLE_ADDRESS,
+            map::TABLE_CHECK,
         ];
         Self {
             clock: Signal::default(),
@@ -283,6 +285,7 @@ impl Registers {
             at_select: at(map::TABLE_SELECT),
             at_address: at(map::TABLE_ADDRESS),
             at_data: at(map::TABLE_DATA),
+            at_check: at(map::TABLE_CHECK),
             first_limit: Constant::new(LIMIT.into()),
             first_linger: Constant::new(LINGER.into()),
             clear_cycles: Constant::new(CLEAR.into()),
@@ -385,6 +388,7 @@ impl Logic for Registers {
         self.window.select.next = self.select.q.val();
         self.window.address.next = self.address.q.val();
         self.window.data.next = self.data.val();
+        self.window.restart.next = self.bus.write.val() & (self.at.val() == self.at_check.val());
         self.write_strobe.next = self.window.write_strobe.val();
         self.write_select.next = self.window.write_select.val();
         self.write_address.next = self.window.write_address.val();
@@ -409,8 +413,9 @@ impl Logic for Registers {
         self.plain[14].next = bit_cast::<32, 16>(self.linger_now.q.val());
         self.plain[15].next = self.select.q.val();
         self.plain[16].next = self.address.q.val();
+        self.plain[17].next = self.window.check.val();
         self.value.next = 0.into();
-        for i in 0..17 {
+        for i in 0..18 {
             if self.bus.read_at.val() == self.plain_at[i].val() {
                 self.value.next = self.plain[i].val();
             }

@@ -1,6 +1,7 @@
 //! The table window: holds writes to the memories' sizes, and keeps what is not in memories.
 
 use card_protocol::register::{exact, table};
+use card_protocol::{POLYNOMIAL, TABLE_CHECK_SELECT, TABLE_CHECK_WRITE};
 use rust_hdl::prelude::*;
 use weir_tables::Geometry;
 
@@ -39,6 +40,10 @@ pub struct TableWindow {
     pub key: Signal<Out, Bits<576>>,
     /// The map of one-byte probes, byte b at bit b.
     pub single: Signal<Out, Bits<256>>,
+    /// The checksum is set to 0; it comes after the writes before.
+    pub restart: Signal<In, Bit>,
+    /// Checksum over what was written, see [`card_protocol::table_check`].
+    pub check: Signal<Out, Bits<32>>,
     /// Counters, each one cycle: written.
     pub count_write: Signal<Out, Bit>,
     /// Refused.
@@ -62,9 +67,17 @@ pub struct TableWindow {
     out_address: DFF<Bits<16>>,
     out_data: DFF<Bits<32>>,
     error: DFF<Bit>,
+    // The checksum: one step for each word on the bus.
+    p_restart: DFF<Bit>,
+    late_restart: DFF<Bit>,
+    check_now: DFF<Bits<32>>,
+    feedback: Signal<Local, Bits<32>>,
+    place: Signal<Local, Bits<32>>,
     key_rows: DFF<Bits<576>>,
     single_words: DFF<Bits<256>>,
 
+    polynomial: Constant<Bits<32>>,
+    written: Constant<Bits<32>>,
     select_key: Constant<Bits<32>>,
     select_single: Constant<Bits<32>>,
     beyond_key: Constant<Bits<32>>,
@@ -103,6 +116,7 @@ impl TableWindow {
         const {
             // The kernel knows these: ways from 32 on, eight words apart, and nothing after them.
             assert!(table::EXACT == 32 && table::END == 64);
+            assert!(TABLE_CHECK_SELECT == 16);
             assert!(table::FILTER_8A as usize + FILTERS == table::FILTER_2 as usize + 1);
         }
         Self {
@@ -117,6 +131,8 @@ impl TableWindow {
             write_data: Signal::default(),
             key: Signal::default(),
             single: Signal::default(),
+            restart: Signal::default(),
+            check: Signal::default(),
             count_write: Signal::default(),
             count_error: Signal::default(),
             p_write: DFF::default(),
@@ -136,8 +152,15 @@ impl TableWindow {
             out_address: DFF::default(),
             out_data: DFF::default(),
             error: DFF::default(),
+            p_restart: DFF::default(),
+            late_restart: DFF::default(),
+            check_now: DFF::default(),
+            feedback: Signal::default(),
+            place: Signal::default(),
             key_rows: DFF::default(),
             single_words: DFF::default(),
+            polynomial: Constant::new(u64::from(POLYNOMIAL).into()),
+            written: Constant::new(u64::from(TABLE_CHECK_WRITE).into()),
             select_key: number(table::KEY as usize),
             select_single: number(table::SINGLE as usize),
             beyond_key: beyond(5),
@@ -176,6 +199,7 @@ impl Logic for TableWindow {
             error
         );
         dff_setup!(self, clock, key_rows, single_words);
+        dff_setup!(self, clock, p_restart, late_restart, check_now);
 
         self.known.next = false;
         self.beyond.next = 0.into();
@@ -217,6 +241,23 @@ impl Logic for TableWindow {
         self.out_select.d.next = self.p_select.q.val();
         self.out_address.d.next = self.p_address.q.val().get_bits::<16>(0);
         self.out_data.d.next = self.p_data.q.val();
+
+        self.feedback.next = self.check_now.q.val() >> 1;
+        if self.check_now.q.val().get_bit(0) {
+            self.feedback.next = (self.check_now.q.val() >> 1) ^ self.polynomial.val();
+        }
+        self.place.next = bit_cast::<32, 16>(self.out_address.q.val())
+            | (bit_cast::<32, 7>(self.out_select.q.val()) << 16)
+            | self.written.val();
+        self.p_restart.d.next = self.restart.val();
+        self.late_restart.d.next = self.p_restart.q.val();
+        if self.strobe.q.val() {
+            self.check_now.d.next = self.feedback.val() ^ self.place.val() ^ self.out_data.q.val();
+        }
+        if self.late_restart.q.val() {
+            self.check_now.d.next = 0.into();
+        }
+        self.check.next = self.check_now.q.val();
 
         if self.strobe.q.val() & (self.out_select.q.val() == self.bus_key.val()) {
             for i in 0..18 {

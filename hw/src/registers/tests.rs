@@ -290,10 +290,32 @@ fn table_words_go_to_their_memory_or_are_counted() {
     assert_eq!(bench.written, expected);
     assert_eq!(bench.read(map::COUNT_TABLE_WRITES), expected.len() as u32);
     assert_eq!(bench.read(map::COUNT_TABLE_ERRORS), errors);
+    let check = |written: &[Written]| {
+        written.iter().fold(0, |check, &(select, at, word)| {
+            card_protocol::table_check(check, select as u32, at as u32, word as u32)
+        })
+    };
+    assert_eq!(bench.read(map::TABLE_CHECK), check(&bench.written));
     let rows = |bits: usize| bench.registers.key.val().get_bits::<32>(bits).to_u32();
     assert_eq!(std::array::from_fn(|row| rows(32 * row)), key);
     let words = |bits: usize| bench.registers.single.val().get_bits::<32>(bits).to_u32();
     assert_eq!(std::array::from_fn(|word| words(32 * word)), single);
+    // It starts again where it is written, after the words before and before those after; a reset is no such thing.
+    let before = bench.written.len();
+    bench.write(map::TABLE_CHECK, 0xFFFF_FFFF);
+    assert_eq!(bench.read(map::TABLE_CHECK), 0);
+    bench.write(map::TABLE_SELECT, table::FILTER_2);
+    bench.write(map::TABLE_ADDRESS, 5);
+    bench.write(map::TABLE_DATA, 0x1234_5678);
+    bench.registers.reset.next = true;
+    bench.wait(1);
+    bench.registers.reset.next = false;
+    bench.wait(60);
+    assert_eq!(bench.written.len(), before + 1);
+    assert_eq!(
+        bench.read(map::TABLE_CHECK),
+        check(&bench.written[before..])
+    );
 }
 
 #[test]

@@ -404,6 +404,7 @@ impl<'a> Run<'a> {
             reg::COUNT_OVERFLOWS,
             reg::COUNT_TABLE_WRITES,
             reg::COUNT_TABLE_ERRORS,
+            reg::TABLE_CHECK,
         ];
         if !self.switched {
             same.push(reg::COUNT_CANDIDATES);

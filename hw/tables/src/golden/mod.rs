@@ -43,6 +43,7 @@ pub struct Golden {
     linger: u16,
     select: u32,
     address: u32,
+    check: u32,
     counters: [u32; COUNTERS],
     stream: Stream,
     seen: look::Seen,
@@ -64,6 +65,7 @@ impl Golden {
             linger: LINGER,
             select: 0,
             address: 0,
+            check: 0,
             counters: [0; COUNTERS],
             stream: Stream::default(),
             seen: look::Seen::default(),
@@ -113,6 +115,7 @@ impl Golden {
                 });
                 self.address = self.address.wrapping_add(1);
             }
+            register::TABLE_CHECK => self.check = 0,
             _ => {}
         }
     }
@@ -148,6 +151,7 @@ impl Golden {
             register::LINGER => u32::from(self.linger),
             register::TABLE_SELECT => self.select,
             register::TABLE_ADDRESS => self.address,
+            register::TABLE_CHECK => self.check,
             _ => counter(address)
                 .and_then(|at| self.counters.get(at).copied())
                 .unwrap_or(0),
@@ -176,6 +180,9 @@ impl Golden {
             }
             _ => self.filters.set(select, address, data),
         };
+        if written {
+            self.check = card_protocol::table_check(self.check, select, address, data);
+        }
         self.count(
             if written {
                 register::COUNT_TABLE_WRITES

@@ -162,9 +162,13 @@ impl Consumer {
         Ok(length)
     }
 
-    /// True when the host sleeps until this ring has room.
+    /// True when the host sleeps until this ring has room, and half of it has: waking it for each bit of room would cost more
+    /// than all else. It looks for itself every [`LIVENESS`](crate::LIVENESS).
     pub(crate) fn host_sleeps(&self) -> bool {
-        self.ring.load(SLEEPS) != 0
+        let roomy = self
+            .waiting()
+            .is_ok_and(|waiting| waiting <= self.ring.size as usize / 2);
+        roomy && self.ring.load(SLEEPS) != 0
     }
 
     /// Place of the word that this end waits for, of the one that it publishes, and of the one that says that the host sleeps.

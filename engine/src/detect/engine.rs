@@ -176,6 +176,25 @@ impl Engine {
         })
     }
 
+    /// How many frames are best looked at [ahead](Self::ahead): 1 where nothing is gained by it.
+    pub fn depth(&self) -> usize {
+        self.inspector.search.depth()
+    }
+
+    /// Looks at a frame that is not due yet, so that the matcher can begin with its payload. Frames must then be
+    /// [processed](Self::process) in the same order and at the same place in memory, all of them. Decides nothing: a run gives
+    /// the same with and without.
+    pub fn ahead(&mut self, frame: Frame<'_>) {
+        self.inspector.ahead(&frame);
+        self.inspector.profile.lap(Stage::Match);
+    }
+
+    /// No more frames are looked at ahead for now.
+    pub fn flush(&mut self) {
+        self.inspector.search.flush();
+        self.inspector.profile.lap(Stage::Match);
+    }
+
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
     pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
         let Self {
@@ -191,6 +210,7 @@ impl Engine {
             ts_ns: frame.ts_ns,
             flow_id: 0,
         });
+        inspector.search.next_frame();
         inspector.profile.lap(Stage::Read);
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);

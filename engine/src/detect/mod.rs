@@ -9,6 +9,7 @@ mod alert;
 mod commit;
 mod engine;
 mod event;
+mod glance;
 mod groups;
 mod header;
 mod index;

@@ -25,6 +25,7 @@ pub use config::{ElephantConfig, FlowConfig, FlowState, StateTimeouts, TimeoutPr
 pub use counters::FlowCounters;
 pub use key::Endpoint;
 pub(crate) use saved::{SavedEntry, SavedTable};
+pub(crate) use shard::network;
 pub use shard::shard;
 pub use table::FlowTable;
 

@@ -23,21 +23,26 @@ fn fold(address: &[u8]) -> u64 {
     })
 }
 
+/// Where the outermost IP header should be; what stands there may be anything.
+pub(crate) fn network<'a>(frame: &Frame<'a>) -> Option<&'a [u8]> {
+    let data = frame.data;
+    match frame.link {
+        LinkType::ETHERNET => after_ethertype(data, 12, 14),
+        LinkType::LINUX_SLL => after_ethertype(data, 14, 16),
+        LinkType::LINUX_SLL2 => after_ethertype(data, 0, 20),
+        LinkType::NULL | LinkType::LOOP => data.get(4..),
+        LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
+            Some(data)
+        }
+        LinkType::PPP => after_ppp(data),
+        LinkType::CHDLC => after_ethertype(data, 2, 4),
+        _ => None,
+    }
+}
+
 /// Source and destination of the outermost IP header.
 fn addresses<'a>(frame: &Frame<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    let data = frame.data;
-    let ip = match frame.link {
-        LinkType::ETHERNET => after_ethertype(data, 12, 14)?,
-        LinkType::LINUX_SLL => after_ethertype(data, 14, 16)?,
-        LinkType::LINUX_SLL2 => after_ethertype(data, 0, 20)?,
-        LinkType::NULL | LinkType::LOOP => data.get(4..)?,
-        LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
-            data
-        }
-        LinkType::PPP => after_ppp(data)?,
-        LinkType::CHDLC => after_ethertype(data, 2, 4)?,
-        _ => return None,
-    };
+    let ip = network(frame)?;
     let outer = pair(ip)?;
     let quoted = quotation(ip).and_then(pair);
     // An error goes to the sender of what it quotes: see `quote`.

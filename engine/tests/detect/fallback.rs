@@ -18,10 +18,10 @@ use crate::rules;
 /// Longer than any test may take: what is not there by then never comes.
 const PATIENT: Duration = Duration::from_secs(3600);
 
-const WORDS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
+pub const WORDS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
 
-/// One rule for each word, found by a probe.
-fn rule(word: &str) -> Rule {
+/// A rule for a word, found by a probe.
+pub fn rule(word: &str) -> Rule {
     let plan = BufferPlan {
         buffer: Buffer::Payload,
         transforms: vec![],

@@ -1,5 +1,6 @@
-//! Detection, from frames to matches, with backends that do not do as they should.
+//! Detection, from frames to matches, with backends that are far away or do not do as they should.
 
+mod ahead;
 #[path = "../packet/build.rs"]
 #[expect(dead_code, reason = "most of it is for the decoder's tests")]
 mod build;

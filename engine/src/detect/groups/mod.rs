@@ -242,11 +242,24 @@ impl Groups {
 
     /// The group of a packet's payload. `to_server`: the packet's direction in its flow; `None` without a flow.
     pub fn of_packet(&self, packet: &Packet<'_>, to_server: Option<bool>) -> u8 {
-        let way = Way::of(to_server);
-        let side = &self.sides[Class::of(packet) as usize][way as usize];
+        self.of_side(
+            Class::of(packet),
+            Way::of(to_server),
+            (packet.sport, packet.dport),
+        )
+    }
+
+    /// The group of the payload of an IP packet of a flow, by its protocol, direction and ports.
+    pub fn of_ports(&self, proto: u8, to_server: bool, sport: u16, dport: u16) -> u8 {
+        let way = Way::of(Some(to_server));
+        self.of_side(Class::of_number(proto), way, (sport, dport))
+    }
+
+    fn of_side(&self, class: Class, way: Way, (sport, dport): (u16, u16)) -> u8 {
+        let side = &self.sides[class as usize][way as usize];
         let server_port = match way {
-            Way::ToClient => packet.sport,
-            Way::ToServer | Way::NoFlow => packet.dport,
+            Way::ToClient => sport,
+            Way::ToServer | Way::NoFlow => dport,
         };
         let of_port = side.by_port.get(usize::from(server_port));
         of_port.copied().unwrap_or(side.rest)

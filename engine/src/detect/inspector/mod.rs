@@ -8,7 +8,7 @@ mod windows;
 use std::sync::Arc;
 
 use super::index::{Candidates, Role};
-use super::search::Search;
+use super::search::{Search, Wanted};
 use super::{
     Counters, EngineConfig, EngineError, Event, FlowFacts, Found, PacketFacts, Place, Prepared,
     Profile, Stage, What,
@@ -16,7 +16,7 @@ use super::{
 use crate::eval::{Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
-use crate::packet::{Packet, Transport};
+use crate::packet::{Frame, Packet, Transport};
 use crate::plan::RuleId;
 use crate::state::{Context, Screen, Seat};
 use crate::stream::Streams;
@@ -87,6 +87,11 @@ impl Inspector {
         self.settler.seat.at(place);
     }
 
+    /// Looks at a frame that is not due yet, and has the matcher begin.
+    pub(super) fn ahead(&mut self, frame: &Frame<'_>) {
+        self.search.ahead(frame, &self.prepared.groups);
+    }
+
     /// Inspects one packet, and says which stage it ended in.
     pub(super) fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) -> Stage {
         if packet.bad_checksum {
@@ -142,7 +147,8 @@ impl Inspector {
         let Prepared { groups, index, .. } = &*self.prepared;
         if !payload.is_empty() && !packet.invalid {
             let group = groups.of_packet(packet, flow.map(|view| view.to_server));
-            hits = self.search.find(&index.probes, group, 0, payload);
+            let wanted = Wanted::payload(group, payload);
+            hits = self.search.find(&index.probes, wanted);
             self.profile.lap(Stage::Match);
         }
         let candidates = self.candidates.collect(index, packet, flow, hits, role);

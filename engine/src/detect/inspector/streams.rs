@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::super::index::Role;
+use super::super::search::Wanted;
 use super::super::{Event, Prepared, Stage};
 use super::settle::Settled;
 use super::windows::When;
@@ -241,7 +242,7 @@ impl Inspector {
             Some(_) => &scratch.hits,
             None => {
                 let group = groups.of_packet(packet, Some(view.to_server));
-                search.find(&index.probes, group, 0, payload)
+                search.find(&index.probes, Wanted::payload(group, payload))
             }
         };
         profile.lap(Stage::Match);
@@ -298,7 +299,8 @@ impl Inspector {
             .prepared
             .groups
             .of_packet(scene.packet, Some(scene.view.to_server));
-        let mut from = fresh.start;
+        let since = fresh.start;
+        let mut from = since;
         loop {
             if from >= fresh.end {
                 // More than the buffer has room for may have waited.
@@ -326,7 +328,14 @@ impl Inspector {
             };
             let before = CARRY.min(from - direction.base().min(from));
             let data = direction.bytes(from - before..to);
-            let hits = search.find(&index.probes, group, before as u8, data);
+            let wanted = Wanted {
+                group,
+                carry: before as u8,
+                data,
+                payload: inspected_payload(scene.packet),
+                at: usize::try_from(from - since).unwrap_or(usize::MAX),
+            };
+            let hits = search.find(&index.probes, wanted);
             if !hits.is_empty() {
                 scratch.hits.extend_from_slice(hits);
                 let rules = candidates.in_stream(index, scene.packet, scene.view, hits);

@@ -1,0 +1,150 @@
+//! A glance at a frame that is not due yet: which buffer will it have searched, and in which group?
+//!
+//! Nothing here decides anything. A wrong guess costs a search that nobody asks for, and one by software; so only what nearly all traffic is made
+//! of is looked at: TCP and UDP in IPv4 and IPv6 without fragments, extension headers or tunnels.
+
+use super::Groups;
+use crate::flow::network;
+use crate::packet::Frame;
+use crate::packet::proto::{TCP, UDP};
+
+/// Directions that are remembered.
+const SLOTS: usize = 1 << 16;
+const SYN_ACK: u8 = 0x12;
+
+/// What is guessed about a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Glance {
+    /// Where its payload stands: compared, never followed.
+    start: usize,
+    length: usize,
+    /// Group whose probes will be wanted.
+    pub(super) group: u8,
+    slot: u16,
+}
+
+impl Glance {
+    /// True when this is the payload that was seen.
+    pub(super) fn is_of(&self, payload: &[u8]) -> bool {
+        (self.start, self.length) == (payload.as_ptr() as usize, payload.len())
+    }
+}
+
+/// Remembers which end of a connection is the client. Connections that fall on one place forget each other.
+pub(super) struct Directions {
+    /// Bits 15..1: which connection; bit 0: its lower end is the client. 0 is none.
+    slots: Box<[u16]>,
+}
+
+/// A transport header.
+struct Header<'a> {
+    proto: u8,
+    ends: [(&'a [u8], u16); 2],
+    flags: u8,
+    payload: &'a [u8],
+}
+
+impl Directions {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: vec![0; SLOTS].into_boxed_slice(),
+        }
+    }
+
+    /// Looks at a frame; `None` where there is no payload, or none that could be foreseen.
+    pub(super) fn glance<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        groups: &Groups,
+    ) -> Option<(Glance, &'a [u8])> {
+        let Header {
+            proto,
+            ends: [from, to],
+            flags,
+            payload,
+        } = header(network(frame)?)?;
+        if payload.is_empty() {
+            return None;
+        }
+        let from_low = from <= to;
+        let (low, high) = if from_low { (from, to) } else { (to, from) };
+        let hash = mix(
+            mix(mix(0, low.0), high.0)
+                ^ u64::from(low.1)
+                ^ u64::from(high.1) << 16
+                ^ u64::from(proto) << 32,
+            &[],
+        );
+        let (slot, mark) = (hash as u16, (hash >> 48) as u16 & !1 | 2);
+        let known = self.slots.get_mut(usize::from(slot))?;
+        if *known & !1 != mark {
+            // The sender of the first packet is the client, but for an answer.
+            let client_sends = flags & SYN_ACK != SYN_ACK;
+            *known = mark | u16::from(from_low == client_sends);
+        }
+        let to_server = from_low == (*known & 1 == 1);
+        let glance = Glance {
+            start: payload.as_ptr() as usize,
+            length: payload.len(),
+            group: groups.of_ports(proto, to_server, from.1, to.1),
+            slot,
+        };
+        Some((glance, payload))
+    }
+
+    /// The group was another one: it goes the other way.
+    pub(super) fn turn(&mut self, glance: &Glance) {
+        if let Some(known) = self.slots.get_mut(usize::from(glance.slot)) {
+            *known ^= 1;
+        }
+    }
+}
+
+fn mix(sum: u64, bytes: &[u8]) -> u64 {
+    let sum = bytes.chunks(4).fold(sum, |sum, word| {
+        let word = word
+            .iter()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte));
+        (sum ^ word)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29)
+    });
+    (sum ^ sum >> 31).wrapping_mul(0x94D0_49BB_1331_11EB)
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The transport header behind a plain IP header.
+fn header(ip: &[u8]) -> Option<Header<'_>> {
+    let (src, dst, proto, rest) = match ip.first()? >> 4 {
+        4 => {
+            let header = usize::from(ip.first()? & 0xf) * 4;
+            if half(ip, 6)? & 0x3fff != 0 {
+                return None;
+            }
+            let rest = ip.get(header..usize::from(half(ip, 2)?))?;
+            (ip.get(12..16)?, ip.get(16..20)?, *ip.get(9)?, rest)
+        }
+        6 => {
+            let rest = ip.get(40..)?.get(..usize::from(half(ip, 4)?))?;
+            (ip.get(8..24)?, ip.get(24..40)?, *ip.get(6)?, rest)
+        }
+        _ => return None,
+    };
+    let (flags, payload) = match proto {
+        TCP => (
+            *rest.get(13)?,
+            rest.get(usize::from(*rest.get(12)? >> 4) * 4..)?,
+        ),
+        UDP => (0, rest.get(8..usize::from(half(rest, 4)?))?),
+        _ => return None,
+    };
+    Some(Header {
+        proto,
+        ends: [(src, half(rest, 0)?), (dst, half(rest, 2)?)],
+        flags,
+        payload,
+    })
+}

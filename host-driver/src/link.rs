@@ -2,6 +2,12 @@
 //!
 //! The three ends are used by I/O threads alone, one thread each: a call may block for as long as the device pleases.
 
+mod open;
+mod shm;
+mod xdma;
+
+pub use open::{default_device, open};
+
 /// Why an access failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

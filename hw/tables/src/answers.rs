@@ -16,6 +16,8 @@ pub struct Pending {
     pub tag: u64,
     /// Records that are to come.
     pub records: u32,
+    /// Records that software looked through because the core did not finish them.
+    pub again: u32,
     /// Nothing was left unfinished so far.
     pub done: bool,
     /// What was found so far.
@@ -38,6 +40,7 @@ impl Answers {
         Pending {
             tag,
             records: 0,
+            again: 0,
             done: true,
             hits: self.spare.pop().unwrap_or_default(),
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use weir_tables::Geometry;
+use weir_tables::{Geometry, Write};
 
 use crate::SimError;
 use crate::pace::{Pace, Schedule};
@@ -101,6 +101,30 @@ impl Wires {
         }
     }
 
+    /// Whole of what is still to be taken, for a core that is elsewhere.
+    pub fn take_input(&mut self) -> Vec<u8> {
+        let input = self.input.split_off(self.taken);
+        self.input.clear();
+        self.taken = 0;
+        input
+    }
+
+    /// The accesses that are to be made, for a core that is elsewhere.
+    pub fn take_accesses(&mut self) -> Vec<Access> {
+        self.accesses.drain(..).collect()
+    }
+
+    /// What an access has read there.
+    pub fn answered(&mut self, value: u32) {
+        self.answers.push_back(value);
+    }
+
+    /// Output that has come from there.
+    pub fn put_output(&mut self, bytes: &[u8]) {
+        self.totals.output += bytes.len() as u64;
+        self.output.extend_from_slice(bytes);
+    }
+
     /// Drops all input and output; accesses too.
     pub(crate) fn clear(&mut self) {
         self.input.clear();
@@ -163,6 +187,12 @@ pub trait Core: Send {
     ///
     /// As [`Core::settle`].
     fn flush(&mut self) -> Result<(), SimError>;
+
+    /// Changes a word of a table behind the registers, as a fault of the memory does. False where there is no such word, or no
+    /// way to it.
+    fn upset(&mut self, _write: Write) -> bool {
+        false
+    }
 
     /// From now on the outside behaves so.
     fn set_pace(&mut self, pace: Pace) {

@@ -6,7 +6,7 @@ use card_protocol::register::{
     CONTROL, CONTROL_ENABLE, CONTROL_FLUSH, GENERATION_EVEN, GENERATION_ODD, LIMIT, LINGER, NONCE,
     TABLE_ADDRESS, TABLE_SELECT,
 };
-use weir_tables::{Geometry, Golden};
+use weir_tables::{Geometry, Golden, Write};
 
 use crate::SimError;
 use crate::core::{Access, Core, Until, Wires};
@@ -97,6 +97,10 @@ impl Core for Modelled {
 
     fn trace_from(&mut self, _cycle: u64, path: &Path) -> Result<(), SimError> {
         self.trace(Some(path))
+    }
+
+    fn upset(&mut self, write: Write) -> bool {
+        self.golden.upset(write)
     }
 
     fn flush(&mut self) -> Result<(), SimError> {

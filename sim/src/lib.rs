@@ -2,6 +2,7 @@
 //!
 //! A [`Core`] is a core as its outside sees it: two streams and registers, driven by a [`Pace`].
 
+pub mod card;
 pub mod core;
 mod engine;
 mod error;

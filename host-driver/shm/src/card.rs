@@ -191,6 +191,11 @@ impl Card {
         None
     }
 
+    /// True when there is a host, as [`Card::host`] saw it last.
+    pub fn has_host(&self) -> bool {
+        self.present
+    }
+
     /// Begins a session: all rings are empty.
     fn restart(&mut self, session: u32) {
         let (map, sizes) = (&self.map, &self.sizes);

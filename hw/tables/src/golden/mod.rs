@@ -160,12 +160,33 @@ impl Golden {
 
     /// Writes a word of a table, as through the table window.
     pub fn table(&mut self, write: Write) {
+        let written = self.upset(write);
         let Write {
             select,
             address,
             data,
         } = write;
-        let written = match select {
+        if written {
+            self.check = card_protocol::table_check(self.check, select, address, data);
+        }
+        self.count(
+            if written {
+                register::COUNT_TABLE_WRITES
+            } else {
+                register::COUNT_TABLE_ERRORS
+            },
+            1,
+        );
+    }
+
+    /// Changes a word of a table behind the registers, as a fault of the memory does: nothing counts it. False outside the memory.
+    pub fn upset(&mut self, write: Write) -> bool {
+        let Write {
+            select,
+            address,
+            data,
+        } = write;
+        match select {
             table::KEY => {
                 let written = self.key.set(address, data);
                 self.hash = Hash::new(&self.key);
@@ -179,18 +200,7 @@ impl Golden {
                 at && slot.is_some_and(|slot| slot.set(word, data))
             }
             _ => self.filters.set(select, address, data),
-        };
-        if written {
-            self.check = card_protocol::table_check(self.check, select, address, data);
         }
-        self.count(
-            if written {
-                register::COUNT_TABLE_WRITES
-            } else {
-                register::COUNT_TABLE_ERRORS
-            },
-            1,
-        );
     }
 
     /// Adds to a counter.

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuser::BackgroundSession;
 use sha2::{Digest, Sha256};
 
 use super::control::{Commanded, Commands, socket};
 use super::jobs::Jobs;
+use super::mount::Mounted;
 use super::nodes::Nodes;
 use super::serve::{Ended, SimCard, Ways};
 use super::{CardError, Config, Faults, SHM_FILE, mount};
@@ -27,12 +27,11 @@ pub enum Transport {
 
 /// A card in a folder, and a socket beside it (`PATH.ctl`) by which it is commanded.
 pub struct Listener {
+    // Dropped first: it lets go of all that wait for it.
     card: SimCard,
-    // Dropped after the card, which lets go of all that wait for it.
-    session: Option<BackgroundSession>,
+    _mounted: Option<Mounted>,
     _commands: Commands,
-    /// The file that says where the shared memory is, where it is a file of its own.
-    note: Option<PathBuf>,
+    _note: Option<Note>,
     path: PathBuf,
 }
 
@@ -87,18 +86,18 @@ impl Listener {
             nodes: jobs.clone(),
         };
         let card = SimCard::run(ways, config)?;
-        let session = match &jobs {
+        // One that a card without nodes left behind would be hidden, and come back.
+        let _ = std::fs::remove_file(&note);
+        let mounted = match &jobs {
             Some(jobs) => {
-                // One that a card without nodes left behind would be hidden, and come back.
-                let _ = std::fs::remove_file(&note);
                 let nodes = Nodes::new(Arc::clone(jobs), shared.clone(), config.geometry.lanes);
-                Some(mount::mount(nodes, &full)?)
+                Some(Mounted::new(nodes, &full)?)
             }
-            None => {
-                let text = shared.clone().unwrap_or_default();
-                std::fs::write(&note, text).map_err(CardError::file(&note, "cannot be written"))?;
-                None
-            }
+            None => None,
+        };
+        let note = match (&mounted, shared) {
+            (None, Some(text)) => Some(Note::new(note, &text)?),
+            _ => None,
         };
         let commanded = Commanded {
             faults: card.faults().clone(),
@@ -108,8 +107,8 @@ impl Listener {
         Ok(Self {
             card,
             _commands: Commands::listen(socket(&full), commanded)?,
-            note: session.is_none().then_some(note),
-            session,
+            _mounted: mounted,
+            _note: note,
             path: full,
         })
     }
@@ -140,24 +139,25 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// Why it broke off, or what was left behind.
+    /// Why it broke off.
     pub fn stop(self) -> Result<Ended, CardError> {
-        let Self {
-            card,
-            session,
-            note,
-            path,
-            _commands,
-        } = self;
-        let ended = card.stop();
-        if let Some(note) = note {
-            let _ = std::fs::remove_file(note);
-        }
-        if let Some(session) = session {
-            session
-                .umount_and_join()
-                .map_err(CardError::file(path, "cannot be unmounted"))?;
-        }
-        ended
+        self.card.stop()
+    }
+}
+
+/// The file that says where the shared memory is, where no nodes are served.
+struct Note(PathBuf);
+
+impl Note {
+    fn new(path: PathBuf, text: &[u8]) -> Result<Self, CardError> {
+        std::fs::write(&path, text).map_err(CardError::file(&path, "cannot be written"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        // The next card clears it away if this fails.
+        let _ = std::fs::remove_file(&self.0);
     }
 }

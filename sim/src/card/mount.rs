@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use rustix::mount::{UnmountFlags, unmount};
@@ -11,6 +12,8 @@ use super::{CardError, SHM_FILE};
 
 /// Name of the file system among all that are mounted.
 const NAME: &str = "weir-sim";
+/// What is waited for the last request to be answered; nodes that stay open are left to their users.
+const CLOSING: Duration = Duration::from_millis(200);
 
 /// `ENOTCONN`: the process that served what is mounted there is gone.
 fn is_stale(error: &io::Error) -> bool {
@@ -62,21 +65,56 @@ fn is_mounted(full: &Path) -> Result<bool, CardError> {
             .split(' ')
             .nth(4)
             .map(|place| place.replace("\\040", " "));
-        at.as_deref() == Some(&place) && line.contains(&format!(" - fuse.{NAME} "))
+        let source = line
+            .split_once(" - ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1));
+        at.as_deref() == Some(&place) && source == Some(NAME)
     }))
 }
 
-/// Serves the nodes until it is dropped.
-pub(crate) fn mount(nodes: Nodes, path: &Path) -> Result<BackgroundSession, CardError> {
-    let mut config = Config::default();
-    config.mount_options = vec![
-        MountOption::FSName(NAME.to_owned()),
-        MountOption::Subtype(NAME.to_owned()),
-        MountOption::DefaultPermissions,
-    ];
-    config.acl = SessionACL::Owner;
-    fuser::spawn_mount(nodes, path, &config).map_err(|error| CardError::Mount {
-        path: path.to_owned(),
-        error,
-    })
+/// A folder in which nodes are served until it is dropped.
+pub(crate) struct Mounted {
+    path: PathBuf,
+    session: Option<BackgroundSession>,
+}
+
+impl Mounted {
+    pub(crate) fn new(nodes: Nodes, path: &Path) -> Result<Self, CardError> {
+        let mut config = Config::default();
+        config.mount_options = vec![
+            MountOption::FSName(NAME.to_owned()),
+            MountOption::DefaultPermissions,
+        ];
+        config.acl = SessionACL::Owner;
+        let session = fuser::spawn_mount(nodes, path, &config);
+        let session = session.map_err(|error| CardError::Mount {
+            path: path.to_owned(),
+            error,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            session: Some(session),
+        })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Even with nodes open: who has them is answered that the card is gone, until they are closed.
+        if let Err(error) = unmount(&self.path, UnmountFlags::DETACH) {
+            tracing::warn!("{}: cannot be unmounted: {error}", self.path.display());
+        }
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let since = Instant::now();
+        while !session.guard.is_finished() && since.elapsed() < CLOSING {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if session.guard.is_finished()
+            && let Err(error) = session.join()
+        {
+            tracing::warn!("{}: {error}", self.path.display());
+        }
+    }
 }

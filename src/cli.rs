@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::card::CardCommand;
 use crate::config::EveType;
 use crate::hw::HwCommand;
 use crate::rules::ranges::Ranges;
@@ -61,6 +62,9 @@ pub enum Command {
     /// The matcher core as hardware: synthesis, and what is known of it
     #[command(subcommand, after_help = "Example:\n  weir hw report")]
     Hw(HwCommand),
+    /// A card that runs the matcher core: how it is, and whether it works
+    #[command(subcommand, after_help = "Example:\n  weir card status --device /dev")]
+    Card(CardCommand),
     /// Measure matchers, beside other people's where this build has them (feature `peers`)
     #[cfg(feature = "bench")]
     #[command(after_help = "Examples:\n  weir bench matcher\n  \
@@ -153,6 +157,12 @@ pub struct RunOptions {
     /// What looks for the rules' literals
     #[arg(long, value_enum, default_value_t = MatcherKind::Auto)]
     pub matcher: MatcherKind,
+    /// The card: a folder of XDMA nodes, or one that `weir-sim card --listen` serves [default: /dev, if it has any]
+    #[arg(long, value_name = "PATH")]
+    pub device: Option<PathBuf>,
+    /// Who looks through buffers while the card is healthy [default: auto; card with --matcher card]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub offload: Option<OffloadPolicy>,
     /// Bytes of a beat of the core that `--matcher rtl` simulates
     #[arg(long, value_name = "N", value_parser = crate::hw::lanes, default_value = "8", hide_default_value = true)]
     pub lanes: usize,
@@ -187,7 +197,7 @@ impl RunOptions {
 /// Backends of `--matcher`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MatcherKind {
-    /// The fastest there is
+    /// A card if one answers, else software
     Auto,
     /// The software matcher
     Software,
@@ -196,9 +206,19 @@ pub enum MatcherKind {
     Model,
     /// The core's Verilog, simulated; needs Verilator and a C++ compiler, and time
     Rtl,
-    /// A card.
-    #[value(hide = true)]
+    /// A card; software takes over if it fails
     Card,
+}
+
+/// `--offload`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OffloadPolicy {
+    /// Whoever costs this host less, as it was measured
+    Auto,
+    /// The card
+    Card,
+    /// Software; the card is kept ready
+    Software,
 }
 
 /// Options of `weir rules check`.

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod card;
 mod cli;
 mod config;
 mod demo;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
         Command::Demo(options) => demo::demo(options),
+        Command::Card(command) => card::card(command),
         Command::Hw(command) => hw::hw(command),
         #[cfg(feature = "bench")]
         Command::Bench(options) => bench::bench(options),

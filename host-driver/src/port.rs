@@ -214,10 +214,13 @@ impl Port {
             return;
         };
         // Ends come in the order of the records.
+        if before > 0 {
+            // One unit that is lost takes several with it.
+            self.shared
+                .strike(&session, epoch, "records without an end");
+        }
         for _ in 0..before {
             self.counts.records_lost += 1;
-            self.shared
-                .strike(&session, epoch, "a record without an end");
             self.close(None);
         }
         let refused = FLAG_DAMAGED | FLAG_STALE | FLAG_MALFORMED;

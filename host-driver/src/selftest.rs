@@ -18,6 +18,8 @@ use crate::status::IdentityStatus;
 
 /// How long throughput is measured each way.
 const MEASURED: Duration = Duration::from_millis(500);
+/// How long a card may keep still.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a buffer that throughput is measured with: a packet's.
 const BUFFER: usize = 1408;
 
@@ -129,8 +131,10 @@ pub fn of(
         thorough: true,
         known_every: 0,
         scrub: 0,
-        // Loads are slow, answers may be.
-        deadline: Duration::from_secs(1),
+        // It is to be right; how fast it is is measured.
+        deadline: PATIENCE,
+        patience: PATIENCE,
+        room_bytes: 1 << 20,
         load_wait: Duration::from_secs(600),
         ..Config::default()
     };
@@ -306,7 +310,7 @@ fn measure(card: &Card, of: &'static str, probes: &[Probe], data: &[u8]) -> Opti
             answered += now;
             if now > 0 {
                 heard = Instant::now();
-            } else if heard.elapsed() > Duration::from_secs(10) {
+            } else if heard.elapsed() > 2 * PATIENCE {
                 return None;
             }
         }

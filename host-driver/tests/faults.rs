@@ -352,28 +352,60 @@ fn more_probes_than_fit_are_shared_with_software() {
     );
 }
 
+/// A number from the environment: `cargo xtask campaign card-faults` sets it.
+fn number(name: &str, otherwise: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A fault of each kind in turn.
+fn fault(round: u64, rng: &mut Rng) -> Fault {
+    let (at, many) = (rng.below(8192), 1 + rng.below(700));
+    let time = rng.below(20) as u32;
+    match round % 15 {
+        0 => Fault::DropUp(at, many),
+        1 => Fault::DoubleUp(at, many),
+        2 => Fault::FlipUp(at),
+        3 => Fault::CutUp(at),
+        4 => Fault::DropDown(at, many),
+        5 => Fault::DoubleDown(at, many),
+        6 => Fault::FlipDown(at),
+        7 => Fault::CutDown(at),
+        8 => Fault::Delay(time * MS),
+        9 => Fault::Stall(time * 2 * MS),
+        10 => Fault::Reset,
+        11 => Fault::Die(time * MS),
+        12 => Fault::Ones(time * MS),
+        13 => Fault::Version(1 + time % 3),
+        _ => Fault::FlipDown(at * 31),
+    }
+}
+
 #[test]
 fn random_faults_in_any_order() {
-    let bench = Bench::new(config());
-    let mut rng = Rng::new(2);
-    for round in 0..40 {
-        let (at, many) = (rng.below(4096), 1 + rng.below(700));
-        let fault = match round % 13 {
-            0 => Fault::DropUp(at, many),
-            1 => Fault::DoubleUp(at, many),
-            2 => Fault::FlipUp(at),
-            3 => Fault::CutUp(at),
-            4 => Fault::DropDown(at, many),
-            5 => Fault::DoubleDown(at, many),
-            6 => Fault::FlipDown(at),
-            7 => Fault::CutDown(at),
-            8 => Fault::Delay(5 * MS),
-            9 => Fault::Stall(400 * MS),
-            10 => Fault::Reset,
-            11 => Fault::Die(10 * MS),
-            _ => Fault::Version(1),
-        };
+    let (faults, seed) = (number("WEIR_CARD_FAULTS", 45), number("WEIR_CARD_SEED", 2));
+    // A campaign is many faults with little between them.
+    let few = faults > 1000;
+    let mut bench = Bench::new(Config {
+        deadline: Duration::from_millis(number("WEIR_CARD_DEADLINE_MS", 300)),
+        ..config()
+    });
+    if few {
+        bench.case.asks.truncate(100);
+    }
+    let mut rng = Rng::new(seed);
+    let memory = resident();
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for round in 0..faults {
+        let fault = fault(round, &mut rng);
+        let run = Instant::now();
         bench.run(Some(fault));
+        slowest = slowest.max(run.elapsed());
+        // Now and then it is given time to come back, so that what follows meets a healthy card.
+        if round % 5 == 4 {
+            bench.card.wait_in_use(Duration::from_secs(20));
+        }
     }
     bench.rig.lock().pending.clear();
     bench.recovers(&[]);
@@ -383,4 +415,36 @@ fn random_faults_in_any_order() {
             .run(&mut port, &case)
             .expect("as software");
     }
+    drop(port);
+    let (counts, happened) = (bench.card.counts(), bench.rig.lock().done);
+    println!(
+        "{faults} faults, {happened} happened, {:.1} s, slowest run {slowest:?}, threads {}, resident {} then {} KiB\n{counts:?}",
+        start.elapsed().as_secs_f64(),
+        std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
+        memory,
+        resident(),
+    );
+    assert!(
+        happened as u64 > faults / 2,
+        "{happened} of {faults} happened"
+    );
+    assert!(
+        counts.card_buffers > 0 && counts.failovers > 0,
+        "{counts:?}"
+    );
+    assert!(
+        resident() < memory + (64 << 10),
+        "{memory} KiB, then {} KiB",
+        resident()
+    );
+}
+
+/// Memory in use, in KiB.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4
 }

@@ -18,11 +18,12 @@ use weir_events::Eve;
 use weir_events::protocol::Protocol;
 use weir_rules::syntax::SourceFile;
 
-use crate::cli::{DemoOptions, MatcherKind};
+use crate::cli::DemoOptions;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::rules;
 use crate::run::files::{Capture, Files};
+use crate::run::matcher::Matchers;
 use crate::run::pipeline::{self, Job, Outcome};
 use crate::run::settings::Context;
 use crate::run::workers::Handover;
@@ -57,8 +58,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     let job = Job {
         rules: Arc::new(loaded.rules),
         engine,
-        matcher: MatcherKind::Auto,
-        lanes: 8,
+        matchers: Matchers::software(),
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         state: None,
         handover: Handover::Never,

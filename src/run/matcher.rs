@@ -1,40 +1,128 @@
 //! What looks for the rules' literals.
 
+use std::path::PathBuf;
+
+use weir_driver::link::default_device;
+use weir_driver::status::{self, Status};
+use weir_driver::{Card, Policy};
 use weir_engine::matcher::{Matcher, Software};
 use weir_sim::verilator::Trace;
 use weir_sim::{Engine, Offloaded};
 use weir_tables::{Geometry, Key, Model, Settings, Size};
 
-use crate::cli::MatcherKind;
+use crate::cli::{MatcherKind, OffloadPolicy, RunOptions};
 use crate::failure::Failure;
 
 /// Candidates that a slice of the model examines of a record: as many as the register can say, since the model has all the time
 /// there is.
 const MODEL_LIMIT: u16 = u16::MAX;
 
-impl MatcherKind {
-    /// A matcher of this kind, one for each worker. `lanes` is for the simulated core: 8, 16, 32 or 64.
+/// Matchers of one kind, one for each worker.
+pub struct Matchers {
+    kind: MatcherKind,
+    /// Of the simulated core: 8, 16, 32 or 64.
+    lanes: usize,
+    card: Option<Card>,
+}
+
+impl Matchers {
+    /// The software matcher.
+    pub fn software() -> Self {
+        Self {
+            kind: MatcherKind::Software,
+            lanes: 8,
+            card: None,
+        }
+    }
+
+    /// What the command line asks for; a card is opened.
     ///
     /// # Errors
-    /// When this build has none.
-    pub fn matcher(self, lanes: usize) -> Result<Box<dyn Matcher>, Failure> {
-        match self {
-            Self::Auto | Self::Software => Ok(Box::new(Software::new())),
-            Self::Model => {
+    /// When there is no card, and one must be.
+    pub fn open(options: &RunOptions) -> Result<Self, Failure> {
+        let mut matchers = Self {
+            kind: options.matcher,
+            lanes: options.lanes,
+            card: None,
+        };
+        let pinned = match options.matcher {
+            MatcherKind::Auto => None,
+            MatcherKind::Card => Some(Policy::Card),
+            _ => return Ok(matchers),
+        };
+        let Some(device) = options.device.clone().or_else(default_device) else {
+            return match pinned {
+                None => Ok(matchers),
+                Some(_) => Err(Failure::Failed(
+                    "no card: there are no nodes of the XDMA driver in /dev; load the driver, or name the card with --device"
+                        .to_owned(),
+                )),
+            };
+        };
+        let config = weir_driver::Config {
+            policy: match options.offload {
+                Some(OffloadPolicy::Auto) => Policy::Auto,
+                Some(OffloadPolicy::Card) => Policy::Card,
+                Some(OffloadPolicy::Software) => Policy::Software,
+                None => pinned.unwrap_or_default(),
+            },
+            status: status::place(&device),
+            ..weir_driver::Config::default()
+        };
+        match Card::open(&device, config) {
+            Ok(card) => matchers.card = Some(card),
+            Err(error) if pinned.is_some() => return Err(Failure::failed(error)),
+            // Nobody has said that there is one.
+            Err(error) if options.device.is_none() => {
+                tracing::info!("software does the matching: {error}");
+            }
+            Err(error) => tracing::warn!("software does the matching: {error}"),
+        }
+        Ok(matchers)
+    }
+
+    /// A matcher for a worker.
+    ///
+    /// # Errors
+    /// When the simulated core cannot be built.
+    pub fn one(&self) -> Result<Box<dyn Matcher>, Failure> {
+        if let Some(card) = &self.card {
+            return Ok(Box::new(card.port()));
+        }
+        match self.kind {
+            MatcherKind::Auto | MatcherKind::Software | MatcherKind::Card => {
+                Ok(Box::new(Software::new()))
+            }
+            MatcherKind::Model => {
                 let geometry = Geometry::new(64, Size::Full);
                 Ok(Box::new(Model::new(geometry, Key::random(), MODEL_LIMIT)))
             }
-            Self::Rtl => {
+            MatcherKind::Rtl => {
                 let core = Engine::Rtl
-                    .core(Geometry::new(lanes, Size::Full), Trace::None)
+                    .core(Geometry::new(self.lanes, Size::Full), Trace::None)
                     .map_err(Failure::failed)?;
                 let matcher = Offloaded::new(core, Key::random(), Settings::default());
                 Ok(Box::new(matcher))
             }
-            Self::Card => Err(Failure::Failed(
-                "this matcher is not built into this version: use auto, software, model or rtl"
-                    .to_owned(),
-            )),
         }
     }
+
+    /// What is known of the card, if there is one.
+    pub fn card(&self) -> Option<Status> {
+        self.card.as_ref().map(Card::status)
+    }
+}
+
+/// The card that a command is about.
+///
+/// # Errors
+/// When none is named, and there is none where cards are as a rule.
+pub fn device(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let found = named.cloned().or_else(default_device);
+    found.ok_or_else(|| {
+        Failure::Failed(
+            "no card: there are no nodes of the XDMA driver in /dev; name the card with --device"
+                .to_owned(),
+        )
+    })
 }

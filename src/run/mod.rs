@@ -5,7 +5,7 @@ pub mod files;
 mod handover;
 #[cfg(feature = "libpcap")]
 mod live;
-mod matcher;
+pub mod matcher;
 pub mod pipeline;
 pub mod settings;
 mod stages;
@@ -30,6 +30,7 @@ use crate::rules;
 use crate::ui::progress::Progress;
 use files::{Capture, Files};
 use handover::StateDir;
+use matcher::Matchers;
 use pipeline::{Job, Outcome};
 use summary::Summary;
 use workers::Handover;
@@ -38,7 +39,7 @@ use workers::Handover;
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
     // Before anything is read or written.
-    options.matcher.matcher(options.lanes)?;
+    let matchers = Matchers::open(options)?;
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
         .with_frequency(options.frequency.as_deref())
@@ -74,8 +75,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let job = Job {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
-        matcher: options.matcher,
-        lanes: options.lanes,
+        matchers,
         workers: workers(options),
         handover: match &state {
             _ if options.handover => Handover::Always,
@@ -124,7 +124,8 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     if let Some(path) = &options.stats {
-        let stats = stats(&outcome, &loaded, (load_time + outcome.setup).as_secs_f64());
+        let load = (load_time + outcome.setup).as_secs_f64();
+        let stats = stats(&outcome, &loaded, load, job.matchers.card());
         if let Err(error) = stats.write(path) {
             let message = format!("cannot write the figures to {}: {error}", path.display());
             // Both are worth knowing; the first failure is what the command ends with.
@@ -259,7 +260,13 @@ pub fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
+fn stats(
+    outcome: &Outcome,
+    loaded: &Loaded,
+    load_seconds: f64,
+    card: Option<weir_driver::Status>,
+) -> Stats {
+    let on_card = card.as_ref().map(|card| card.counters).unwrap_or_default();
     Stats {
         packets: outcome.seen.packets,
         bytes: outcome.seen.bytes,
@@ -270,11 +277,13 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
         peak_rss_bytes: usage::peak_rss_bytes(),
         matcher: outcome.matcher.to_owned(),
         buffers: outcome.sum(|c| c.search.buffers),
-        card_buffers: 0,
+        card_buffers: on_card.card_buffers,
         probe_hits: outcome.sum(|c| c.search.probe_hits),
         candidates: outcome.sum(|c| c.candidates),
-        rescanned: outcome.sum(|c| c.search.rescanned),
-        failovers: 0,
+        rescanned: outcome
+            .sum(|c| c.search.rescanned)
+            .saturating_add(on_card.rescanned),
+        failovers: on_card.failovers,
         dropped: outcome.sum(|c| c.dropped).saturating_add(outcome.seen.lost),
         truncated: outcome.seen.truncated,
         snap_cut: outcome.seen.snap_cut,
@@ -319,5 +328,6 @@ fn stats(outcome: &Outcome, loaded: &Loaded, load_seconds: f64) -> Stats {
             .filter(|&(_, count)| count > 0)
             .collect(),
         stages: stages::costs(&outcome.profile),
+        card: card.and_then(|card| serde_json::to_value(card).ok()),
     }
 }

@@ -15,8 +15,8 @@ use weir_events::{Eve, usage};
 
 use super::counters;
 use super::handover::StateDir;
+use super::matcher::Matchers;
 use super::workers::{self, Handover, Source};
-use crate::cli::MatcherKind;
 use crate::failure::Failure;
 use crate::ui::figures;
 
@@ -27,9 +27,7 @@ pub struct Job {
     /// Settings of the engine.
     pub engine: EngineConfig,
     /// What looks for the rules' literals.
-    pub matcher: MatcherKind,
-    /// Bytes of a beat, where that is a simulated core.
-    pub lanes: usize,
+    pub matchers: Matchers,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
     /// What the run takes over, and leaves behind.
@@ -242,7 +240,7 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
-            job.matcher.matcher(job.lanes)?,
+            job.matchers.one()?,
             Box::new(evaluator.another()),
             job.engine.clone(),
         )

@@ -11,6 +11,7 @@
 //! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
 //! | `campaign evasion` | random evasions in a release build |
 //! | `campaign hardware` | the hardware suite on every kind of core and width, with many random cases |
+//! | `campaign card-faults` | faults of every kind befall a card; every answer must be software's, and the card must come back |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `campaign bitstreams` | synthesises all cores, places and routes, writes the reports in bitstreams/ |
 //! | `seeds` | writes the fuzz targets' seeds again |
@@ -144,6 +145,18 @@ enum Campaign {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Have faults of every kind befall a card under load; all answers must be software's, and the card must be in use again
+    CardFaults {
+        /// How many
+        #[arg(long, default_value_t = 10_000)]
+        faults: u64,
+        /// What they are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Milliseconds without a word after which a card is late
+        #[arg(long, default_value_t = 20)]
+        deadline: u64,
+    },
     /// Hold every matcher backend to the definition on random cases
     Matcher {
         /// How many
@@ -185,6 +198,11 @@ fn main() -> ExitCode {
             hdl::campaign(&workspace, seeds, write)
         }
         Command::Campaign(Campaign::Hardware { times, seed }) => hardware(&workspace, times, seed),
+        Command::Campaign(Campaign::CardFaults {
+            faults,
+            seed,
+            deadline,
+        }) => card_faults(&workspace, faults, seed, deadline),
         Command::Campaign(Campaign::Matcher { cases, seed }) => {
             suite::random_cases(&workspace, cases, seed)
         }
@@ -244,6 +262,28 @@ fn hardware(workspace: &Workspace, times: u64, seed: u64) -> Result<(), Failure>
         .args(["hardware", "--", "--include-ignored", "--nocapture"])
         .env("WEIR_HARDWARE_TIMES", times.to_string())
         .env("WEIR_HARDWARE_SEED", seed.to_string())
+        .run()
+}
+
+fn card_faults(
+    workspace: &Workspace,
+    faults: u64,
+    seed: u64,
+    deadline: u64,
+) -> Result<(), Failure> {
+    Cmd::cargo(workspace)
+        .args([
+            "test",
+            "--release",
+            "--locked",
+            "-p",
+            "weir-driver",
+            "--test",
+        ])
+        .args(["faults", "random_faults", "--", "--nocapture"])
+        .env("WEIR_CARD_FAULTS", faults.to_string())
+        .env("WEIR_CARD_SEED", seed.to_string())
+        .env("WEIR_CARD_DEADLINE_MS", deadline.to_string())
         .run()
 }
 

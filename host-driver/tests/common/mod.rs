@@ -139,6 +139,15 @@ impl Rig {
         self.0.1.notify_all();
     }
 
+    /// Bytes and records that are held.
+    pub fn held(&self) -> (usize, usize) {
+        let sim = self.lock();
+        let magic = card_protocol::record::MAGIC.to_le_bytes();
+        let beats = sim.hold.chunks(sim.geometry.lanes);
+        let records = beats.filter(|beat| beat.starts_with(&magic)).count();
+        (sim.hold.len(), records)
+    }
+
     /// Lets go on what was held.
     pub fn release(&self) {
         let mut sim = self.lock();

@@ -2,42 +2,92 @@
 
 use rust_hdl::prelude::*;
 
-/// A byte's terms in both hashes (`hw/DESIGN.md`, "Hash"), and the byte in lower case. No registers: fold and terms each belong
-/// into a cycle of their own, so the terms are those of `folded`, which is `lower` again, perhaps a cycle later.
+/// A byte in lower case, if it is an ASCII letter.
 #[derive(LogicBlock, Default)]
-pub struct Term {
+pub struct Lower {
     /// The byte as it came.
     pub raw: Signal<In, Bits<8>>,
-    /// It in lower case, if it is an ASCII letter.
+    /// It in lower case.
     pub lower: Signal<Out, Bits<8>>,
-    /// A byte in lower case.
-    pub folded: Signal<In, Bits<8>>,
-    /// Key rows, row r of hash k at bit 32·(9k + r).
-    pub key: Signal<In, Bits<576>>,
-    /// The term of `folded` in hash 0.
-    pub term_0: Signal<Out, Bits<32>>,
-    /// The term of `folded` in hash 1.
-    pub term_1: Signal<Out, Bits<32>>,
-    sum_0: Signal<Local, Bits<32>>,
-    sum_1: Signal<Local, Bits<32>>,
 }
 
-impl Logic for Term {
+impl Logic for Lower {
     #[hdl_gen]
     fn update(&mut self) {
         self.lower.next = self.raw.val();
         if (self.raw.val() >= 0x41) & (self.raw.val() <= 0x5A) {
             self.lower.next = self.raw.val() | 0x20;
         }
+    }
+}
+
+/// Fills memories that have the terms (`hw/DESIGN.md`, "Hash") of all bytes: hash 0 at bits 31..0 of a word, hash 1 at bits 63..32.
+///
+/// A memory a byte is far smaller than the sums of key rows are in logic, and takes eight wires where those take the whole key. It is filled
+/// anew, a word in four cycles or more, when the key has been written; until that is done, no byte is to be looked up. Only cycles in
+/// which none is read are written in.
+#[derive(LogicBlock, Default)]
+pub struct Terms {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Key rows, row r of hash k at bit 32·(9k + r).
+    pub key: Signal<In, Bits<576>>,
+    /// The key has changed.
+    pub renew: Signal<In, bool>,
+    /// No memory is read in this cycle.
+    pub gap: Signal<In, bool>,
+    /// Word that is written: the byte.
+    pub address: Signal<Out, Bits<8>>,
+    /// Its terms.
+    pub data: Signal<Out, Bits<64>>,
+    /// Now.
+    pub write: Signal<Out, bool>,
+    /// All words are those of the key.
+    pub done: Signal<Out, bool>,
+    // The next byte, and how long it has been that.
+    count: DFF<Bits<9>>,
+    age: DFF<Bits<2>>,
+    lower: Lower,
+    folded: DFF<Bits<8>>,
+    sum_0: Signal<Local, Bits<32>>,
+    sum_1: Signal<Local, Bits<32>>,
+    terms: DFF<Bits<64>>,
+    put: Signal<Local, bool>,
+}
+
+impl Logic for Terms {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, count, age, folded, terms);
+        // One cycle for the fold, one for the sums, one to spare.
+        self.lower.raw.next = bit_cast::<8, 9>(self.count.q.val());
+        self.folded.d.next = self.lower.lower.val();
         self.sum_0.next = self.key.val().get_bits::<32>(256);
         self.sum_1.next = self.key.val().get_bits::<32>(544);
         for i in 0..8 {
-            if self.folded.val().get_bit(i) {
+            if self.folded.q.val().get_bit(i) {
                 self.sum_0.next = self.sum_0.val() ^ self.key.val().get_bits::<32>(32 * i);
                 self.sum_1.next = self.sum_1.val() ^ self.key.val().get_bits::<32>(32 * i + 288);
             }
         }
-        self.term_0.next = self.sum_0.val();
-        self.term_1.next = self.sum_1.val();
+        self.terms.d.next =
+            bit_cast::<64, 32>(self.sum_0.val()) | (bit_cast::<64, 32>(self.sum_1.val()) << 32);
+
+        self.put.next = self.age.q.val().all() & self.gap.val() & !self.count.q.val().get_bit(8);
+        if !self.age.q.val().all() {
+            self.age.d.next = self.age.q.val() + 1;
+        }
+        if self.put.val() {
+            self.count.d.next = self.count.q.val() + 1;
+            self.age.d.next = 0.into();
+        }
+        if self.renew.val() {
+            self.count.d.next = 0.into();
+            self.age.d.next = 0.into();
+        }
+        self.address.next = bit_cast::<8, 9>(self.count.q.val());
+        self.data.next = self.terms.q.val();
+        self.write.next = self.put.val();
+        self.done.next = self.count.q.val().get_bit(8);
     }
 }

@@ -47,8 +47,6 @@ pub struct Cluster<
     pub ready: Signal<Out, bool>,
     /// Key rows, row r of hash k at bit 32·(9k + r).
     pub key: Signal<In, Bits<576>>,
-    /// The map of one-byte probes.
-    pub single: Signal<In, Bits<256>>,
     /// Candidates of a record that a slice examines.
     pub limit: Signal<In, Bits<16>>,
     /// Table write: memory.
@@ -74,6 +72,8 @@ pub struct Cluster<
     /// How many let one through their sieve.
     pub looked_up: Signal<Out, Bits<8>>,
     slices: [Slice<A8, A6, A4, A3, A2>; K],
+    /// There is one slice only, in the whole core: one of several is a cluster's in every core.
+    alone: Constant<bool>,
     /// Where each slice starts in the cluster.
     offsets: [Constant<Bits<16>>; K],
     merge: Merge<K, 106>,
@@ -113,7 +113,6 @@ impl<
             last: Default::default(),
             ready: Default::default(),
             key: Default::default(),
-            single: Default::default(),
             limit: Default::default(),
             write_select: Default::default(),
             write_address: Default::default(),
@@ -127,6 +126,7 @@ impl<
             examined: Default::default(),
             looked_up: Default::default(),
             slices: std::array::from_fn(|_| Default::default()),
+            alone: Constant::new(K == 1),
             offsets: std::array::from_fn(|k| Constant::new(bits(8 * k as u64))),
             merge: Default::default(),
             exact: Default::default(),
@@ -162,6 +162,7 @@ impl<
         for i in 0..K {
             self.slices[i].clock.next = self.clock.val();
             self.slices[i].clear.next = self.clear.val();
+            self.slices[i].alone.next = self.alone.val();
             self.slices[i].valid.next = self.valid.val();
             self.slices[i].window.next = self.window.val().get_bits::<256>(64 * i);
             self.slices[i].keep.next = self.keep.val().get_bits::<8>(8 * i);
@@ -172,7 +173,6 @@ impl<
             self.slices[i].serial.next = self.serial.val();
             self.slices[i].last.next = self.last.val();
             self.slices[i].key.next = self.key.val();
-            self.slices[i].single.next = self.single.val();
             self.slices[i].limit.next = self.limit.val();
             self.slices[i].select.next = self.write_select.val();
             self.slices[i].address.next = self.write_address.val();

@@ -292,7 +292,6 @@ impl<
             self.clusters[i].serial.next = self.front.serial.val();
             self.clusters[i].last.next = self.front.last.val();
             self.clusters[i].key.next = self.registers.key.val();
-            self.clusters[i].single.next = self.registers.single.val();
             self.clusters[i].limit.next = self.registers.limit.val();
             self.clusters[i].write_select.next = self.late_select.q.val();
             self.clusters[i].write_address.next = self.late_address.q.val();

@@ -6,8 +6,7 @@
 //! | cycle | what is done |
 //! |---|---|
 //! | 0 | the candidate is taken |
-//! | 1 | bytes folded, bytes beyond the length cleared |
-//! | 2 | the bytes' terms of both hashes |
+//! | 1, 2 | the bytes' terms of both hashes; bytes folded, bytes beyond the length cleared |
 //! | 3 | rotated and added up: four addresses |
 //! | 4, 5 | the memories and their output registers |
 //! | 6, 7 | slots compared, hits gathered |
@@ -21,8 +20,12 @@ pub use way::Way;
 
 use rust_hdl::prelude::*;
 
-use crate::hash::Term;
-use crate::parts::{Delay, Fifo};
+use crate::hash::{Lower, Terms};
+use crate::parts::{Delay, Fifo, Ram};
+use card_protocol::register::table;
+
+// The kernel has the number of the key's memory as a literal.
+const _: () = assert!(table::KEY == 0);
 
 /// The exact stage, with four ways of `2^X` slots. `hw/DESIGN.md` lays candidates and items out.
 #[derive(LogicBlock)]
@@ -76,7 +79,10 @@ pub struct Exact<const X: usize> {
     bytes: DFF<Bits<64>>,
     /// Group 6, parity 1, end 16, length 3.
     about: DFF<Bits<26>>,
-    terms: [Term; 8],
+    lowers: [Lower; 8],
+    // What all bytes add to the hashes, once for each byte.
+    terms: Terms,
+    term_of: [Ram<Bits<64>, 8, 2, false>; 8],
     /// Which bytes the candidate has.
     kept: Signal<Local, Bits<8>>,
     raw_byte: Signal<Local, Bits<8>>,
@@ -88,13 +94,9 @@ pub struct Exact<const X: usize> {
     lower: DFF<Bits<64>>,
     about_1: DFF<Bits<26>>,
     kept_1: DFF<Bits<8>>,
+    kept_2: DFF<Bits<8>>,
     term_0: Signal<Local, Bits<32>>,
     term_1: Signal<Local, Bits<32>>,
-    terms_0_next: Signal<Local, Bits<256>>,
-    terms_1_next: Signal<Local, Bits<256>>,
-    // Cycle 2 to 3.
-    terms_0: DFF<Bits<256>>,
-    terms_1: DFF<Bits<256>>,
     hash_0_next: Signal<Local, Bits<32>>,
     hash_1_next: Signal<Local, Bits<32>>,
     // Cycle 3 to 4.
@@ -147,9 +149,12 @@ impl<const X: usize> Default for Exact<X> {
             free: Default::default(),
             bytes: Default::default(),
             about: Default::default(),
+            lowers: Default::default(),
             terms: Default::default(),
+            term_of: Default::default(),
             kept: Default::default(),
             kept_1: Default::default(),
+            kept_2: Default::default(),
             raw_byte: Default::default(),
             lower_byte: Default::default(),
             raw_next: Default::default(),
@@ -159,10 +164,6 @@ impl<const X: usize> Default for Exact<X> {
             about_1: Default::default(),
             term_0: Default::default(),
             term_1: Default::default(),
-            terms_0_next: Default::default(),
-            terms_1_next: Default::default(),
-            terms_0: Default::default(),
-            terms_1: Default::default(),
             hash_0_next: Default::default(),
             hash_1_next: Default::default(),
             hash_0: Default::default(),
@@ -188,8 +189,8 @@ impl<const X: usize> Logic for Exact<X> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, valids, ends, flags, bytes, about, raw, lower, about_1, kept_1, terms_0,
-            terms_1, hash_0, hash_1
+            self, clock, valids, ends, flags, bytes, about, raw, lower, about_1, kept_1, kept_2,
+            hash_0, hash_1
         );
         clock!(
             self,
@@ -202,12 +203,14 @@ impl<const X: usize> Logic for Exact<X> {
             late_address,
             late_data,
             late_strobe,
+            terms,
             fifo
         );
 
         // Nothing in here waits; what is on its way, eight cycles of it, has room in the FIFO. A table write takes the place of a
         // candidate, so that no slot is read while it is written.
-        self.free.next = !self.fifo.almost_full.val() & !self.write_strobe.val();
+        self.free.next =
+            !self.fifo.almost_full.val() & !self.write_strobe.val() & self.terms.done.val();
         self.ready.next = self.free.val();
         self.take.next = self.valid.val() & self.free.val();
         self.valids_next.next = (self.valids.q.val() << 1).replace_bit(0, self.take.val());
@@ -226,19 +229,26 @@ impl<const X: usize> Logic for Exact<X> {
             | (bit_cast::<26, 7>(self.candidate.val().get_bits::<7>(99)) << 19);
 
         // Cycle 1.
+        self.terms.key.next = self.key.val();
+        self.terms.renew.next = self.write_strobe.val() & (self.write_select.val() == 0);
+        self.terms.gap.next = !self.valids.q.val().get_bit(0);
         self.kept.next = bits::<8>(0xFF) >> (bits::<3>(7) - self.about.q.val().get_bits::<3>(0));
         self.kept_1.d.next = self.kept.val();
         self.raw_next.next = 0.into();
         self.lower_next.next = 0.into();
         for i in 0..8 {
-            self.terms[i].key.next = self.key.val();
-            self.terms[i].raw.next = self.bytes.q.val().get_bits::<8>(8 * i);
-            self.terms[i].folded.next = self.lower.q.val().get_bits::<8>(8 * i);
+            self.lowers[i].raw.next = self.bytes.q.val().get_bits::<8>(8 * i);
+            self.term_of[i].clock.next = self.clock.val();
+            self.term_of[i].enable.next = true;
+            self.term_of[i].read_address.next = self.bytes.q.val().get_bits::<8>(8 * i);
+            self.term_of[i].write_address.next = self.terms.address.val();
+            self.term_of[i].write_data.next = self.terms.data.val();
+            self.term_of[i].write.next = self.terms.write.val();
             self.raw_byte.next = 0.into();
             self.lower_byte.next = 0.into();
             if self.kept.val().get_bit(7 - i) {
                 self.raw_byte.next = self.bytes.q.val().get_bits::<8>(8 * (7 - i));
-                self.lower_byte.next = self.terms[7 - i].lower.val();
+                self.lower_byte.next = self.lowers[7 - i].lower.val();
             }
             self.raw_next.next =
                 (self.raw_next.val() << 8) | bit_cast::<64, 8>(self.raw_byte.val());
@@ -250,22 +260,7 @@ impl<const X: usize> Logic for Exact<X> {
         self.about_1.d.next = self.about.q.val();
 
         // Cycle 2.
-        self.terms_0_next.next = 0.into();
-        self.terms_1_next.next = 0.into();
-        for i in 0..8 {
-            self.term_0.next = 0.into();
-            self.term_1.next = 0.into();
-            if self.kept_1.q.val().get_bit(7 - i) {
-                self.term_0.next = self.terms[7 - i].term_0.val();
-                self.term_1.next = self.terms[7 - i].term_1.val();
-            }
-            self.terms_0_next.next =
-                (self.terms_0_next.val() << 32) | bit_cast::<256, 32>(self.term_0.val());
-            self.terms_1_next.next =
-                (self.terms_1_next.val() << 32) | bit_cast::<256, 32>(self.term_1.val());
-        }
-        self.terms_0.d.next = self.terms_0_next.val();
-        self.terms_1.d.next = self.terms_1_next.val();
+        self.kept_2.d.next = self.kept_1.q.val();
         self.raw_later.d.next = self.raw.q.val();
         self.lower_later.d.next = self.lower.q.val();
         self.about_later.d.next = self.about_1.q.val();
@@ -274,12 +269,18 @@ impl<const X: usize> Logic for Exact<X> {
         self.hash_0_next.next = 0.into();
         self.hash_1_next.next = 0.into();
         for i in 0..8 {
+            self.term_0.next = 0.into();
+            self.term_1.next = 0.into();
+            if self.kept_2.q.val().get_bit(7 - i) {
+                self.term_0.next = self.term_of[7 - i].data.val().get_bits::<32>(0);
+                self.term_1.next = self.term_of[7 - i].data.val().get_bits::<32>(32);
+            }
             self.hash_0_next.next = ((self.hash_0_next.val() << 9)
                 | (self.hash_0_next.val() >> 23))
-                ^ self.terms_0.q.val().get_bits::<32>(32 * (7 - i));
+                ^ self.term_0.val();
             self.hash_1_next.next = ((self.hash_1_next.val() << 9)
                 | (self.hash_1_next.val() >> 23))
-                ^ self.terms_1.q.val().get_bits::<32>(32 * (7 - i));
+                ^ self.term_1.val();
         }
         self.hash_0.d.next = self.hash_0_next.val();
         self.hash_1.d.next = self.hash_1_next.val();

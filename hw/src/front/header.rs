@@ -55,7 +55,7 @@ pub struct HeaderFinder<const L: usize, const W: usize, const N: usize> {
     sum: Signal<Local, Bits<17>>,
     excess: Signal<Local, Bit>,
     generation: Signal<Local, Bits<17>>,
-    // Stage B: fields looked at, CRC of the beat's halves; the heads of the three beats before it.
+    // Stage B: fields looked at, CRC of the beat's halves.
     beat_sum: BeatSum<L, W>,
     b_valid: DFF<Bit>,
     b_data: DFF<Bits<W>>,
@@ -66,8 +66,9 @@ pub struct HeaderFinder<const L: usize, const W: usize, const N: usize> {
     b_beats: DFF<Bits<12>>,
     b_head: DFF<Bits<32>>,
     b_tail: DFF<Bits<32>>,
+    // What the heads of the beats 1, 2 and 3 before add to the window's CRC: each takes one step a beat, so that they are but to be added up.
     earlier: [DFF<Bits<32>>; 3],
-    earlier_sums: [Linear; 4],
+    steps: [Linear; 3],
     head_sum: Linear,
     // Stage C: the window's CRC, and the whole beat's.
     c_valid: DFF<Bit>,
@@ -113,10 +114,10 @@ impl<const L: usize, const W: usize, const N: usize> Default for HeaderFinder<L,
             matches!(L, 8 | 16 | 32 | 64) && W == 8 * L && N == W + 192,
             "lanes are 8, 16, 32 or 64, then come 8 times as many bits and 192 more"
         );
-        // The beat's head as it adds to the window's CRC when it is 0, 1, 2 or 3 beats old.
-        let earlier = |age: usize| {
-            if age * L < HEADER {
-                Linear::advance(age * L)
+        // A head as it adds to the window's CRC a beat later, if it is still in the header when it is 1, 2 or 3 beats old.
+        let step = |place: usize| {
+            if (place + 1) * L < HEADER {
+                Linear::advance(L)
             } else {
                 Linear::zero()
             }
@@ -159,7 +160,7 @@ impl<const L: usize, const W: usize, const N: usize> Default for HeaderFinder<L,
             b_head: DFF::default(),
             b_tail: DFF::default(),
             earlier: std::array::from_fn(|_| DFF::default()),
-            earlier_sums: std::array::from_fn(earlier),
+            steps: std::array::from_fn(step),
             head_sum: Linear::advance(L.saturating_sub(HEADER)),
             c_valid: DFF::default(),
             c_data: DFF::default(),
@@ -274,14 +275,13 @@ impl<const L: usize, const W: usize, const N: usize> Logic for HeaderFinder<L, W
         self.b_head.d.next = self.beat_sum.head.val();
         self.b_tail.d.next = self.beat_sum.tail.val();
 
+        self.steps[0].value.next = self.b_head.q.val();
+        self.steps[1].value.next = self.earlier[0].q.val();
+        self.steps[2].value.next = self.earlier[1].q.val();
         if self.b_valid.q.val() {
-            self.earlier[0].d.next = self.b_head.q.val();
-            self.earlier[1].d.next = self.earlier[0].q.val();
-            self.earlier[2].d.next = self.earlier[1].q.val();
-        }
-        self.earlier_sums[0].value.next = self.b_head.q.val();
-        for i in 0..3 {
-            self.earlier_sums[i + 1].value.next = self.earlier[i].q.val();
+            for i in 0..3 {
+                self.earlier[i].d.next = self.steps[i].product.val();
+            }
         }
         self.head_sum.value.next = self.b_head.q.val();
         self.c_valid.d.next = self.b_valid.q.val();
@@ -290,9 +290,8 @@ impl<const L: usize, const W: usize, const N: usize> Logic for HeaderFinder<L, W
         self.c_malformed.d.next = self.b_malformed.q.val();
         self.c_stale.d.next = self.b_stale.q.val();
         self.c_beats.d.next = self.b_beats.q.val();
-        self.c_sum.d.next = (self.earlier_sums[0].product.val()
-            ^ self.earlier_sums[1].product.val())
-            ^ (self.earlier_sums[2].product.val() ^ self.earlier_sums[3].product.val());
+        self.c_sum.d.next = (self.b_head.q.val() ^ self.earlier[0].q.val())
+            ^ (self.earlier[1].q.val() ^ self.earlier[2].q.val());
         self.c_body.d.next = self.head_sum.product.val() ^ self.b_tail.q.val();
         self.c_tail.d.next = self.b_tail.q.val();
 

@@ -36,11 +36,14 @@ pub struct Fifo<D: Synth, const N: usize, const SPARE: usize> {
     filled: DFF<bool>,
     first: DFF<D>,
     nearly: DFF<bool>,
-    level: Signal<Local, Bits<N>>,
+    // Words in the memory; whether there is one, and whether no more fit: flags, so that no comparison stands before a memory.
+    level: DFF<Bits<N>>,
+    some: DFF<bool>,
+    full: DFF<bool>,
     put: Signal<Local, bool>,
     fetch: Signal<Local, bool>,
     fill: Signal<Local, bool>,
-    full: Constant<Bits<N>>,
+    last_place: Constant<Bits<N>>,
     limit: Constant<Bits<N>>,
 }
 
@@ -64,10 +67,12 @@ impl<D: Synth, const N: usize, const SPARE: usize> Default for Fifo<D, N, SPARE>
             first: Default::default(),
             nearly: Default::default(),
             level: Default::default(),
+            some: Default::default(),
+            full: Default::default(),
             put: Default::default(),
             fetch: Default::default(),
             fill: Default::default(),
-            full: Constant::new(bits((1 << N) - LOST)),
+            last_place: Constant::new(bits((1 << N) - LOST - 1)),
             limit: Constant::new(bits((1 << N) - LOST - LAG - SPARE as u64)),
         }
     }
@@ -76,14 +81,14 @@ impl<D: Synth, const N: usize, const SPARE: usize> Default for Fifo<D, N, SPARE>
 impl<D: Synth, const N: usize, const SPARE: usize> Logic for Fifo<D, N, SPARE> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, tail, head, fetched, filled, first, nearly);
+        dff_setup!(
+            self, clock, tail, head, fetched, filled, first, nearly, level, some, full
+        );
         clock!(self, clock, ram);
-        self.level.next = self.tail.q.val() - self.head.q.val();
-        self.put.next = self.write.val() & (self.level.val() != self.full.val());
+        self.put.next = self.write.val() & !self.full.q.val();
         // Two places behind the memory: its read register, then the output register.
         self.fill.next = self.fetched.q.val() & (!self.filled.q.val() | self.ready.val());
-        self.fetch.next =
-            (self.tail.q.val() != self.head.q.val()) & (!self.fetched.q.val() | self.fill.val());
+        self.fetch.next = self.some.q.val() & (!self.fetched.q.val() | self.fill.val());
 
         self.ram.write.next = self.put.val();
         self.ram.write_address.next = self.tail.q.val();
@@ -101,13 +106,27 @@ impl<D: Synth, const N: usize, const SPARE: usize> Logic for Fifo<D, N, SPARE> {
         if self.fill.val() {
             self.first.d.next = self.ram.data.val();
         }
-        self.nearly.d.next = self.level.val() >= self.limit.val();
+        if self.put.val() & !self.fetch.val() {
+            self.level.d.next = self.level.q.val() + 1;
+        }
+        if self.fetch.val() & !self.put.val() {
+            self.level.d.next = self.level.q.val() - 1;
+        }
+        self.some.d.next =
+            self.put.val() | (self.some.q.val() & !(self.fetch.val() & (self.level.q.val() == 1)));
+        self.full.d.next = !self.fetch.val()
+            & (self.full.q.val()
+                | (self.put.val() & (self.level.q.val() == self.last_place.val())));
+        self.nearly.d.next = self.level.q.val() >= self.limit.val();
         if self.clear.val() {
             self.tail.d.next = 0.into();
             self.head.d.next = 0.into();
             self.fetched.d.next = false;
             self.filled.d.next = false;
             self.nearly.d.next = false;
+            self.level.d.next = 0.into();
+            self.some.d.next = false;
+            self.full.d.next = false;
         }
 
         self.almost_full.next = self.nearly.q.val();

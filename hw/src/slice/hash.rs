@@ -7,40 +7,19 @@ pub(super) const USED: usize = 24;
 /// Bytes that the lanes hash: the seven before the slice's beat, then the beat.
 pub(super) const BYTES: usize = 15;
 
-/// Bytes in lower case, one cycle later.
-#[derive(LogicBlock, Default)]
-pub(super) struct Fold {
-    pub clock: Signal<In, Clock>,
-    pub bytes: [Signal<In, Bits<8>>; BYTES],
-    pub folded: [Signal<Out, Bits<8>>; BYTES],
-    lower: [DFF<Bits<8>>; BYTES],
-}
-
-impl Logic for Fold {
-    #[hdl_gen]
-    fn update(&mut self) {
-        for i in 0..15 {
-            self.lower[i].clock.next = self.clock.val();
-            self.lower[i].d.next = self.bytes[i].val();
-            if (self.bytes[i].val() >= 0x41) & (self.bytes[i].val() <= 0x5A) {
-                self.lower[i].d.next = self.bytes[i].val() | 0x20;
-            }
-            self.folded[i].next = self.lower[i].q.val();
-        }
-    }
-}
-
-/// The hashes `h(2, e)` to `h(8, e)` of the eight lanes with one key, two cycles after the folded bytes.
+/// The hashes `h(2, e)` to `h(8, e)` of the eight lanes with one key, one cycle after the bytes' terms.
 ///
 /// With `R` for "rotated left by 9": `h(n, e) = h(m, e) ^ R^m h(n - m, e - m)`, so a hash of up to eight bytes is the XOR of two of up
 /// to four, which neighbouring lanes share.
 #[derive(LogicBlock, Default)]
 pub(super) struct Hash {
     pub clock: Signal<In, Clock>,
-    /// Oldest first; lane `i` ends in byte `i + 7`.
-    pub folded: [Signal<In, Bits<8>>; BYTES],
-    /// Key rows 0 to 8 at bits 32·r.
-    pub key: Signal<In, Bits<288>>,
+    /// The bytes' terms, oldest first; lane `i` ends in byte `i + 7`.
+    pub terms: [Signal<In, Bits<32>>; BYTES],
+    /// The first seven bytes are the last seven of the last beat with `valid`, and need not be looked at.
+    pub alone: Signal<In, bool>,
+    /// There is a beat.
+    pub valid: Signal<In, bool>,
     pub h2: [Signal<Out, Bits<USED>>; 8],
     pub h3: [Signal<Out, Bits<USED>>; 8],
     pub h4: [Signal<Out, Bits<USED>>; 8],
@@ -48,11 +27,8 @@ pub(super) struct Hash {
     pub h6: [Signal<Out, Bits<USED>>; 8],
     pub h7: [Signal<Out, Bits<USED>>; 8],
     pub h8: [Signal<Out, Bits<USED>>; 8],
-    // The slice's copy of the key, so that no wire runs from the register file to every lane.
-    rows: [DFF<Bits<32>>; 9],
-    // A byte's rows, each or zero, and the registered term t.
-    row: [Signal<Local, Bits<32>>; 8],
-    term: [DFF<Bits<32>>; BYTES],
+    // The last beat's terms but the first.
+    before: [DFF<Bits<32>>; 7],
     // Hashes of one to four bytes: those that end in byte i, i + 1, i + 3 and i + 3.
     one: [Signal<Local, Bits<32>>; BYTES],
     two: [Signal<Local, Bits<32>>; 14],
@@ -76,27 +52,18 @@ pub(super) struct Hash {
 impl Logic for Hash {
     #[hdl_gen]
     fn update(&mut self) {
-        for r in 0..9 {
-            self.rows[r].clock.next = self.clock.val();
-            self.rows[r].d.next = self.key.val().get_bits::<32>(32 * r);
-        }
         for i in 0..15 {
-            for r in 0..8 {
-                self.row[r].next = 0.into();
-                if self.folded[i].val().get_bit(r) {
-                    self.row[r].next = self.rows[r].q.val();
-                }
+            self.one[i].next = self.terms[i].val();
+        }
+        for i in 0..7 {
+            self.before[i].clock.next = self.clock.val();
+            self.before[i].d.next = self.before[i].q.val();
+            if self.valid.val() {
+                self.before[i].d.next = self.terms[i + 8].val();
             }
-            self.term[i].clock.next = self.clock.val();
-            self.term[i].d.next = (((self.row[0].val() ^ self.row[1].val())
-                ^ (self.row[2].val() ^ self.row[3].val()))
-                ^ ((self.row[4].val() ^ self.row[5].val())
-                    ^ (self.row[6].val() ^ self.row[7].val())))
-                ^ self.rows[8].q.val();
-        }
-
-        for i in 0..15 {
-            self.one[i].next = self.term[i].q.val();
+            if self.alone.val() {
+                self.one[i].next = self.before[i].q.val();
+            }
         }
         for i in 0..14 {
             self.two[i].next =

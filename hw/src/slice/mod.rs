@@ -1,6 +1,6 @@
 //! A slice: finds the candidates in eight lanes (`hw/DESIGN.md`).
 //!
-//! Beats go through a pipeline that never stops: fold, key, hash, the filter's memories, the tests, the mask. Those with a candidate, and last ones, go into
+//! Beats go through a pipeline that never stops: terms, hash, the filter's memories, the tests, the mask. Those with a candidate, and last ones, go into
 //! a FIFO; the picker takes them apart, the sieve counts and thins what it gives, and a small FIFO hands that on.
 
 mod hash;
@@ -12,9 +12,10 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-use crate::parts::{Delay, Fifo};
+use crate::hash::Terms;
+use crate::parts::{Delay, Fifo, Ram};
 use card_protocol::register::table;
-use hash::{Fold, Hash};
+use hash::{BYTES, Hash};
 use lane::Lane;
 use picker::Picker;
 use repeats::Repeats;
@@ -27,7 +28,8 @@ const DEPTH: usize = 9;
 /// Beats that may come after `ready` has fallen, and the cycles from the input to the FIFO.
 const SPARE: usize = 32 + 12;
 // The kernel has the numbers of the filters' memories as literals.
-const _: () = assert!(table::FILTER_8A == 2 && table::FILTER_2 == 9);
+const _: () =
+    assert!(table::KEY == 0 && table::SINGLE == 1 && table::FILTER_8A == 2 && table::FILTER_2 == 9);
 
 /// What a candidate needs to know of its beat and record.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
@@ -78,6 +80,8 @@ pub struct Slice<
     pub clock: Signal<In, Clock>,
     /// Starts over; for 32 cycles at least.
     pub clear: Signal<In, bool>,
+    /// There is no other slice: the bytes before a beat are those of the beats before it. A constant, which spares working the same out twice.
+    pub alone: Signal<In, bool>,
     /// There is a beat.
     pub valid: Signal<In, bool>,
     /// The 24 bytes before the slice's lanes, then its lanes; byte i at bits 8i.
@@ -101,8 +105,6 @@ pub struct Slice<
 
     /// Key rows, row r of hash k at bit 32·(9k + r).
     pub key: Signal<In, Bits<576>>,
-    /// One-byte probes: bit b for byte b.
-    pub single: Signal<In, Bits<256>>,
     /// Candidates of a record that are examined.
     pub limit: Signal<In, Bits<16>>,
     /// Table write: which memory.
@@ -133,7 +135,10 @@ pub struct Slice<
     live: DFF<Live>,
     tag: DFF<Tag>,
     after_carry: Signal<Local, Bits<8>>,
-    fold: Fold,
+    valid_read: DFF<bool>,
+    // What all bytes add to the hashes, once for each byte.
+    terms: Terms,
+    term_of: [Ram<Bits<64>, 8, 2, false>; BYTES],
     hash_a: Hash,
     hash_b: Hash,
     // Table writes take as long to the memories as beats do, so that they meet the gap they came with.
@@ -141,6 +146,12 @@ pub struct Slice<
     write_address: Delay<Bits<16>, 4>,
     write_data: Delay<Bits<32>, 4>,
     filter: Signal<Local, Bits<3>>,
+    single_write: DFF<bool>,
+    single_address: DFF<Bits<3>>,
+    single_data: DFF<Bits<32>>,
+    // When the comparisons and the terms of a beat are there.
+    valid_same: Delay<bool, 2>,
+    valid_term: Delay<bool, 3>,
     singles: Single,
     found: Signal<Local, Bits<8>>,
     lanes: [Lane<A8, A6, A4, A3, A2>; 8],
@@ -171,13 +182,23 @@ impl<const A8: usize, const A6: usize, const A4: usize, const A3: usize, const A
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, live, tag, mask, mask_last, beat, any);
+        dff_setup!(
+            self,
+            clock,
+            single_write,
+            single_address,
+            single_data,
+            valid_read
+        );
         clock!(
             self,
             clock,
             writes,
             write_address,
             write_data,
-            fold,
+            valid_same,
+            valid_term,
+            terms,
             hash_a,
             hash_b,
             singles,
@@ -221,16 +242,38 @@ impl<const A8: usize, const A6: usize, const A4: usize, const A3: usize, const A
             self.writes.d.next = bits::<8>(1) << self.filter.val();
         }
 
-        self.singles.map.next = self.single.val();
-        self.hash_a.key.next = self.key.val().get_bits::<288>(0);
-        self.hash_b.key.next = self.key.val().get_bits::<288>(288);
+        // Bytes meet the map of one-byte probes a cycle after they came.
+        self.single_write.d.next = self.strobe.val() & (self.select.val() == 1);
+        self.single_address.d.next = self.address.val().get_bits::<3>(0);
+        self.single_data.d.next = self.data.val();
+        self.singles.write.next = self.single_write.q.val();
+        self.singles.address.next = self.single_address.q.val();
+        self.singles.data.next = self.single_data.q.val();
+
+        self.valid_same.d.next = self.valid.val();
+        self.repeats.alone.next = self.alone.val();
+        self.repeats.valid.next = self.valid_same.q.val();
+        self.valid_term.d.next = self.valid.val();
+        self.hash_a.alone.next = self.alone.val();
+        self.hash_b.alone.next = self.alone.val();
+        self.hash_a.valid.next = self.valid_term.q.val();
+        self.hash_b.valid.next = self.valid_term.q.val();
+        self.valid_read.d.next = self.valid.val();
+        self.terms.key.next = self.key.val();
+        self.terms.renew.next = self.strobe.val() & (self.select.val() == 0);
+        self.terms.gap.next = !self.valid_read.q.val();
         for i in 0..32 {
             self.repeats.bytes[i].next = self.bytes[i].q.val();
         }
         for i in 0..15 {
-            self.fold.bytes[i].next = self.bytes[i + 17].q.val();
-            self.hash_a.folded[i].next = self.fold.folded[i].val();
-            self.hash_b.folded[i].next = self.fold.folded[i].val();
+            self.term_of[i].clock.next = self.clock.val();
+            self.term_of[i].enable.next = true;
+            self.term_of[i].read_address.next = self.bytes[i + 17].q.val();
+            self.term_of[i].write_address.next = self.terms.address.val();
+            self.term_of[i].write_data.next = self.terms.data.val();
+            self.term_of[i].write.next = self.terms.write.val();
+            self.hash_a.terms[i].next = self.term_of[i].data.val().get_bits::<32>(0);
+            self.hash_b.terms[i].next = self.term_of[i].data.val().get_bits::<32>(32);
         }
         self.found.next = self.singles.found.val();
         for i in 0..8 {
@@ -306,7 +349,7 @@ impl<const A8: usize, const A6: usize, const A4: usize, const A3: usize, const A
         self.fifo.clear.next = self.clear.val();
         self.fifo.write.next = self.any.q.val();
         self.fifo.data_in.next = self.beat.q.val();
-        self.ready.next = !self.fifo.almost_full.val();
+        self.ready.next = !self.fifo.almost_full.val() & self.terms.done.val();
 
         self.picker.clear.next = self.clear.val();
         self.picker.valid.next = self.fifo.valid.val();

@@ -74,8 +74,9 @@ pub(super) struct Picker {
     lane_tag: DFF<Tag>,
     lengths: Signal<Local, Bits<8>>,
 
-    // Of both levels' words, lanes and lengths: the lowest set bit, which it is, and the word without it.
+    // Of both levels' words, lanes and lengths: the places that have a lower bit set, the lowest set bit, which it is, and the word without it.
     words: [Signal<Local, Bits<8>>; 2],
+    lower: [Signal<Local, Bits<8>>; 2],
     lowest: [Signal<Local, Bits<8>>; 2],
     index: [Signal<Local, Bits<3>>; 2],
     others: [Signal<Local, Bits<8>>; 2],
@@ -134,7 +135,30 @@ impl Logic for Picker {
         self.words[0].next = self.lanes.val();
         self.words[1].next = self.lengths.val();
         for i in 0..2 {
-            self.lowest[i].next = self.words[i].val() & (!self.words[i].val() + 1);
+            // Bit by bit, as a carry would take longer.
+            self.lower[i].next = 0.into();
+            if self.words[i].val().get_bits::<1>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x02;
+            }
+            if self.words[i].val().get_bits::<2>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x04;
+            }
+            if self.words[i].val().get_bits::<3>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x08;
+            }
+            if self.words[i].val().get_bits::<4>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x10;
+            }
+            if self.words[i].val().get_bits::<5>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x20;
+            }
+            if self.words[i].val().get_bits::<6>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x40;
+            }
+            if self.words[i].val().get_bits::<7>(0).any() {
+                self.lower[i].next = self.lower[i].val() | 0x80;
+            }
+            self.lowest[i].next = self.words[i].val() & !self.lower[i].val();
             self.index[i].next = 0.into();
             if (self.lowest[i].val() & 0xAA).any() {
                 self.index[i].next = self.index[i].val() | 1;
@@ -145,7 +169,7 @@ impl Logic for Picker {
             if (self.lowest[i].val() & 0xF0).any() {
                 self.index[i].next = self.index[i].val() | 4;
             }
-            self.others[i].next = self.words[i].val() & !self.lowest[i].val();
+            self.others[i].next = self.words[i].val() & self.lower[i].val();
         }
 
         // Upper level.

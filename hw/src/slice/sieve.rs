@@ -6,8 +6,8 @@ use rust_hdl::prelude::*;
 
 /// Address bits of the memory of recent candidates.
 const RECENT: usize = 8;
-/// Places kept in the FIFO for what is on its way when the picker is told to pause: six stages, and one for the pause.
-const ON_THE_WAY: usize = 8;
+/// Places kept in the FIFO for what is on its way when the picker is told to pause: six stages, and two for the pause.
+const ON_THE_WAY: usize = 9;
 
 /// A recent candidate.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
@@ -81,7 +81,16 @@ pub(super) struct Sieve {
     entry: DFF<Entry>,
     rest: DFF<Rest>,
     // Second stage: the limit, and the slot.
+    // Whether the count is below the limit is worked out a cycle ahead, for a count that stays and for one that goes up.
+    limit_now: DFF<Bits<16>>,
+    any_limit: DFF<bool>,
     count: DFF<Bits<16>>,
+    count_next: DFF<Bits<16>>,
+    below: DFF<bool>,
+    below_next: DFF<bool>,
+    counted: DFF<bool>,
+    restarted: DFF<bool>,
+    full: DFF<bool>,
     over: DFF<bool>,
     ends: DFF<Bits<4>>,
     room: Signal<Local, bool>,
@@ -117,7 +126,15 @@ impl Logic for Sieve {
             clock,
             entry,
             rest,
+            limit_now,
+            any_limit,
             count,
+            count_next,
+            below,
+            below_next,
+            counted,
+            restarted,
+            full,
             over,
             ends,
             slot,
@@ -129,7 +146,8 @@ impl Logic for Sieve {
             looked
         );
         clock!(self, clock, recent, late_entry, late, late_rest, out);
-        self.pause.next = self.out.almost_full.val() | !self.swept.q.val().get_bit(8);
+        self.full.d.next = self.out.almost_full.val() | !self.swept.q.val().get_bit(8);
+        self.pause.next = self.full.q.val();
 
         // First stage. Bit j of `keep` is set for j up to the length - 1. `base` is a multiple of eight.
         self.keep.next = bits::<8>(0xFE) << self.length.val();
@@ -168,7 +186,19 @@ impl Logic for Sieve {
         self.rest.d.next.overflow = false;
 
         // Second stage.
-        self.room.next = self.count.q.val() < self.limit.val();
+        self.limit_now.d.next = self.limit.val();
+        self.any_limit.d.next = self.limit_now.q.val().any();
+        self.below.d.next = self.count.q.val() < self.limit_now.q.val();
+        self.below_next.d.next = self.count_next.q.val() < self.limit_now.q.val();
+        self.room.next = self.below.q.val();
+        if self.counted.q.val() {
+            self.room.next = self.below_next.q.val();
+        }
+        if self.restarted.q.val() {
+            self.room.next = self.any_limit.q.val();
+        }
+        self.counted.d.next = self.rest.q.val().picked & self.room.val();
+        self.restarted.d.next = self.rest.q.val().ended;
         self.examined_entry.d.next = self.entry.q.val();
         self.examined_rest.d.next.offset = self.rest.q.val().offset + 1;
         self.examined_rest.d.next.group = self.rest.q.val().group;
@@ -178,13 +208,15 @@ impl Logic for Sieve {
         self.examined_rest.d.next.overflow = self.over.q.val();
         if self.rest.q.val().picked {
             if self.room.val() {
-                self.count.d.next = self.count.q.val() + 1;
+                self.count.d.next = self.count_next.q.val();
+                self.count_next.d.next = self.count_next.q.val() + 1;
             } else {
                 self.over.d.next = true;
             }
         }
         if self.rest.q.val().ended {
             self.count.d.next = 0.into();
+            self.count_next.d.next = 1.into();
             self.over.d.next = false;
             self.ends.d.next = self.ends.q.val() + 1;
         }
@@ -261,11 +293,14 @@ impl Logic for Sieve {
         self.looked_up.next = self.looked.q.val();
 
         if self.clear.val() {
+            self.counted.d.next = false;
+            self.restarted.d.next = true;
             self.rest.d.next.picked = false;
             self.rest.d.next.ended = false;
             self.examined_rest.d.next.picked = false;
             self.examined_rest.d.next.ended = false;
             self.count.d.next = 0.into();
+            self.count_next.d.next = 1.into();
             self.over.d.next = false;
             self.ends.d.next = 0.into();
             self.swept.d.next = 0.into();

@@ -3,6 +3,7 @@
 use super::super::Slice;
 use super::model::{Candidate, Model, Record};
 use crate::parts::run::{settle, tick};
+use card_protocol::register::table;
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 
@@ -115,12 +116,15 @@ impl Bench {
         for (i, row) in self.model.key.iter().flatten().enumerate() {
             key.set_bits::<32>(32 * i, u64::from(*row).into());
         }
-        let mut single = Bits::<256>::default();
-        for (i, word) in self.model.single.iter().enumerate() {
-            single.set_bits::<32>(32 * i, u64::from(*word).into());
-        }
         self.slice.key.next = key;
-        self.slice.single.next = single;
+        for (i, word) in self.model.single.into_iter().enumerate() {
+            self.slice.select.next = u64::from(table::SINGLE).into();
+            self.slice.address.next = (i as u64).into();
+            self.slice.data.next = u64::from(word).into();
+            self.slice.strobe.next = true;
+            tick(&mut *self.slice, |s| &mut s.clock);
+        }
+        self.slice.strobe.next = false;
     }
 
     fn set_limit(&mut self, limit: usize) {

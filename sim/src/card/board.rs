@@ -1,14 +1,16 @@
 //! A core behind streams and registers that may misbehave.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use card_protocol::record;
 use card_protocol::register::{self, table};
 use card_protocol::report::UNIT;
 use weir_tables::Write;
 
-use super::fault::{Fault, Kind};
+use super::cut::{corrupt, next};
+use super::fault::Kind;
 use super::faults::{Faults, Strike};
+use super::held::Held;
 use crate::SimError;
 use crate::core::{Access, Core, Until};
 
@@ -22,38 +24,6 @@ const STEP: u64 = 2048;
 const QUIET: u64 = 1 << 17;
 /// What a register reads as when nobody answers.
 const LOST: u32 = u32::MAX;
-
-/// Until when something lasts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Held {
-    No,
-    Until(Instant),
-    ForGood,
-}
-
-impl Held {
-    fn by(fault: &Fault) -> Self {
-        fault
-            .lasts
-            .map_or(Self::ForGood, |lasts| Self::Until(Instant::now() + lasts))
-    }
-
-    /// Whether it lasts; what is over is forgotten.
-    fn now(&mut self) -> bool {
-        if matches!(self, Self::Until(end) if *end <= Instant::now()) {
-            *self = Self::No;
-        }
-        *self != Self::No
-    }
-
-    /// When there is something to do again.
-    fn end(self) -> Option<Duration> {
-        match self {
-            Self::Until(end) => Some(end.saturating_duration_since(Instant::now())),
-            _ => None,
-        }
-    }
-}
 
 /// The card itself, without the way to it.
 pub(crate) struct Board {
@@ -314,11 +284,9 @@ impl Board {
         match fault.kind {
             Kind::DelayRecords | Kind::StallRecords => self.records_held = Held::by(fault),
             Kind::LoseLink => self.link_lost = Held::by(fault),
-            Kind::FlipFilter | Kind::FlipExact => {
-                if !self.flip(strike)? {
-                    self.faults.missed(fault.kind);
-                    return Ok(true);
-                }
+            Kind::FlipFilter | Kind::FlipExact if !self.flip(strike)? => {
+                self.faults.missed(fault.kind);
+                return Ok(true);
             }
             Kind::Die => self.died = true,
             Kind::Reset | Kind::Version => {
@@ -498,34 +466,5 @@ impl Board {
     /// The host has so much of it.
     pub(crate) fn took(&mut self, bytes: usize) {
         self.ready.drain(..bytes.min(self.ready.len()));
-    }
-}
-
-/// Bytes of the record that begins here; a beat where none does; `None` when it is not all there.
-fn next(bytes: &[u8], lanes: usize) -> Option<usize> {
-    let length = |bytes: &[u8]| {
-        bytes
-            .get(12..14)
-            .and_then(<[u8]>::first_chunk)
-            .map(|length| u16::from_le_bytes(*length))
-    };
-    let known = bytes.len().min(4);
-    let size = if bytes[..known] != record::MAGIC.to_le_bytes()[..known] {
-        lanes
-    } else {
-        match length(bytes).map(usize::from) {
-            // A header that cannot be, which the core will refuse.
-            Some(length) if length > record::MAX_LENGTH => lanes,
-            Some(length) => record::size(length, lanes),
-            None => return None,
-        }
-    };
-    (bytes.len() >= size).then_some(size)
-}
-
-fn corrupt(bytes: &mut [u8], bits: u32, rng: &mut fastrand::Rng) {
-    for _ in 0..bits {
-        let at = rng.usize(..bytes.len() * 8);
-        bytes[at / 8] ^= 1 << (at % 8);
     }
 }

@@ -5,8 +5,10 @@
 
 mod board;
 mod control;
+mod cut;
 mod fault;
 mod faults;
+mod held;
 mod jobs;
 mod listen;
 mod mount;

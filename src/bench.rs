@@ -10,6 +10,7 @@ use weir_bench::cost::CostOptions;
 use weir_bench::flood::{self, Flood, FloodOptions, FloodReport};
 use weir_bench::flow::FlowOptions;
 use weir_bench::measure;
+use weir_bench::offload::{self, OffloadOptions};
 use weir_bench::report::{Report, table};
 use weir_bench::scenario::{Bench, Options};
 
@@ -25,6 +26,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
         BenchScenario::Matcher,
         BenchScenario::Flow,
         BenchScenario::Cost,
+        BenchScenario::Offload,
         BenchScenario::Flood,
     ];
     let wanted = match options.scenarios.as_slice() {
@@ -35,6 +37,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
         BenchScenario::Matcher => matcher(options),
         BenchScenario::Flow => flow(options),
         BenchScenario::Cost => cost(options),
+        BenchScenario::Offload => offload(options),
         BenchScenario::Flood => floods(options),
     })
 }
@@ -80,6 +83,25 @@ fn cost(options: &BenchOptions) -> Result<(), Failure> {
         seed: options.seed,
     };
     let report = weir_bench::cost::run(&options_of_cost, &mut |what| tracing::info!("{what}"));
+    let report = report.map_err(Failure::failed)?;
+    print(options, &report.text(), |folder| report.write(folder))
+}
+
+/// Measures what a card leaves to the host.
+fn offload(options: &BenchOptions) -> Result<(), Failure> {
+    if options.scenarios.is_empty() && (options.pcap.is_empty() || options.rules.is_empty()) {
+        tracing::info!("offload: left out, it needs --pcap and --rules");
+        return Ok(());
+    }
+    measure::pin();
+    let options_of_offload = OffloadOptions {
+        pcap: options.pcap.clone(),
+        rules: options.rules.clone(),
+        rounds: options.rounds.get(),
+        lanes: options.lanes,
+        seed: options.seed,
+    };
+    let report = offload::measure(&options_of_offload, &mut |what| tracing::info!("{what}"));
     let report = report.map_err(Failure::failed)?;
     print(options, &report.text(), |folder| report.write(folder))
 }

@@ -201,8 +201,7 @@ pub enum MatcherKind {
     Auto,
     /// The software matcher
     Software,
-    /// The golden model of the hardware.
-    #[value(hide = true)]
+    /// The core as a program without clock, bit-exact; needs no tools
     Model,
     /// The core's Verilog, simulated; needs Verilator and a C++ compiler, and time
     Rtl,
@@ -294,6 +293,8 @@ pub enum BenchScenario {
     Flow,
     /// The whole engine: time a packet, by stage, over numbers of connections
     Cost,
+    /// The host's share when a card matches: time a packet beside software, on captures with rules
+    Offload,
     /// The whole engine under floods: memory, speed, and whether attacks are still seen; ends with 1 where not all is well
     Flood,
 }
@@ -320,6 +321,9 @@ pub struct BenchOptions {
     /// Numbers of flows, or connections, to measure with
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000])]
     pub flows: Vec<usize>,
+    /// Bytes of a beat of the card that `offload` measures with: 8, 16, 32 or 64
+    #[arg(long, value_name = "N", value_parser = crate::hw::lanes, default_value = "64")]
+    pub lanes: usize,
     /// Packets of a flood
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     pub flood: usize,
@@ -338,7 +342,7 @@ pub struct BenchOptions {
     /// What is made up is drawn from this
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Write report.json and plots, flow.json, cost.json and flood.json into this folder
+    /// Write report.json and plots, flow.json, cost.json, offload.json and flood.json into this folder
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }

@@ -9,6 +9,7 @@
 //! * [`flow`] measures the flow table by itself, and under floods.
 //! * [`cost`] measures what the whole engine takes for a packet, by stage and number of connections, and [`flood`] floods
 //!   it.
+//! * [`offload`] measures what a card leaves to the host.
 //!
 //! Everyone looks for the first occurrence of each probe in each buffer, in one group, without carry.
 
@@ -18,6 +19,7 @@ pub mod cost;
 pub mod flood;
 pub mod flow;
 pub mod measure;
+pub mod offload;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod report;

@@ -293,6 +293,8 @@ fn stats(
             ("alerts_over_limit", outcome.alerts.discarded),
             ("thresholds_evicted", outcome.thresholds_evicted),
             ("buffer_bytes", outcome.sum(|c| c.search.buffer_bytes)),
+            ("buffers_asked", outcome.sum(|c| c.search.asked)),
+            ("buffers_unwanted", outcome.sum(|c| c.search.unwanted)),
             ("stray_reports", outcome.sum(|c| c.search.stray_reports)),
             ("stray_hits", outcome.sum(|c| c.search.stray_hits)),
             ("packets_filtered", outcome.seen.filtered),

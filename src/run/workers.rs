@@ -74,6 +74,14 @@ impl Handover {
 
 /// What a worker does with frames.
 pub trait Inspect: Send {
+    /// True when the worker gains by looking at frames ahead.
+    fn runs_ahead(&self) -> bool {
+        false
+    }
+    /// Looks at a frame that will be inspected later, in this order and at this place in memory.
+    fn ahead(&mut self, _frame: Frame<'_>) {}
+    /// No more frames are looked at for now.
+    fn flush(&mut self) {}
     /// Inspects a frame.
     fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>);
     /// Ends what is to end at `now_ns`, after frame `number`.
@@ -85,6 +93,18 @@ pub trait Inspect: Send {
 }
 
 impl Inspect for Engine {
+    fn runs_ahead(&self) -> bool {
+        self.depth() > 1
+    }
+
+    fn ahead(&mut self, frame: Frame<'_>) {
+        Engine::ahead(self, frame);
+    }
+
+    fn flush(&mut self) {
+        Engine::flush(self);
+    }
+
     fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) {
         Engine::process(self, frame, events);
     }
@@ -119,6 +139,7 @@ pub fn run<S: Source + Send, W: Inspect>(
     // Where the run was stopped from here, because nothing can be written, it does not go on elsewhere.
     let left = match workers {
         [] => ControlFlow::Continue(false),
+        [worker] if worker.runs_ahead() => ahead(worker, source, &mut cut, handover, commit),
         [worker] => serial(worker, source, &mut cut, handover, commit),
         several => parallel(several, order, source, profile, &mut cut, handover, commit),
     };
@@ -246,6 +267,58 @@ fn serial<W: Inspect>(
     ControlFlow::Continue(goes_on)
 }
 
+/// As [`serial`], a block at a time: a worker that runs ahead looks at a block before it inspects the one before.
+fn ahead<W: Inspect>(
+    worker: &mut W,
+    source: &mut impl Source,
+    cut: &mut Cut,
+    handover: Handover,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> ControlFlow<(), bool> {
+    let mut events = Vec::new();
+    worker.profile().skip();
+    let (mut due, mut next) = (Block::default(), Block::default());
+    let (mut more, mut goes_on) = (true, false);
+    while more {
+        let mut pauses = false;
+        while !pauses && more && !cut.is_full() {
+            match source.next() {
+                Next::Frame(frame) => {
+                    cut.count(&frame);
+                    next.push(&frame);
+                    worker.profile().lap(Stage::Read);
+                }
+                Next::Pause => {
+                    worker.profile().skip();
+                    cut.pause();
+                    pauses = true;
+                }
+                Next::End => {
+                    more = false;
+                    goes_on = handover.of(source);
+                }
+            }
+        }
+        next.end = (!goes_on).then(|| cut.take());
+        next.ahead(worker);
+        due.process(worker, &mut events);
+        commit_all(worker, &mut events, commit)?;
+        due.clear();
+        std::mem::swap(&mut due, &mut next);
+        if pauses || !more {
+            // Nothing more comes that could hide the wait.
+            due.process(worker, &mut events);
+            commit_all(worker, &mut events, commit)?;
+            due.clear();
+        }
+    }
+    if !goes_on {
+        worker.finish(cut.end.of_run(), &mut events);
+        commit_all(worker, &mut events, commit)?;
+    }
+    ControlFlow::Continue(goes_on)
+}
+
 /// Commits what one worker has to say of a frame, or of time.
 fn commit_all<W: Inspect>(
     worker: &mut W,
@@ -282,21 +355,31 @@ impl Block {
         ));
     }
 
-    fn process(&self, worker: &mut impl Inspect, out: &mut Vec<Event>) {
+    fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         let mut start = 0;
-        for &(ts_ns, number, link, wire_len, end) in &self.frames {
-            worker.process(
+        self.frames
+            .iter()
+            .map(move |&(ts_ns, number, link, wire_len, end)| {
+                let data = self.bytes.get(start..end).unwrap_or_default();
+                start = end;
                 Frame {
                     ts_ns,
                     number,
                     link,
-                    data: self.bytes.get(start..end).unwrap_or_default(),
+                    data,
                     wire_len,
-                },
-                out,
-            );
-            start = end;
-        }
+                }
+            })
+    }
+
+    /// To be called when the block is complete: frames are looked at where they will be inspected.
+    fn ahead(&self, worker: &mut impl Inspect) {
+        self.frames().for_each(|frame| worker.ahead(frame));
+        worker.flush();
+    }
+
+    fn process(&self, worker: &mut impl Inspect, out: &mut Vec<Event>) {
+        self.frames().for_each(|frame| worker.process(frame, out));
         if let Some(End { number, now_ns }) = self.end {
             worker.tick(number, now_ns, out);
         }
@@ -305,6 +388,7 @@ impl Block {
     fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();
+        self.end = None;
     }
 }
 
@@ -357,9 +441,22 @@ fn work(
     outbox: &SyncSender<(Block, Vec<Event>)>,
 ) {
     let mut end = Some(End::default());
-    while let Ok(mut block) = inbox.recv() {
-        let mut events = Vec::new();
+    let mut next = None;
+    while let Some(mut block) = next.take().or_else(|| {
+        let block = inbox.recv().ok()?;
         worker.profile().skip();
+        if worker.runs_ahead() {
+            block.ahead(worker);
+        }
+        Some(block)
+    }) {
+        let mut events = Vec::new();
+        if worker.runs_ahead()
+            && let Ok(block) = inbox.try_recv()
+        {
+            block.ahead(worker);
+            next = Some(block);
+        }
         block.process(worker, &mut events);
         end = block.end;
         block.clear();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weir_engine::detect::{Alert, Alerts, Counters, Engine, EngineConfig, Event, Profile, Stage};
 use weir_engine::eval::Plain;
-use weir_engine::matcher::Software;
+use weir_engine::matcher::{Matcher, Software};
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_rules::classification::Classification;
@@ -52,6 +52,22 @@ struct Made {
     link: LinkType,
 }
 
+/// The frames of a batch; `sent` came before.
+fn frames<'a>(bytes: &'a [u8], frames: &'a [Made], sent: u64) -> impl Iterator<Item = Frame<'a>> {
+    let mut from = 0;
+    (sent + 1..).zip(frames).map(move |(number, made)| {
+        let data = bytes.get(from..made.end).unwrap_or_default();
+        from = made.end;
+        Frame {
+            ts_ns: made.ts_ns,
+            number,
+            link: made.link,
+            data,
+            wire_len: data.len() as u32,
+        }
+    })
+}
+
 /// One worker, what limits its alerts, and the frames that are on their way to it.
 pub(crate) struct Rig<'a> {
     engine: Engine,
@@ -75,9 +91,21 @@ impl<'a> Rig<'a> {
         step_ns: u64,
         on_alert: impl FnMut(&Alert<'_>) + 'a,
     ) -> Result<Self, BenchError> {
+        let matcher = Box::new(Software::new());
+        Self::matching(matcher, rules, config, step_ns, on_alert)
+    }
+
+    /// With another matcher than software.
+    pub(crate) fn matching(
+        matcher: Box<dyn Matcher>,
+        rules: &Arc<RuleSet>,
+        config: &EngineConfig,
+        step_ns: u64,
+        on_alert: impl FnMut(&Alert<'_>) + 'a,
+    ) -> Result<Self, BenchError> {
         let engine = Engine::new(
             Arc::clone(rules),
-            Box::new(Software::new()),
+            matcher,
             Box::new(Plain::new(Arc::clone(rules))),
             config.clone(),
         );
@@ -122,22 +150,19 @@ impl<'a> Rig<'a> {
     pub(crate) fn flush(&mut self) {
         let start = cpu_time();
         self.engine.profile().skip();
-        let mut from = 0;
-        for made in &self.frames {
-            let data = self.bytes.get(from..made.end).unwrap_or_default();
-            self.sent += 1;
-            let frame = Frame {
-                ts_ns: made.ts_ns,
-                number: self.sent,
-                link: made.link,
-                data,
-                wire_len: data.len() as u32,
-            };
+        if self.engine.depth() > 1 {
+            for frame in frames(&self.bytes, &self.frames, self.sent) {
+                self.engine.ahead(frame);
+            }
+            self.engine.flush();
+        }
+        for frame in frames(&self.bytes, &self.frames, self.sent) {
+            self.sent = frame.number;
+            let ts_ns = frame.ts_ns;
             self.engine.process(frame, &mut self.events);
             if self.sent.is_multiple_of(LOOK) {
-                self.engine.tick(self.sent, made.ts_ns, &mut self.events);
+                self.engine.tick(self.sent, ts_ns, &mut self.events);
             }
-            from = made.end;
         }
         self.commit();
         self.engine.profile().lap(Stage::Commit);

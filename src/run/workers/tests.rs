@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use weir_engine::detect::{Found, PacketFacts, Place, What};
@@ -67,18 +67,21 @@ struct Fake {
     profile: Profile,
     /// Panics at this frame.
     dies_at: u64,
+    /// Where the frames stand that it has looked at ahead, and their numbers; `None` for one that does not.
+    ahead: Option<VecDeque<(usize, u64)>>,
 }
 
 const IDLE_NS: u64 = 30_000_000_000;
 
 impl Fake {
-    fn new(turn: Turn, log: &Arc<Mutex<Vec<Place>>>, dies_at: u64) -> Self {
+    fn new(turn: Turn, log: &Arc<Mutex<Vec<Place>>>, dies_at: u64, ahead: bool) -> Self {
         Self {
             turn,
             senders: BTreeMap::new(),
             log: Arc::clone(log),
             profile: Profile::new(false),
             dies_at,
+            ahead: ahead.then(VecDeque::new),
         }
     }
 
@@ -138,7 +141,20 @@ impl Fake {
 }
 
 impl Inspect for Fake {
+    fn runs_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
+    fn ahead(&mut self, frame: Frame<'_>) {
+        let ahead = self.ahead.as_mut().expect("asked for");
+        ahead.push_back((frame.data.as_ptr() as usize, frame.number));
+    }
+
     fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) {
+        if let Some(ahead) = &mut self.ahead {
+            let here = (frame.data.as_ptr() as usize, frame.number);
+            assert_eq!(ahead.pop_front(), Some(here));
+        }
         assert!(frame.number != self.dies_at, "planned");
         let ends = (frame.data[15].into(), frame.data[19].into());
         let (low, high): (u64, u64) = if ends.0 < ends.1 {
@@ -175,9 +191,20 @@ impl Inspect for Fake {
 
 /// What is committed, and what was written into the log; the run is stopped after `most` events.
 fn all(workers: usize, frames: u64, most: usize, dies_at: u64) -> (Vec<Place>, Vec<Place>) {
+    all_ahead(false, workers, frames, most, dies_at)
+}
+
+/// The same; `ahead`: the workers look at frames ahead.
+fn all_ahead(
+    ahead: bool,
+    workers: usize,
+    frames: u64,
+    most: usize,
+    dies_at: u64,
+) -> (Vec<Place>, Vec<Place>) {
     let order = Order::new(workers);
     let log = Arc::new(Mutex::new(Vec::new()));
-    let fake = |at| Fake::new(order.turn(at), &log, dies_at);
+    let fake = |at| Fake::new(order.turn(at), &log, dies_at, ahead);
     let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
     let mut committed = Vec::new();
     run(
@@ -208,10 +235,17 @@ fn any_number_of_workers_commits_and_writes_the_same_in_the_same_order() {
     let ended = |place: &&Place| place.after && place.number <= 6000;
     assert!(one.0.iter().filter(ended).count() > 10);
     assert!(one.0.last().is_some_and(|place| place.number == 6001));
-    for workers in [2, 3, 7] {
+    for (workers, ahead) in [
+        (2, false),
+        (3, false),
+        (7, false),
+        (1, true),
+        (2, true),
+        (5, true),
+    ] {
         assert!(
-            all(workers, 6000, usize::MAX, 0) == one,
-            "{workers} workers"
+            all_ahead(ahead, workers, 6000, usize::MAX, 0) == one,
+            "{workers} workers, ahead: {ahead}"
         );
     }
 }
@@ -220,9 +254,17 @@ fn any_number_of_workers_commits_and_writes_the_same_in_the_same_order() {
 fn a_run_goes_on_where_another_left_off() {
     const FRAMES: usize = 6000;
     let whole = all(1, FRAMES as u64, usize::MAX, 0);
-    for (workers, cut) in [(1, 1), (1, 1500), (2, 2048), (3, 4000), (2, FRAMES - 1)] {
+    for (workers, cut, ahead) in [
+        (1, 1, false),
+        (1, 1500, false),
+        (2, 2048, false),
+        (3, 4000, false),
+        (2, FRAMES - 1, false),
+        (1, 1500, true),
+        (2, 2048, true),
+    ] {
         let log = Arc::default();
-        let fake = |_| Fake::new(Turn::free(), &log, 0);
+        let fake = |_| Fake::new(Turn::free(), &log, 0, ahead);
         let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
         let mut source = Made::new(FRAMES as u64);
         let mut committed = Vec::new();
@@ -252,15 +294,20 @@ fn a_run_goes_on_where_another_left_off() {
         drop(fakes);
         let log = Arc::into_inner(log).expect("all are done");
         let log = log.into_inner().expect("nobody panicked");
-        assert!((committed, log) == whole, "{workers} workers, cut at {cut}");
+        assert!(
+            (committed, log) == whole,
+            "{workers} workers, cut at {cut}, ahead: {ahead}"
+        );
     }
 }
 
 #[test]
 fn a_run_that_is_stopped_ends() {
     for workers in [1, 2, 5] {
-        let (committed, _) = all(workers, 20_000, 700, 0);
-        assert_eq!(committed.len(), 700);
+        for ahead in [false, true] {
+            let (committed, _) = all_ahead(ahead, workers, 20_000, 700, 0);
+            assert_eq!(committed.len(), 700);
+        }
     }
 }
 

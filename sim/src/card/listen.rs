@@ -1,5 +1,6 @@
 //! A card in a folder.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,10 @@ impl Listener {
         config: &Config,
     ) -> Result<Self, CardError> {
         let full = mount::prepare(path)?;
+        // Whoever is commanded there lives, wherever its shared memory is.
+        if UnixStream::connect(socket(&full)).is_ok() {
+            return Err(CardError::Busy { path: full });
+        }
         let file = shm.map_or_else(|| shared(&full), Path::to_owned);
         let card = match transport {
             Transport::Nodes => None,

@@ -21,7 +21,10 @@ impl Process {
         command
             .args(["card", "--size", "compact", "--listen"])
             .arg(path)
-            .args(options);
+            .args(options)
+            // Beside the folder, for nothing to be left of a process that is killed.
+            .arg("--shm")
+            .arg(path.with_extension("shm"));
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -150,7 +153,7 @@ fn a_stale_mount_is_told_by_its_errors_and_cleared() {
     assert!(matches!(error, xdma_rs::Error::Gone { .. }), "{error}");
     drop(registers);
     assert!(std::fs::metadata(&place.path).is_err(), "a stale mount");
-    let process = Process::start(&place.path, &["--transport", "nodes"]);
+    let mut process = Process::start(&place.path, &["--transport", "nodes"]);
     let mut registers = Device::first(&place.path)
         .expect("a card")
         .user()
@@ -159,7 +162,11 @@ fn a_stale_mount_is_told_by_its_errors_and_cleared() {
         registers.read(register::MAGIC).expect("reads"),
         register::MAGIC_VALUE
     );
+    // With a node open, too.
     process.signal(rustix::process::Signal::INT);
+    assert!(process.0.wait().expect("ends").success(), "ends in order");
+    let left = std::fs::read_dir(&place.path).expect("a plain folder");
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #[path = "seeds/card.rs"]
 mod card;
+#[path = "seeds/driver.rs"]
+mod driver;
 #[path = "seeds/handover.rs"]
 mod handover;
 #[path = "seeds/session.rs"]
@@ -39,6 +41,7 @@ fn main() -> io::Result<()> {
     stream::stream(&seeds)?;
     handover::handover(&seeds)?;
     card::card(&seeds)?;
+    driver::driver(&seeds)?;
     tables::matcher(&seeds)?;
     tables::frequency(&seeds)
 }

@@ -17,7 +17,12 @@ fn card(rig: &Rig, config: Config) -> Card {
 #[test]
 fn the_corpus_is_answered_by_the_card() {
     for lanes in [8, 64] {
-        let rig = Rig::new(Geometry::new(lanes, Size::Compact));
+        // Small tables, since every case loads its own; what does not fit is software's.
+        let geometry = Geometry {
+            exact: 7,
+            ..Geometry::new(lanes, Size::Compact)
+        };
+        let rig = Rig::new(geometry);
         let card = card(&rig, config());
         let mut port = card.port();
         let tally = Driver::default().check(&mut port).expect("as software");
@@ -117,7 +122,7 @@ fn a_self_test_tells_a_good_card_from_a_bad_one() {
     assert!(report.passed, "{report:?}");
     assert_eq!(report.memories.len(), 4);
     for test in &report.memories {
-        assert!(test.entries > 80 && test.known_answers > 8, "{test:?}");
+        assert!(test.entries > 80 && test.known_answers >= 8, "{test:?}");
     }
     for test in &report.throughput {
         assert!(

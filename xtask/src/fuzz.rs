@@ -76,6 +76,11 @@ const TARGETS: &[Target] = &[
         max_len: 4096,
         dictionary: None,
     },
+    Target {
+        name: "driver",
+        max_len: 512,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

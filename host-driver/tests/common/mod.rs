@@ -344,6 +344,11 @@ impl Sender for End {
         let mut bytes = bytes.to_vec();
         for fault in std::mem::take(&mut sim.pending) {
             match fault {
+                // What there was is dropped already.
+                fault if bytes.is_empty() => {
+                    sim.pending.push(fault);
+                    continue;
+                }
                 Fault::DropUp(at, many) => drop_part(&mut bytes, at, many),
                 Fault::DoubleUp(at, many) => double_part(&mut bytes, at, many),
                 Fault::FlipUp(at) => flip_bit(&mut bytes, at),

@@ -91,6 +91,15 @@ impl Filters {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// Memory A of each class.
+    #[inline]
+    pub(crate) fn first_memories(&self) -> [&[u32]; CLASSES.len()] {
+        CLASSES.each_ref().map(|class| {
+            let select = class.selects.first();
+            select.map_or(&[][..], |&select| self.words(select))
+        })
+    }
+
     /// For each byte, whether it passes as a probe of length 1: 0 or 1.
     #[inline(always)]
     pub(crate) fn single(&self) -> &[u8; 256] {

@@ -10,6 +10,9 @@
 //! [`Golden::look`] is the same for a single payload, without records and reports: that is the fast way.
 
 mod look;
+#[cfg(target_arch = "x86_64")]
+mod narrow;
+mod plain;
 mod scan;
 mod stream;
 #[cfg(target_arch = "x86_64")]

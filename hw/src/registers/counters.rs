@@ -15,12 +15,14 @@ pub struct Counters {
     pub steps: [Signal<In, Bits<16>>; COUNTERS],
     /// A register's address.
     pub read_at: Signal<In, Bits<16>>,
-    /// What is counted there, or 0; one cycle later.
+    /// What is counted there, or 0; two cycles later.
     pub read_data: Signal<Out, Bits<32>>,
 
     held: [DFF<Bits<16>>; COUNTERS],
     counts: [DFF<Bits<32>>; COUNTERS],
     step: Signal<Local, Bits<16>>,
+    // Which one is read: told apart a cycle ahead of the multiplexer, whose wires come from far.
+    chosen: [DFF<bool>; COUNTERS],
     value: Signal<Local, Bits<32>>,
     read: DFF<Bits<32>>,
     at: [Constant<Bits<16>>; COUNTERS],
@@ -36,6 +38,7 @@ impl Default for Counters {
             held: std::array::from_fn(|_| DFF::default()),
             counts: std::array::from_fn(|_| DFF::default()),
             step: Signal::default(),
+            chosen: std::array::from_fn(|_| DFF::default()),
             value: Signal::default(),
             read: DFF::default(),
             at: std::array::from_fn(|i| {
@@ -56,8 +59,10 @@ impl Logic for Counters {
             self.held[i].d.next = self.steps[i].val();
             self.step.next = self.held[i].q.val();
             self.counts[i].d.next = self.counts[i].q.val() + bit_cast::<32, 16>(self.step.val());
-            if self.read_at.val() == self.at[i].val() {
-                self.value.next = self.counts[i].q.val();
+            self.chosen[i].clock.next = self.clock.val();
+            self.chosen[i].d.next = self.read_at.val() == self.at[i].val();
+            if self.chosen[i].q.val() {
+                self.value.next = self.value.val() | self.counts[i].q.val();
             }
         }
         self.read.d.next = self.value.val();

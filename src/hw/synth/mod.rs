@@ -324,6 +324,11 @@ fn place(
             "--freq",
             &frequency,
             "--timing-allow-fail",
+            // Memories are most of what a core takes: this placer spreads logic with them, and leaves two thirds of the other's wire to be routed.
+            "--placer",
+            "static",
+            "--router",
+            "router1",
         ];
         if design.board {
             arguments.extend(["--lpf", "board.lpf", "--textcfg", &config]);

@@ -43,11 +43,13 @@ pub fn script(
 }
 
 /// Blocks that are kept apart where there is no place and route: each kind is then synthesised once, however many there are.
-const BLOCKS: [&str; 8] = [
+const BLOCKS: [&str; 10] = [
+    "engines",
     "exact",
     "front",
     "gearbox",
-    "join",
+    "joint",
+    "joints",
     "merge",
     "registers",
     "slices",

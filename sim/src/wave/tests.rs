@@ -68,7 +68,7 @@ fn a_drawing_has_every_row_and_value() {
     let rows = window(&["valid", "data"], 0, 5).expect("both are there");
     let drawing = svg("a < b", &rows, 0);
     assert!(drawing.starts_with("<svg") && drawing.ends_with("</svg>\n"));
-    assert!(drawing.contains("a &lt; b") && drawing.contains(">weir.front.data<"));
+    assert!(drawing.contains("a &lt; b") && drawing.contains(">front.data<"));
     for value in ["xxx", "005", "f0f"] {
         assert_eq!(
             drawing.matches(&format!("<title>{value}</title>")).count(),
@@ -81,4 +81,35 @@ fn a_drawing_has_every_row_and_value() {
         .lines()
         .find(|line| line.contains("path d=\"M") && line.matches('H').count() == 4);
     assert!(line.is_some(), "{drawing}");
+}
+
+#[test]
+fn streams_show_stalls_and_values_that_have_no_room() {
+    let row = |name: &str, width, samples: &[&str]| Row {
+        name: format!("weir.{name}"),
+        width,
+        samples: samples.iter().map(|&sample| sample.to_owned()).collect(),
+    };
+    let rows = [
+        row("s_tvalid", 1, &["0", "1", "1", "1"]),
+        row("s_tready", 1, &["0", "0", "0", "1"]),
+        row(
+            "s_tdata",
+            64,
+            &["00112233", "99887766", "99887766", "01234567"],
+        ),
+        row("m_tready", 1, &["0", "0", "0", "0"]),
+    ];
+    let drawing = svg("stalls", &rows, 7);
+    // Two cycles of three rows, and the legend. Nothing waits where nothing is offered.
+    assert_eq!(drawing.matches("<rect class=\"stall\"").count(), 2 * 3 + 1);
+    assert_eq!(drawing.matches("<g class=\"idle\">").count(), 1);
+    let written = |cycle, digits| {
+        drawing.contains(&format!(">{cycle}</tspan>"))
+            && drawing.contains(&format!(">{digits}</tspan>"))
+    };
+    // It has room over two cycles, and what is idle needs none.
+    assert!(!written(8, "99887766") && !written(7, "112233"));
+    assert!(written(10, "1234567"));
+    assert!(drawing.contains(">s_tdata<") && !drawing.contains("weir."));
 }

@@ -77,6 +77,51 @@ pub fn tools(workspace: &Workspace) -> Result<Option<PathBuf>, Failure> {
     Ok(Some(programs))
 }
 
+/// Cores that random buffers are put through.
+pub const CORES: [&str; 5] = [
+    "rtl-8-compact",
+    "rtl-16-compact",
+    "rtl-32-compact",
+    "rtl-64-compact",
+    "model-64-full",
+];
+
+/// Puts random buffers through each of these cores, in a release build.
+pub fn traffic(
+    workspace: &Workspace,
+    cores: &[String],
+    buffers: u64,
+    seed: u64,
+    from: u64,
+) -> Result<(), Failure> {
+    setup::ensure(workspace, &[setup::CXX, VERILATOR])?;
+    for core in cores {
+        hardware(workspace, seed)
+            .args(["--ignored", "--nocapture", "--exact", "traffic::traffic"])
+            .env("WEIR_HARDWARE_CORE", core)
+            .env("WEIR_HARDWARE_BUFFERS", buffers.to_string())
+            .env("WEIR_HARDWARE_FROM", from.to_string())
+            .run()?;
+    }
+    Ok(())
+}
+
+/// The whole hardware suite, with so many times its random cases.
+pub fn suite(workspace: &Workspace, times: u64, seed: u64) -> Result<(), Failure> {
+    setup::ensure(workspace, &[setup::CXX, VERILATOR])?;
+    hardware(workspace, seed)
+        .args(["--include-ignored", "--nocapture"])
+        .env("WEIR_HARDWARE_TIMES", times.to_string())
+        .run()
+}
+
+fn hardware(workspace: &Workspace, seed: u64) -> Cmd {
+    Cmd::cargo(workspace)
+        .args(["test", "--release", "--locked", "-p", "weir-sim", "--test"])
+        .args(["hardware", "--"])
+        .env("WEIR_HARDWARE_SEED", seed.to_string())
+}
+
 /// One synthesis.
 struct Design {
     target: &'static str,

@@ -10,7 +10,7 @@
 //! | `campaign restart` | cuts captures and lets one process go on where another left off |
 //! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
 //! | `campaign evasion` | random evasions in a release build |
-//! | `campaign hardware` | the hardware suite on every kind of core and width, with many random cases |
+//! | `campaign hardware` | random buffers through cores of every kind and width, beside the model and the definition |
 //! | `campaign card-faults` | faults of every kind befall a card; every answer must be software's, and the card must come back |
 //! | `campaign matcher` | holds every matcher backend to the definition on random cases |
 //! | `campaign bitstreams` | synthesises all cores, places and routes, writes the reports in bitstreams/ |
@@ -136,14 +136,27 @@ enum Campaign {
         #[arg(long)]
         write: bool,
     },
-    /// Hold the model, Rust-HDL's simulator and the RTL of several widths to the hardware suite; takes hours
+    /// Put random buffers through cores beside the model and the definition, with gaps, held-up output, faults, and tables that
+    /// change while records are under way; hours
+    #[command(after_help = "Examples:\n  cargo xtask campaign hardware\n  \
+                            cargo xtask campaign hardware --core rtl-64-compact --buffers 200000 --from 800\n\n\
+                            It goes in rounds of a thousand buffers, each with a seed of its own; --from goes on where another campaign ended.")]
     Hardware {
-        /// How many times as many random cases as the tests have
-        #[arg(long, default_value_t = 100)]
-        times: u64,
+        /// Cores, one after another: engine (model, rtl, rust-hdl), lanes and size of the tables
+        #[arg(long, value_name = "NAME", num_args = 1.., default_values = hdl::CORES)]
+        core: Vec<String>,
+        /// Buffers for each core
+        #[arg(long, default_value_t = 1_000_000)]
+        buffers: u64,
         /// What they are drawn from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// First round
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Afterwards the whole hardware suite, with Rust-HDL's simulator on all of it, and so many times its random cases
+        #[arg(long, value_name = "TIMES")]
+        suite: Option<u64>,
     },
     /// Have faults of every kind befall a card under load; all answers must be software's, and the card must be in use again
     CardFaults {
@@ -197,7 +210,14 @@ fn main() -> ExitCode {
         Command::Campaign(Campaign::Bitstreams { seeds, write }) => {
             hdl::campaign(&workspace, seeds, write)
         }
-        Command::Campaign(Campaign::Hardware { times, seed }) => hardware(&workspace, times, seed),
+        Command::Campaign(Campaign::Hardware {
+            core,
+            buffers,
+            seed,
+            from,
+            suite,
+        }) => hdl::traffic(&workspace, &core, buffers, seed, from)
+            .and_then(|()| suite.map_or(Ok(()), |times| hdl::suite(&workspace, times, seed))),
         Command::Campaign(Campaign::CardFaults {
             faults,
             seed,
@@ -252,16 +272,6 @@ fn flood(workspace: &Workspace, packets: u64, seed: u64) -> Result<(), Failure> 
         .args(run)
         .args(["bench", "flood", "--flood", &packets.to_string()])
         .args(["--seed", &seed.to_string()])
-        .run()
-}
-
-fn hardware(workspace: &Workspace, times: u64, seed: u64) -> Result<(), Failure> {
-    setup::ensure(workspace, &[setup::CXX, hdl::VERILATOR])?;
-    Cmd::cargo(workspace)
-        .args(["test", "--release", "--locked", "-p", "weir-sim", "--test"])
-        .args(["hardware", "--", "--include-ignored", "--nocapture"])
-        .env("WEIR_HARDWARE_TIMES", times.to_string())
-        .env("WEIR_HARDWARE_SEED", seed.to_string())
         .run()
 }
 

@@ -44,7 +44,11 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Coverage {
     pub flags: u8,
+    pub switches: u64,
     pub switches_in_flight: u64,
+    /// Old tables cleared while records of the new ones were under way.
+    pub clears_in_flight: u64,
+    most_in_flight: usize,
     pub faults: BTreeMap<Fault, u64>,
     /// For each carry, the lengths up to 200 that were sent, and which bytes of the last beat records ended in.
     lengths: BTreeMap<u8, Vec<bool>>,
@@ -74,6 +78,13 @@ impl Coverage {
         if let Some(seen) = lengths.get_mut(length) {
             *seen = true;
         }
+    }
+
+    /// Tables change while so many records are under way.
+    pub fn switch(&mut self, under_way: usize) {
+        self.switches += 1;
+        self.switches_in_flight += u64::from(under_way > 0);
+        self.most_in_flight = self.most_in_flight.max(under_way);
     }
 
     pub fn fault(&mut self, fault: Fault) {
@@ -152,7 +163,11 @@ impl fmt::Display for Coverage {
         writeln!(f, "  carry x last lane     {ends}")?;
         writeln!(f, "  groups                {}", self.groups.count_ones())?;
         writeln!(f, "  flags                 {:#06b}", self.flags)?;
-        writeln!(f, "  switches in flight    {}", self.switches_in_flight)?;
+        writeln!(
+            f,
+            "  switches              {}, {} of them with records under way, {} at most; {} clears",
+            self.switches, self.switches_in_flight, self.most_in_flight, self.clears_in_flight
+        )?;
         writeln!(
             f,
             "  most cycles a run of: input idle {}, input held up {}, output held up {}",

@@ -5,12 +5,13 @@
 //! WEIR_HARDWARE_SEED=7 WEIR_HARDWARE_TIMES=100 cargo test --release -p weir-sim --test hardware -- --include-ignored
 //! ```
 //!
-//! `WEIR_HARDWARE_TIMES` multiplies what is drawn at random. A failure names its seed, the command that repeats it, and a waveform
-//! of the last cycles before it.
+//! `WEIR_HARDWARE_TIMES` multiplies what is drawn at random; [`traffic`] says what else there is. A failure names its seed, the
+//! command that repeats it, and a waveform of the last cycles before it.
 
 mod coverage;
 mod run;
 mod scripts;
+mod traffic;
 
 use std::path::PathBuf;
 
@@ -131,10 +132,15 @@ impl Target {
                 }
             }
         };
+        // What the environment says decides what is drawn.
+        let set = std::env::vars().filter(|(name, _)| name.starts_with("WEIR_HARDWARE_"));
+        let set: Vec<String> = set
+            .map(|(name, value)| format!("{name}={value} "))
+            .collect();
         panic!(
-            "{} {name}, cycle {cycle}: {error}{wave}\nagain: WEIR_HARDWARE_SEED={} cargo test -p weir-sim --test hardware -- {}",
+            "{} {name}, cycle {cycle}: {error}{wave}\nagain: {}cargo test -p weir-sim --test hardware -- --include-ignored {}",
             self.test,
-            number("WEIR_HARDWARE_SEED", 1),
+            set.concat(),
             self.test,
         );
     }
@@ -287,6 +293,18 @@ fn rtl_8_compact() {
 #[test]
 fn rtl_8_corpus() {
     Target::new("rtl_8_corpus", Engine::Rtl, 8, Size::Compact).corpus(300);
+}
+
+#[test]
+#[ignore = "long to compile"]
+fn rtl_16_compact() {
+    Target::new("rtl_16_compact", Engine::Rtl, 16, Size::Compact).suite();
+}
+
+#[test]
+#[ignore = "long to compile"]
+fn rtl_32_compact() {
+    Target::new("rtl_32_compact", Engine::Rtl, 32, Size::Compact).suite();
 }
 
 #[test]

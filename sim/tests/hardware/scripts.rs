@@ -11,6 +11,20 @@ use weir_sim::core::Until;
 use crate::coverage::{Fault, SHORT};
 use crate::run::{Outcome, Run, told};
 
+/// Faults that are bytes of the stream.
+pub const STREAM: [Fault; 10] = [
+    Fault::Magic,
+    Fault::Nonce,
+    Fault::HeaderCrc,
+    Fault::Length,
+    Fault::Group,
+    Fault::Carry,
+    Fault::PayloadCrc,
+    Fault::Stale,
+    Fault::Truncated,
+    Fault::Garbage,
+];
+
 /// A case of short buffers.
 fn case(run: &mut Run<'_>, buffers: (usize, usize), longest: usize) -> Case {
     let shape = *run.rng.pick(&Shape::ALL);
@@ -38,7 +52,8 @@ fn load_quietly(run: &mut Run<'_>, case: &Case) -> Outcome {
     run.end_switch()
 }
 
-fn switch(run: &mut Run<'_>, case: &Case) -> Outcome {
+/// Goes over to a case's probes.
+pub fn switch(run: &mut Run<'_>, case: &Case) -> Outcome {
     if !run.switch(&case.probes)? {
         return Err(format!(
             "{}: {} probes do not fit",
@@ -51,18 +66,6 @@ fn switch(run: &mut Run<'_>, case: &Case) -> Outcome {
 
 /// Random cases, one after another, with whatever can be wrong in between.
 pub fn random(run: &mut Run<'_>, cases: usize, faults: bool) -> Outcome {
-    const STREAM: [Fault; 10] = [
-        Fault::Magic,
-        Fault::Nonce,
-        Fault::HeaderCrc,
-        Fault::Length,
-        Fault::Group,
-        Fault::Carry,
-        Fault::PayloadCrc,
-        Fault::Stale,
-        Fault::Truncated,
-        Fault::Garbage,
-    ];
     for _ in 0..cases {
         let case = case(run, (1, 12), 300);
         load(run, &case)?;
@@ -324,6 +327,9 @@ pub fn throughput(run: &mut Run<'_>, buffers: usize) -> Outcome {
         asks: Vec::new(),
     };
     load_quietly(run, &case)?;
+    // After a new key the core makes its tables of terms anew, and takes nothing meanwhile.
+    run.ask(&Ask::new(&case.probes, 0, 0, vec![b' '; 8]));
+    run.drain()?;
     let before = run.session.core.wires().totals;
     for _ in 0..buffers {
         let data = run.rng.bytes(Shape::Text.alphabet(), 64);

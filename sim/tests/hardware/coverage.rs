@@ -46,6 +46,8 @@ pub struct Coverage {
     pub flags: u8,
     pub switches: u64,
     pub switches_in_flight: u64,
+    /// Tables that did not fit beside the live ones.
+    pub refused: u64,
     /// Old tables cleared while records of the new ones were under way.
     pub clears_in_flight: u64,
     most_in_flight: usize,
@@ -165,8 +167,12 @@ impl fmt::Display for Coverage {
         writeln!(f, "  flags                 {:#06b}", self.flags)?;
         writeln!(
             f,
-            "  switches              {}, {} of them with records under way, {} at most; {} clears",
-            self.switches, self.switches_in_flight, self.most_in_flight, self.clears_in_flight
+            "  switches              {}, {} of them with records under way, {} at most; {} clears; {} refused",
+            self.switches,
+            self.switches_in_flight,
+            self.most_in_flight,
+            self.clears_in_flight,
+            self.refused
         )?;
         writeln!(
             f,

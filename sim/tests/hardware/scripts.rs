@@ -52,8 +52,7 @@ fn load_quietly(run: &mut Run<'_>, case: &Case) -> Outcome {
     run.end_switch()
 }
 
-/// Goes over to a case's probes.
-pub fn switch(run: &mut Run<'_>, case: &Case) -> Outcome {
+fn switch(run: &mut Run<'_>, case: &Case) -> Outcome {
     if !run.switch(&case.probes)? {
         return Err(format!(
             "{}: {} probes do not fit",

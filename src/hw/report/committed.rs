@@ -7,10 +7,16 @@ use serde::Deserialize;
 use super::Report;
 
 /// Reports of `weir hw synth`, by the file that they are from.
-const REPORTS: &[(&str, &str)] = &[(
-    "bitstreams/ecp5-85f/8-compact.json",
-    include_str!("../../../bitstreams/ecp5-85f/8-compact.json"),
-)];
+const REPORTS: &[(&str, &str)] = &[
+    (
+        "bitstreams/ecp5-85f/8-compact.json",
+        include_str!("../../../bitstreams/ecp5-85f/8-compact.json"),
+    ),
+    (
+        "bitstreams/xcup/64-full.json",
+        include_str!("../../../bitstreams/xcup/64-full.json"),
+    ),
+];
 
 /// The reports, in the order of the table.
 pub fn reports() -> Result<Vec<Report>, String> {

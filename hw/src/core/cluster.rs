@@ -1,19 +1,22 @@
-//! An exact engine with its slices.
+//! The slices and the exact engines behind them.
 
 use rust_hdl::prelude::*;
 
-use crate::exact::Exact;
-use crate::merge::Merge;
+use super::engine::Engine;
+use crate::merge::MOST;
 use crate::slice::Slice;
 
-/// `K` neighbouring slices, their merge and the exact engine behind it.
+/// `S` slices and `E` exact engines of `B` banks each, see [`Engine`].
 ///
-/// `P` = 8 K lanes, `N` = 64 K + 192 bits of window; `A8` to `A2` are the address bits of the filters, `X` those of a way.
+/// `L` = 8 S lanes, `N` = 64 S + 192 bits of window; `A8` to `A2` are the address bits of the filters, `X` those of a way.
 #[derive(LogicBlock)]
 pub struct Cluster<
-    const K: usize,
-    const P: usize,
+    const L: usize,
     const N: usize,
+    const S: usize,
+    const E: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
@@ -30,7 +33,7 @@ pub struct Cluster<
     /// 24 bytes before the first slice's, then the slices' bytes.
     pub window: Signal<In, Bits<N>>,
     /// Which of them are payload.
-    pub keep: Signal<In, Bits<P>>,
+    pub keep: Signal<In, Bits<L>>,
     /// Payload offset of the first.
     pub base: Signal<In, Bits<16>>,
     /// The record's carry.
@@ -57,27 +60,35 @@ pub struct Cluster<
     pub write_data: Signal<In, Bits<32>>,
     /// Table write: now.
     pub write_strobe: Signal<In, bool>,
-    /// What the engine found.
-    pub item: Signal<Out, Bits<100>>,
+    /// What each engine found.
+    pub item: [Signal<Out, Bits<100>>; E],
     /// The end of a record.
-    pub item_last: Signal<Out, bool>,
+    pub item_last: [Signal<Out, bool>; E],
     /// The record that ends overflowed.
-    pub item_overflow: Signal<Out, bool>,
+    pub item_overflow: [Signal<Out, bool>; E],
     /// There is one.
-    pub item_valid: Signal<Out, bool>,
+    pub item_valid: [Signal<Out, bool>; E],
     /// It is taken.
-    pub item_ready: Signal<In, bool>,
+    pub item_ready: [Signal<In, bool>; E],
     /// How many slices examined a candidate in this cycle.
     pub examined: Signal<Out, Bits<8>>,
-    /// How many let one through their sieve.
+    /// How many candidates went through the last sieve on their way.
     pub looked_up: Signal<Out, Bits<8>>,
-    slices: [Slice<A8, A6, A4, A3, A2>; K],
-    /// There is one slice only, in the whole core: one of several is a cluster's in every core.
+    slices: [Slice<A8, A6, A4, A3, A2>; S],
+    /// There is one slice only, in the whole core.
     alone: Constant<bool>,
-    /// Where each slice starts in the cluster.
-    offsets: [Constant<Bits<16>>; K],
-    merge: Merge<K, 106>,
-    exact: Exact<X>,
+    /// Where each slice starts.
+    offsets: [Constant<Bits<16>>; S],
+    engines: [Engine<S, B, J, X>; E],
+    numbers: [Constant<Bits<2>>; E],
+    /// Which bits a bank's number has.
+    mask: Constant<Bits<2>>,
+    heads: [Signal<Local, Bits<106>>; MOST],
+    heads_valid: Signal<Local, Bits<MOST>>,
+    heads_last: Signal<Local, Bits<MOST>>,
+    heads_overflow: Signal<Local, Bits<MOST>>,
+    taken: Signal<Local, Bits<MOST>>,
+    hold: Signal<Local, bool>,
     all_ready: Signal<Local, bool>,
     examined_sum: Signal<Local, Bits<8>>,
     looked_up_sum: Signal<Local, Bits<8>>,
@@ -86,19 +97,23 @@ pub struct Cluster<
 }
 
 impl<
-    const K: usize,
-    const P: usize,
+    const L: usize,
     const N: usize,
+    const S: usize,
+    const E: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Default for Cluster<K, P, N, A8, A6, A4, A3, A2, X>
+> Default for Cluster<L, N, S, E, B, J, A8, A6, A4, A3, A2, X>
 {
     fn default() -> Self {
-        const { assert!(P == 8 * K && N == 64 * K + 192) };
+        const { assert!(L == 8 * S && N == 64 * S + 192 && S <= MOST) };
+        const { assert!(E <= 2 && B <= 2 && (B > 0 || E == 1)) };
         Self {
             clock: Default::default(),
             clear: Default::default(),
@@ -118,18 +133,25 @@ impl<
             write_address: Default::default(),
             write_data: Default::default(),
             write_strobe: Default::default(),
-            item: Default::default(),
-            item_last: Default::default(),
-            item_overflow: Default::default(),
-            item_valid: Default::default(),
-            item_ready: Default::default(),
+            item: std::array::from_fn(|_| Default::default()),
+            item_last: std::array::from_fn(|_| Default::default()),
+            item_overflow: std::array::from_fn(|_| Default::default()),
+            item_valid: std::array::from_fn(|_| Default::default()),
+            item_ready: std::array::from_fn(|_| Default::default()),
             examined: Default::default(),
             looked_up: Default::default(),
             slices: std::array::from_fn(|_| Default::default()),
-            alone: Constant::new(K == 1),
-            offsets: std::array::from_fn(|k| Constant::new(bits(8 * k as u64))),
-            merge: Default::default(),
-            exact: Default::default(),
+            alone: Constant::new(S == 1),
+            offsets: std::array::from_fn(|s| Constant::new(bits(8 * s as u64))),
+            engines: std::array::from_fn(|_| Default::default()),
+            numbers: std::array::from_fn(|e| Constant::new((e as u64).into())),
+            mask: Constant::new((u64::from(B == 2) | u64::from(E == 2) << 1).into()),
+            heads: Default::default(),
+            heads_valid: Default::default(),
+            heads_last: Default::default(),
+            heads_overflow: Default::default(),
+            taken: Default::default(),
+            hold: Default::default(),
             all_ready: Default::default(),
             examined_sum: Default::default(),
             looked_up_sum: Default::default(),
@@ -140,26 +162,33 @@ impl<
 }
 
 impl<
-    const K: usize,
-    const P: usize,
+    const L: usize,
     const N: usize,
+    const S: usize,
+    const E: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Logic for Cluster<K, P, N, A8, A6, A4, A3, A2, X>
+> Logic for Cluster<L, N, S, E, B, J, A8, A6, A4, A3, A2, X>
 {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, examined_count, looked_up_count);
-        clock!(self, clock, merge, exact);
-        self.merge.clear.next = self.clear.val();
+        self.heads_valid.next = 0.into();
+        self.heads_last.next = 0.into();
+        self.heads_overflow.next = 0.into();
+        for i in 0..8 {
+            self.heads[i].next = 0.into();
+        }
         self.all_ready.next = true;
         self.examined_sum.next = 0.into();
         self.looked_up_sum.next = 0.into();
-        for i in 0..K {
+        for i in 0..S {
             self.slices[i].clock.next = self.clock.val();
             self.slices[i].clear.next = self.clear.val();
             self.slices[i].alone.next = self.alone.val();
@@ -181,39 +210,71 @@ impl<
             if !self.slices[i].ready.val() {
                 self.all_ready.next = false;
             }
-            self.merge.valid[i].next = self.slices[i].out_valid.val();
-            self.merge.data[i].next = self.slices[i].candidate.val();
-            self.merge.last[i].next = self.slices[i].out_last.val();
-            self.merge.overflow[i].next = self.slices[i].overflow.val();
-            self.slices[i].out_ready.next = self.merge.ready[i].val();
+            self.heads[i].next = self.slices[i].candidate.val();
+            self.heads_valid.next = self
+                .heads_valid
+                .val()
+                .replace_bit(i, self.slices[i].out_valid.val());
+            self.heads_last.next = self
+                .heads_last
+                .val()
+                .replace_bit(i, self.slices[i].out_last.val());
+            self.heads_overflow.next = self
+                .heads_overflow
+                .val()
+                .replace_bit(i, self.slices[i].overflow.val());
             if self.slices[i].examined.val() {
                 self.examined_sum.next = self.examined_sum.val() + 1;
             }
-            if self.slices[i].looked_up.val() {
+            if self.slices[i].looked_up.val() & self.alone.val() {
                 self.looked_up_sum.next = self.looked_up_sum.val() + 1;
             }
+        }
+        // Each candidate goes to the engine whose number its bytes give, ends to all at once.
+        self.hold.next = false;
+        self.taken.next = 0.into();
+        for i in 0..E {
+            self.engines[i].clock.next = self.clock.val();
+            self.engines[i].clear.next = self.clear.val();
+            self.engines[i].key.next = self.key.val();
+            self.engines[i].number.next = self.numbers[i].val();
+            self.engines[i].mask.next = self.mask.val();
+            self.engines[i].valid.next = self.heads_valid.val();
+            self.engines[i].last.next = self.heads_last.val();
+            self.engines[i].overflow.next = self.heads_overflow.val();
+            self.engines[i].head_0.next = self.heads[0].val();
+            self.engines[i].head_1.next = self.heads[1].val();
+            self.engines[i].head_2.next = self.heads[2].val();
+            self.engines[i].head_3.next = self.heads[3].val();
+            self.engines[i].head_4.next = self.heads[4].val();
+            self.engines[i].head_5.next = self.heads[5].val();
+            self.engines[i].head_6.next = self.heads[6].val();
+            self.engines[i].head_7.next = self.heads[7].val();
+            self.engines[i].write_select.next = self.write_select.val();
+            self.engines[i].write_address.next = self.write_address.val();
+            self.engines[i].write_data.next = self.write_data.val();
+            self.engines[i].write_strobe.next = self.write_strobe.val();
+            if !self.engines[i].room.val() {
+                self.hold.next = true;
+            }
+            self.taken.next = self.taken.val() | self.engines[i].ready.val();
+            self.looked_up_sum.next = self.looked_up_sum.val() + self.engines[i].looked_up.val();
+            self.item[i].next = self.engines[i].item.val();
+            self.item_last[i].next = self.engines[i].item_last.val();
+            self.item_overflow[i].next = self.engines[i].item_overflow.val();
+            self.item_valid[i].next = self.engines[i].item_valid.val();
+            self.engines[i].item_ready.next = self.item_ready[i].val();
+        }
+        for i in 0..E {
+            self.engines[i].hold.next = self.hold.val();
+        }
+        for i in 0..S {
+            self.slices[i].out_ready.next = self.taken.val().get_bit(i);
         }
         self.ready.next = self.all_ready.val();
         self.examined_count.d.next = self.examined_sum.val();
         self.looked_up_count.d.next = self.looked_up_sum.val();
         self.examined.next = self.examined_count.q.val();
         self.looked_up.next = self.looked_up_count.q.val();
-
-        self.exact.clear.next = self.clear.val();
-        self.exact.key.next = self.key.val();
-        self.exact.valid.next = self.merge.out_valid.val();
-        self.exact.candidate.next = self.merge.out_data.val();
-        self.exact.last.next = self.merge.out_last.val();
-        self.exact.overflow.next = self.merge.out_overflow.val();
-        self.merge.out_ready.next = self.exact.ready.val();
-        self.exact.write_select.next = self.write_select.val();
-        self.exact.write_address.next = self.write_address.val();
-        self.exact.write_data.next = self.write_data.val();
-        self.exact.write_strobe.next = self.write_strobe.val();
-        self.item.next = self.exact.item.val();
-        self.item_last.next = self.exact.item_last.val();
-        self.item_overflow.next = self.exact.item_overflow.val();
-        self.item_valid.next = self.exact.item_valid.val();
-        self.exact.item_ready.next = self.item_ready.val();
     }
 }

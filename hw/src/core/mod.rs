@@ -1,17 +1,19 @@
 //! The core: all blocks joined, with AXI4-Stream in and out and AXI4-Lite beside.
 //!
 //! ```text
-//! s_axis ─► front ─► slices ─► merge ─► exact ─► joint ─► writer ─► gearbox ─► m_axis
-//!             └─ ends of records ────────────────────────►┘
+//! s_axis ─► front ─► slices ─► banks ─► exact engines ─► writer ─► m_axis
+//!             └─ ends of records ──────────────────►┘
 //! s_axil ─► registers: control, key and table writes to all; strobes of the counters from all
 //! ```
 
 mod cluster;
+mod engine;
 mod flight;
 mod room;
 mod shapes;
 
 pub use cluster::Cluster;
+pub use engine::Engine;
 pub use flight::Flight;
 pub use room::with_room;
 pub use shapes::{
@@ -22,10 +24,9 @@ pub use shapes::{
 use rust_hdl::prelude::*;
 
 use crate::front::Front;
-use crate::merge::Merge;
 use crate::parts::Delay;
 use crate::registers::Registers;
-use crate::writer::{Gearbox, Writer};
+use crate::writer::Writer;
 use weir_tables::Geometry;
 
 /// Cycles from the front's `enable` to the beats that it lets in.
@@ -43,17 +44,17 @@ pub struct Identity {
 /// A core of `L` lanes (8, 16, 32 or 64).
 ///
 /// The other parameters follow from that and the tables' sizes ([`Geometry`]), but the language does not let types
-/// say so: `W` = 8 L bits of a beat, `N` = W + 192 bits of window, `E` clusters (exact engines) of `K` slices, `P` = 8 K lanes and `M` = 64 K + 192 bits
-/// of window each, `A8` to `A2` address bits of the filters, `X` of a way of the exact table.
+/// say so: `W` = 8 L bits of a beat, `N` = W + 192 bits of window, `S` = L / 8 slices, `E` exact engines of `B` banks each and `J` sources (see [`Engine`]),
+/// `A8` to `A2` address bits of the filters, `X` of a way of the exact table.
 #[derive(LogicBlock)]
 pub struct Core<
     const L: usize,
     const W: usize,
     const N: usize,
+    const S: usize,
     const E: usize,
-    const K: usize,
-    const P: usize,
-    const M: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
@@ -114,39 +115,30 @@ pub struct Core<
     late_address: Delay<Bits<16>, FRONT>,
     late_data: Delay<Bits<32>, FRONT>,
     late_strobe: Delay<bool, FRONT>,
-    clusters: [Cluster<K, P, M, A8, A6, A4, A3, A2, X>; E],
-    /// Where each cluster starts in the beat.
-    offsets: [Constant<Bits<16>>; E],
-    /// The same in bits.
-    starts: [Constant<Bits<16>>; E],
-    joint: Merge<E, 100>,
-    writer: Writer,
-    gearbox: Gearbox<W>,
+    cluster: Cluster<L, N, S, E, B, J, A8, A6, A4, A3, A2, X>,
+    writer: Writer<E, W>,
     flight: Flight,
-    all_ready: Signal<Local, bool>,
-    examined: Signal<Local, Bits<8>>,
-    looked_up: Signal<Local, Bits<8>>,
 }
 
 impl<
     const L: usize,
     const W: usize,
     const N: usize,
+    const S: usize,
     const E: usize,
-    const K: usize,
-    const P: usize,
-    const M: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Core<L, W, N, E, K, P, M, A8, A6, A4, A3, A2, X>
+> Core<L, W, N, S, E, B, J, A8, A6, A4, A3, A2, X>
 {
     /// The geometry that the parameters stand for.
     pub const SHAPE: Geometry = {
-        assert!(W == 8 * L && N == W + 192 && P * E == L);
+        assert!(W == 8 * L && N == W + 192);
         Geometry {
             lanes: L,
             filters: [A8 as u32, A6 as u32, A4 as u32, A3 as u32, A2 as u32],
@@ -187,16 +179,9 @@ impl<
             late_address: Default::default(),
             late_data: Default::default(),
             late_strobe: Default::default(),
-            clusters: std::array::from_fn(|_| Default::default()),
-            offsets: std::array::from_fn(|e| Constant::new(bits((P * e) as u64))),
-            starts: std::array::from_fn(|e| Constant::new(bits(8 * (P * e) as u64))),
-            joint: Default::default(),
+            cluster: Default::default(),
             writer: Default::default(),
-            gearbox: Default::default(),
             flight: Default::default(),
-            all_ready: Default::default(),
-            examined: Default::default(),
-            looked_up: Default::default(),
         }
     }
 }
@@ -205,17 +190,17 @@ impl<
     const L: usize,
     const W: usize,
     const N: usize,
+    const S: usize,
     const E: usize,
-    const K: usize,
-    const P: usize,
-    const M: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Logic for Core<L, W, N, E, K, P, M, A8, A6, A4, A3, A2, X>
+> Logic for Core<L, W, N, S, E, B, J, A8, A6, A4, A3, A2, X>
 {
     #[hdl_gen]
     fn update(&mut self) {
@@ -228,9 +213,8 @@ impl<
             late_address,
             late_data,
             late_strobe,
-            joint,
+            cluster,
             writer,
-            gearbox,
             flight
         );
 
@@ -267,79 +251,50 @@ impl<
         self.front.odd.next = self.registers.odd.val();
         self.front.ends_ready.next = self.writer.ends_ready.val();
 
-        // To the clusters, and on.
-        self.all_ready.next = true;
-        self.examined.next = 0.into();
-        self.looked_up.next = 0.into();
-        for i in 0..E {
-            self.clusters[i].clock.next = self.clock.val();
-            self.clusters[i].clear.next = self.registers.clear.val();
-            self.clusters[i].valid.next = self.front.valid.val();
-            self.clusters[i].window.next = self
-                .front
-                .window
-                .val()
-                .get_bits::<M>(self.starts[i].val().index());
-            self.clusters[i].keep.next = self
-                .front
-                .keep
-                .val()
-                .get_bits::<P>(self.offsets[i].val().index());
-            self.clusters[i].base.next = self.front.base.val() + self.offsets[i].val();
-            self.clusters[i].carry.next = self.front.carry.val();
-            self.clusters[i].group.next = self.front.group.val();
-            self.clusters[i].parity.next = self.front.parity.val();
-            self.clusters[i].serial.next = self.front.serial.val();
-            self.clusters[i].last.next = self.front.last.val();
-            self.clusters[i].key.next = self.registers.key.val();
-            self.clusters[i].limit.next = self.registers.limit.val();
-            self.clusters[i].write_select.next = self.late_select.q.val();
-            self.clusters[i].write_address.next = self.late_address.q.val();
-            self.clusters[i].write_data.next = self.late_data.q.val();
-            self.clusters[i].write_strobe.next = self.late_strobe.q.val();
-            if !self.clusters[i].ready.val() {
-                self.all_ready.next = false;
-            }
-            self.joint.valid[i].next = self.clusters[i].item_valid.val();
-            self.joint.data[i].next = self.clusters[i].item.val();
-            self.joint.last[i].next = self.clusters[i].item_last.val();
-            self.joint.overflow[i].next = self.clusters[i].item_overflow.val();
-            self.clusters[i].item_ready.next = self.joint.ready[i].val();
-            self.examined.next = self.examined.val() + self.clusters[i].examined.val();
-            self.looked_up.next = self.looked_up.val() + self.clusters[i].looked_up.val();
-        }
-        self.front.slices_ready.next = self.all_ready.val();
-        self.joint.clear.next = self.registers.clear.val();
+        // To the slices, and on.
+        self.front.slices_ready.next = self.cluster.ready.val();
+        self.cluster.clear.next = self.registers.clear.val();
+        self.cluster.valid.next = self.front.valid.val();
+        self.cluster.window.next = self.front.window.val();
+        self.cluster.keep.next = self.front.keep.val();
+        self.cluster.base.next = self.front.base.val();
+        self.cluster.carry.next = self.front.carry.val();
+        self.cluster.group.next = self.front.group.val();
+        self.cluster.parity.next = self.front.parity.val();
+        self.cluster.serial.next = self.front.serial.val();
+        self.cluster.last.next = self.front.last.val();
+        self.cluster.key.next = self.registers.key.val();
+        self.cluster.limit.next = self.registers.limit.val();
+        self.cluster.write_select.next = self.late_select.q.val();
+        self.cluster.write_address.next = self.late_address.q.val();
+        self.cluster.write_data.next = self.late_data.q.val();
+        self.cluster.write_strobe.next = self.late_strobe.q.val();
 
         // Reports out.
         self.flight.clear.next = self.registers.clear.val();
         self.flight.leaves.next = self.front.valid.val() & self.front.last.val();
-        self.flight.arrives.next =
-            self.joint.out_valid.val() & self.joint.out_last.val() & self.writer.ready.val();
+        self.flight.arrives.next = self.writer.ended.val();
         self.writer.clear.next = self.registers.clear.val();
         self.writer.nonce.next = self.registers.nonce.val();
         self.writer.linger.next = self.registers.linger.val();
         self.writer.upstream_busy.next = self.front.busy.val() | self.flight.any.val();
-        self.writer.hits.next = self.joint.out_data.val();
-        self.writer.last.next = self.joint.out_last.val();
-        self.writer.overflow.next = self.joint.out_overflow.val();
-        self.writer.valid.next = self.joint.out_valid.val();
-        self.joint.out_ready.next = self.writer.ready.val();
+        for i in 0..E {
+            self.writer.hits[i].next = self.cluster.item[i].val();
+            self.writer.last[i].next = self.cluster.item_last[i].val();
+            self.writer.overflow[i].next = self.cluster.item_overflow[i].val();
+            self.writer.valid[i].next = self.cluster.item_valid[i].val();
+            self.cluster.item_ready[i].next = self.writer.ready[i].val();
+        }
         self.writer.end_valid.next = self.front.end_valid.val();
         self.writer.end_data.next = self.front.end_data.val();
-        self.gearbox.clear.next = self.registers.clear.val();
-        self.gearbox.word_valid.next = self.writer.tvalid.val();
-        self.gearbox.word.next = self.writer.tdata.val();
-        self.gearbox.word_last.next = self.writer.tlast.val();
-        self.writer.tready.next = self.gearbox.word_ready.val();
-        self.m_axis_tvalid.next = self.gearbox.tvalid.val();
-        self.m_axis_tdata.next = self.gearbox.tdata.val();
-        self.m_axis_tlast.next = self.gearbox.tlast.val();
-        self.gearbox.tready.next = self.m_axis_tready.val();
+        self.m_axis_tvalid.next = self.writer.tvalid.val();
+        self.m_axis_tdata.next = self.writer.tdata.val();
+        self.m_axis_tlast.next = self.writer.tlast.val();
+        self.writer.tready.next = self.m_axis_tready.val();
 
         // Status and counters.
-        self.registers.busy.next = (self.front.busy.val() | self.flight.any.val())
-            | (self.writer.busy.val() | self.gearbox.busy.val());
+        self.registers.busy.next =
+            self.front.busy.val() | self.flight.any.val() | self.writer.busy.val();
         self.registers.hunting.next = self.front.hunting.val();
         self.registers.count_beat.next = self.front.count_beat.val();
         self.registers.count_stall.next = self.front.count_stall.val();
@@ -350,9 +305,9 @@ impl<
         self.registers.count_stale.next = self.front.count_stale.val();
         self.registers.count_malformed.next = self.front.count_malformed.val();
         self.registers.count_overflow.next = self.writer.count_overflow.val();
-        self.registers.count_candidates.next = self.examined.val();
-        self.registers.count_lookups.next = self.looked_up.val();
-        self.registers.count_hit.next = self.writer.count_hit.val();
+        self.registers.count_candidates.next = self.cluster.examined.val();
+        self.registers.count_lookups.next = self.cluster.looked_up.val();
+        self.registers.count_hits.next = self.writer.count_hits.val();
         self.registers.count_unit.next = self.writer.count_unit.val();
         self.registers.count_out_stall.next = self.writer.count_stall.val();
     }

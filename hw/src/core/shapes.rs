@@ -19,17 +19,17 @@ impl<
     const L: usize,
     const W: usize,
     const N: usize,
+    const S: usize,
     const E: usize,
-    const K: usize,
-    const P: usize,
-    const M: usize,
+    const B: usize,
+    const J: usize,
     const A8: usize,
     const A6: usize,
     const A4: usize,
     const A3: usize,
     const A2: usize,
     const X: usize,
-> Build for Core<L, W, N, E, K, P, M, A8, A6, A4, A3, A2, X>
+> Build for Core<L, W, N, S, E, B, J, A8, A6, A4, A3, A2, X>
 {
     const GEOMETRY: Geometry = Self::SHAPE;
 
@@ -41,21 +41,21 @@ impl<
 }
 
 /// 8 lanes, [compact](weir_tables::Size::Compact).
-pub type Core8Compact = Core<8, 64, 256, 1, 1, 8, 256, 10, 9, 9, 9, 9, 10>;
+pub type Core8Compact = Core<8, 64, 256, 1, 1, 0, 1, 10, 9, 9, 9, 9, 10>;
 /// 8 lanes, [full](weir_tables::Size::Full).
-pub type Core8Full = Core<8, 64, 256, 1, 1, 8, 256, 13, 11, 11, 10, 9, 13>;
+pub type Core8Full = Core<8, 64, 256, 1, 1, 0, 1, 13, 11, 11, 10, 9, 13>;
 /// 16 lanes, compact.
-pub type Core16Compact = Core<16, 128, 320, 1, 2, 16, 320, 10, 9, 9, 9, 9, 10>;
+pub type Core16Compact = Core<16, 128, 320, 2, 1, 1, 1, 10, 9, 9, 9, 9, 10>;
 /// 16 lanes, full.
-pub type Core16Full = Core<16, 128, 320, 1, 2, 16, 320, 13, 11, 11, 10, 9, 13>;
+pub type Core16Full = Core<16, 128, 320, 2, 1, 1, 1, 13, 11, 11, 10, 9, 13>;
 /// 32 lanes, compact.
-pub type Core32Compact = Core<32, 256, 448, 1, 4, 32, 448, 10, 9, 9, 9, 9, 10>;
+pub type Core32Compact = Core<32, 256, 448, 4, 1, 2, 2, 10, 9, 9, 9, 9, 10>;
 /// 32 lanes, full.
-pub type Core32Full = Core<32, 256, 448, 1, 4, 32, 448, 13, 11, 11, 10, 9, 13>;
+pub type Core32Full = Core<32, 256, 448, 4, 1, 2, 2, 13, 11, 11, 10, 9, 13>;
 /// 64 lanes, compact.
-pub type Core64Compact = Core<64, 512, 704, 2, 4, 32, 448, 10, 9, 9, 9, 9, 10>;
+pub type Core64Compact = Core<64, 512, 704, 8, 2, 2, 2, 10, 9, 9, 9, 9, 10>;
 /// 64 lanes, full.
-pub type Core64Full = Core<64, 512, 704, 2, 4, 32, 448, 13, 11, 11, 10, 9, 13>;
+pub type Core64Full = Core<64, 512, 704, 8, 2, 2, 2, 13, 11, 11, 10, 9, 13>;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,17 @@
 //! Joins streams that each end a record with a `last` of their own.
 
+mod bank;
+mod sieve;
 #[cfg(test)]
 mod tests;
+
+pub use bank::Bank;
+pub use sieve::Sieve;
 
 use rust_hdl::prelude::*;
 
 /// Most inputs.
-const MOST: usize = 8;
+pub const MOST: usize = 8;
 
 /// Joins `I` streams (1 to 8) of `D` bits: what is not `last` passes as it comes, one a cycle, in turn; an input whose head is `last` waits until all heads
 /// are, then one `last` goes on, with `overflow` if any had it.
@@ -26,6 +31,10 @@ pub struct Merge<const I: usize, const D: usize> {
     pub last: [Signal<In, bool>; I],
     /// The record that ends overflowed.
     pub overflow: [Signal<In, bool>; I],
+    /// No `last` is taken for now: what shares the inputs has no room for it.
+    pub hold: Signal<In, bool>,
+    /// Something can be taken.
+    pub room: Signal<Out, bool>,
     /// There is something.
     pub out_valid: Signal<Out, bool>,
     /// It is taken.
@@ -49,10 +58,11 @@ pub struct Merge<const I: usize, const D: usize> {
     // Inputs after the one that was served last: these go first.
     after: DFF<Bits<MOST>>,
     after_next: Signal<Local, Bits<MOST>>,
-    room: Signal<Local, bool>,
+    space: Signal<Local, bool>,
     comes: Signal<Local, bool>,
     stays: Signal<Local, bool>,
     all_last: Signal<Local, bool>,
+    closes: Signal<Local, bool>,
     any_overflow: Signal<Local, bool>,
     got: Signal<Local, bool>,
     chosen: Signal<Local, Bits<MOST>>,
@@ -71,6 +81,8 @@ impl<const I: usize, const D: usize> Default for Merge<I, D> {
             data: std::array::from_fn(|_| Default::default()),
             last: std::array::from_fn(|_| Default::default()),
             overflow: std::array::from_fn(|_| Default::default()),
+            hold: Default::default(),
+            room: Default::default(),
             out_valid: Default::default(),
             out_ready: Default::default(),
             out_data: Default::default(),
@@ -86,10 +98,11 @@ impl<const I: usize, const D: usize> Default for Merge<I, D> {
             spare_overflow: Default::default(),
             after: Default::default(),
             after_next: Default::default(),
-            room: Default::default(),
+            space: Default::default(),
             comes: Default::default(),
             stays: Default::default(),
             all_last: Default::default(),
+            closes: Default::default(),
             any_overflow: Default::default(),
             got: Default::default(),
             chosen: Default::default(),
@@ -115,7 +128,7 @@ impl<const I: usize, const D: usize> Logic for Merge<I, D> {
             spare_overflow,
             after
         );
-        self.room.next = !self.crowded.q.val();
+        self.space.next = !self.crowded.q.val();
         self.all_last.next = true;
         self.any_overflow.next = false;
         for i in 0..I {
@@ -126,6 +139,8 @@ impl<const I: usize, const D: usize> Logic for Merge<I, D> {
                 self.any_overflow.next = true;
             }
         }
+        self.closes.next = self.all_last.val() & !self.hold.val();
+        self.room.next = self.space.val();
 
         // Whose turn it is: the first after the one served last, else the first.
         self.got.next = false;
@@ -150,29 +165,29 @@ impl<const I: usize, const D: usize> Logic for Merge<I, D> {
         for i in 0..I {
             self.rest.next = self.rest.val() << 1;
             self.ready[i].next =
-                self.room.val() & (self.chosen.val().get_bit(i) | self.all_last.val());
+                self.space.val() & (self.chosen.val().get_bit(i) | self.closes.val());
             if self.chosen.val().get_bit(i) {
                 self.word.next = self.word.val() | self.data[i].val();
                 self.after_next.next = self.rest.val();
             }
         }
-        if self.room.val() {
+        if self.space.val() {
             self.after.d.next = self.after_next.val();
         }
-        self.comes.next = self.room.val() & (self.got.val() | self.all_last.val());
+        self.comes.next = self.space.val() & (self.got.val() | self.closes.val());
         self.stays.next = self.filled.q.val() & !self.out_ready.val();
         if self.stays.val() {
             if !self.crowded.q.val() {
                 self.crowded.d.next = self.comes.val();
                 self.spare.d.next = self.word.val();
-                self.spare_last.d.next = self.all_last.val();
+                self.spare_last.d.next = self.closes.val();
                 self.spare_overflow.d.next = self.any_overflow.val();
             }
         } else {
             self.crowded.d.next = false;
             self.filled.d.next = self.comes.val() | self.crowded.q.val();
             self.held.d.next = self.word.val();
-            self.held_last.d.next = self.all_last.val();
+            self.held_last.d.next = self.closes.val();
             self.held_overflow.d.next = self.any_overflow.val();
             if self.crowded.q.val() {
                 self.held.d.next = self.spare.q.val();

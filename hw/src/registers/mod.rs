@@ -114,7 +114,7 @@ pub struct Registers {
     /// `COUNT_LOOKUPS`, of all engines together.
     pub count_lookups: Signal<In, Bits<8>>,
     /// `COUNT_HITS`.
-    pub count_hit: Signal<In, Bit>,
+    pub count_hits: Signal<In, Bits<2>>,
     /// `COUNT_UNITS`.
     pub count_unit: Signal<In, Bit>,
     /// `COUNT_OUT_STALLS`.
@@ -248,7 +248,7 @@ impl Registers {
             count_overflow: Signal::default(),
             count_candidates: Signal::default(),
             count_lookups: Signal::default(),
-            count_hit: Signal::default(),
+            count_hits: Signal::default(),
             count_unit: Signal::default(),
             count_out_stall: Signal::default(),
             bus: Bus::default(),
@@ -438,7 +438,7 @@ impl Logic for Registers {
         self.counters.steps[9].next = bit_cast::<16, 1>(self.count_overflow.val().into());
         self.counters.steps[10].next = bit_cast::<16, 8>(self.count_candidates.val());
         self.counters.steps[11].next = bit_cast::<16, 8>(self.count_lookups.val());
-        self.counters.steps[12].next = bit_cast::<16, 1>(self.count_hit.val().into());
+        self.counters.steps[12].next = bit_cast::<16, 2>(self.count_hits.val());
         self.counters.steps[13].next = bit_cast::<16, 1>(self.count_unit.val().into());
         self.counters.steps[14].next = bit_cast::<16, 1>(self.count_out_stall.val().into());
         self.counters.steps[15].next = bit_cast::<16, 1>(self.window.count_write.val().into());

@@ -335,7 +335,6 @@ fn counters_count_and_outlast_a_reset() {
             &mut r.count_stale,
             &mut r.count_malformed,
             &mut r.count_overflow,
-            &mut r.count_hit,
             &mut r.count_unit,
             &mut r.count_out_stall,
         ];
@@ -344,11 +343,16 @@ fn counters_count_and_outlast_a_reset() {
             step.next = dice.one_in(2 + i as u64);
             sums[i] += u32::from(step.next);
         }
-        let (bytes, candidates, lookups) = (dice.below(1 << 15), dice.below(1 << 8), dice.below(3));
+        let (hits, bytes) = (dice.below(3), dice.below(1 << 15));
+        let (candidates, lookups) = (dice.below(1 << 8), dice.below(3));
+        r.count_hits.next = hits.into();
         r.count_bytes.next = bytes.into();
         r.count_candidates.next = candidates.into();
         r.count_lookups.next = lookups.into();
-        for (sum, step) in sums[11..].iter_mut().zip([bytes, candidates, lookups]) {
+        for (sum, step) in sums[10..]
+            .iter_mut()
+            .zip([hits, bytes, candidates, lookups])
+        {
             *sum += step as u32;
         }
         bench.registers.reset.next = bench.dice.one_in(100);
@@ -364,12 +368,12 @@ fn counters_count_and_outlast_a_reset() {
         &mut r.count_stale,
         &mut r.count_malformed,
         &mut r.count_overflow,
-        &mut r.count_hit,
         &mut r.count_unit,
         &mut r.count_out_stall,
     ] {
         step.next = false;
     }
+    r.count_hits.next = 0.into();
     r.count_bytes.next = 0.into();
     r.count_candidates.next = 0.into();
     r.count_lookups.next = 0.into();
@@ -384,9 +388,9 @@ fn counters_count_and_outlast_a_reset() {
         map::COUNT_STALE,
         map::COUNT_MALFORMED,
         map::COUNT_OVERFLOWS,
-        map::COUNT_HITS,
         map::COUNT_UNITS,
         map::COUNT_OUT_STALLS,
+        map::COUNT_HITS,
         map::COUNT_BYTES,
         map::COUNT_CANDIDATES,
         map::COUNT_LOOKUPS,

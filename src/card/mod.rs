@@ -24,7 +24,9 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Subcommand)]
 pub enum CardCommand {
     /// Show how a card is: as the run that uses it sees it, or by its own registers
-    #[command(after_help = "Examples:\n  weir card status\n  weir card status --device /dev --json")]
+    #[command(
+        after_help = "Examples:\n  weir card status\n  weir card status --device /dev --json"
+    )]
     Status(CardOptions),
     /// Try a card that nobody uses: registers, tables, known answers at every lane, throughput
     #[command(
@@ -81,7 +83,9 @@ fn published(device: &Path) -> Option<Value> {
     let value: Value = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
     let process = value.get("process")?.as_u64()?;
     // What a run left behind that was killed says nothing any more.
-    Path::new(&format!("/proc/{process}")).exists().then_some(value)
+    Path::new(&format!("/proc/{process}"))
+        .exists()
+        .then_some(value)
 }
 
 fn print(value: &Value, json: bool) -> Result<(), Failure> {

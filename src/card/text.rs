@@ -82,7 +82,10 @@ mod tests {
             "nothing": [],
         });
         let text = of(&value);
-        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
         for line in [
             vec!["state", "healthy"],
             vec!["zero", "0"],
@@ -93,6 +96,9 @@ mod tests {
         ] {
             assert!(lines.contains(&line), "{line:?} in\n{text}");
         }
-        assert!(!text.contains("none") && !text.contains("nothing"), "{text}");
+        assert!(
+            !text.contains("none") && !text.contains("nothing"),
+            "{text}"
+        );
     }
 }

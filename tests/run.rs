@@ -255,9 +255,9 @@ fn a_wrong_configuration_or_command_line_ends_with_2() {
 fn matchers_that_are_not_there_are_refused() {
     let bench = bench(1);
     bench
-        .weir("run --pcap in.pcap --rules a.rules --matcher card")
+        .weir("run --pcap in.pcap --rules a.rules --matcher card --device nothing")
         .code(1)
-        .says("not built into this version");
+        .says("nothing: no such device");
     for matcher in ["software", "model"] {
         bench
             .weir(&format!(

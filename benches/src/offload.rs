@@ -283,8 +283,10 @@ fn captured(
     }
     let per_packet = |bytes: u64| bytes as f64 / first.packets.max(1) as f64;
     let answered: usize = lock(&tape).iter().map(Vec::len).sum();
-    let [software_ns, card_ns] = [&mut with_software.0, &mut with_card.0].map(spread);
-    let [software_part, card_part] = [&mut with_software.1, &mut with_card.1].map(spread);
+    let [software_ns, card_ns] =
+        [&mut with_software.0, &mut with_card.0].map(|times| spread(times));
+    let [software_part, card_part] =
+        [&mut with_software.1, &mut with_card.1].map(|parts| spread(parts));
     let name = path.file_name().map(|name| name.display().to_string());
     Ok(OffloadCost {
         name: name.unwrap_or_default(),
@@ -303,7 +305,7 @@ fn captured(
 }
 
 /// Median, least and greatest.
-fn spread(values: &mut Vec<f64>) -> Nanoseconds {
+fn spread(values: &mut [f64]) -> Nanoseconds {
     values.sort_by(f64::total_cmp);
     let at = |place: usize| values.get(place).copied().unwrap_or_default();
     [

@@ -1,11 +1,12 @@
 //! Records in a staging buffer.
 
-use card_protocol::record::{HEADER, Header, size};
+use card_protocol::record::Record;
 
 use crate::set::Set;
 
 /// Adds a record to `bytes`, and returns where its payload starts. The payload is at most
-/// [`MAX_LENGTH`](card_protocol::record::MAX_LENGTH) bytes, `carry` at most that and below 8.
+/// [`MAX_LENGTH`](card_protocol::record::MAX_LENGTH) bytes, `carry` at most that and below 8: what is not makes no record, and its answer
+/// never comes.
 pub(crate) fn put(
     bytes: &mut Vec<u8>,
     set: &Set,
@@ -15,21 +16,14 @@ pub(crate) fn put(
     carry: u8,
     payload: &[u8],
 ) -> usize {
-    let at = bytes.len();
-    bytes.extend_from_slice(&[0; HEADER]);
-    bytes.extend_from_slice(payload);
-    bytes.resize(at + size(payload.len(), set.geometry.lanes), 0);
-    let header = Header {
+    let record = Record {
         nonce,
         sequence,
-        length: payload.len() as u16,
         group,
         carry,
         generation: set.generation,
-        payload_crc: crc32fast::hash(bytes.get(at + HEADER..).unwrap_or_default()),
+        payload,
     };
-    if let Some(room) = bytes.get_mut(at..at + HEADER) {
-        room.copy_from_slice(&header.encode());
-    }
-    at + HEADER
+    let end = bytes.len();
+    weir_tables::append(bytes, set.geometry.lanes, &record).unwrap_or(end)
 }

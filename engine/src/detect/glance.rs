@@ -10,7 +10,11 @@ use crate::packet::proto::{TCP, UDP};
 
 /// Directions that are remembered.
 const SLOTS: usize = 1 << 16;
+const SYN: u8 = 0x02;
 const SYN_ACK: u8 = 0x12;
+
+/// Bytes before a payload that a probe may begin in.
+pub(super) const TAIL: usize = 7;
 
 /// What is guessed about a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(super) struct Glance {
     /// Group whose probes will be wanted.
     pub(super) group: u8,
     slot: u16,
+    /// What the segment before ended with, if this one goes on where it ended.
+    pub(super) tail: Option<[u8; TAIL]>,
 }
 
 impl Glance {
@@ -30,10 +36,57 @@ impl Glance {
     }
 }
 
-/// Remembers which end of a connection is the client. Connections that fall on one place forget each other.
-pub(super) struct Directions {
+/// What is remembered of a connection.
+#[derive(Clone, Copy, Default)]
+struct Known {
     /// Bits 15..1: which connection; bit 0: its lower end is the client. 0 is none.
-    slots: Box<[u16]>,
+    mark: u16,
+    /// From the higher end, from the lower one: how many bytes of `tails` there are.
+    lengths: [u8; 2],
+    /// The sequence number that follows.
+    next: [u32; 2],
+    /// The last bytes.
+    tails: [[u8; TAIL]; 2],
+}
+
+impl Known {
+    /// Takes a segment's data; what came right before it, if that was enough.
+    fn follow(&mut self, way: usize, seq: u32, payload: &[u8]) -> Option<[u8; TAIL]> {
+        let (next, length) = (&mut self.next[way], &mut self.lengths[way]);
+        let tail = &mut self.tails[way];
+        let follows = *length > 0 && *next == seq;
+        if *length > 0 && (seq.wrapping_sub(*next) as i32) < 0 {
+            // Once more: what follows is as it was.
+            return None;
+        }
+        let before = (follows && usize::from(*length) == TAIL).then_some(*tail);
+        *next = seq.wrapping_add(payload.len() as u32);
+        match payload.last_chunk::<TAIL>() {
+            Some(last) => (*tail, *length) = (*last, TAIL as u8),
+            None if follows => {
+                tail.rotate_left(payload.len());
+                let at = TAIL - payload.len();
+                if let Some(room) = tail.get_mut(at..) {
+                    room.copy_from_slice(payload);
+                }
+                *length = (usize::from(*length) + payload.len()).min(TAIL) as u8;
+            }
+            None => {
+                let at = TAIL - payload.len();
+                if let Some(room) = tail.get_mut(at..) {
+                    room.copy_from_slice(payload);
+                }
+                *length = payload.len() as u8;
+            }
+        }
+        before
+    }
+}
+
+/// Remembers which end of a connection is the client, and how each direction goes on. Connections that fall on one place
+/// forget each other.
+pub(super) struct Directions {
+    slots: Box<[Known]>,
 }
 
 /// A transport header.
@@ -41,13 +94,15 @@ struct Header<'a> {
     proto: u8,
     ends: [(&'a [u8], u16); 2],
     flags: u8,
+    /// Of the first byte of data.
+    seq: Option<u32>,
     payload: &'a [u8],
 }
 
 impl Directions {
     pub(super) fn new() -> Self {
         Self {
-            slots: vec![0; SLOTS].into_boxed_slice(),
+            slots: vec![Known::default(); SLOTS].into_boxed_slice(),
         }
     }
 
@@ -61,6 +116,7 @@ impl Directions {
             proto,
             ends: [from, to],
             flags,
+            seq,
             payload,
         } = header(network(frame)?)?;
         if payload.is_empty() {
@@ -77,17 +133,22 @@ impl Directions {
         );
         let (slot, mark) = (hash as u16, (hash >> 48) as u16 & !1 | 2);
         let known = self.slots.get_mut(usize::from(slot))?;
-        if *known & !1 != mark {
+        if known.mark & !1 != mark {
             // The sender of the first packet is the client, but for an answer.
             let client_sends = flags & SYN_ACK != SYN_ACK;
-            *known = mark | u16::from(from_low == client_sends);
+            *known = Known {
+                mark: mark | u16::from(from_low == client_sends),
+                ..Known::default()
+            };
         }
-        let to_server = from_low == (*known & 1 == 1);
+        let to_server = from_low == (known.mark & 1 == 1);
+        let tail = seq.and_then(|seq| known.follow(usize::from(from_low), seq, payload));
         let glance = Glance {
             start: payload.as_ptr() as usize,
             length: payload.len(),
             group: groups.of_ports(proto, to_server, from.1, to.1),
             slot,
+            tail,
         };
         Some((glance, payload))
     }
@@ -95,7 +156,7 @@ impl Directions {
     /// The group was another one: it goes the other way.
     pub(super) fn turn(&mut self, glance: &Glance) {
         if let Some(known) = self.slots.get_mut(usize::from(glance.slot)) {
-            *known ^= 1;
+            known.mark ^= 1;
         }
     }
 }
@@ -133,18 +194,22 @@ fn header(ip: &[u8]) -> Option<Header<'_>> {
         }
         _ => return None,
     };
-    let (flags, payload) = match proto {
-        TCP => (
-            *rest.get(13)?,
-            rest.get(usize::from(*rest.get(12)? >> 4) * 4..)?,
-        ),
-        UDP => (0, rest.get(8..usize::from(half(rest, 4)?))?),
+    let (flags, seq, payload) = match proto {
+        TCP => {
+            let flags = *rest.get(13)?;
+            let seq = u32::from_be_bytes(*rest.get(4..)?.first_chunk()?);
+            let seq = seq.wrapping_add(u32::from(flags & SYN != 0));
+            let payload = rest.get(usize::from(*rest.get(12)? >> 4) * 4..)?;
+            (flags, Some(seq), payload)
+        }
+        UDP => (0, None, rest.get(8..usize::from(half(rest, 4)?))?),
         _ => return None,
     };
     Some(Header {
         proto,
         ends: [(src, half(rest, 0)?), (dst, half(rest, 2)?)],
         flags,
+        seq,
         payload,
     })
 }

@@ -256,24 +256,33 @@ impl Record<'_> {
         size(self.payload.len(), lanes)
     }
 
-    /// Writes header, payload and zeros to the start of `out`; returns how many bytes that are. `lanes` is 8, 16, 32 or 64.
+    /// Its header, without the payload's CRC.
     ///
     /// # Errors
-    /// When a field is out of bounds, or there is too little room; nothing is written.
-    pub fn write(&self, lanes: usize, out: &mut [u8]) -> Result<usize, WriteError> {
+    ///
+    /// When a field is out of bounds.
+    pub fn header(&self) -> Result<Header, HeaderError> {
         let length = self.payload.len();
-        let malformed = WriteError::Malformed;
-        let mut header = Header {
+        let header = Header {
             nonce: self.nonce,
             sequence: self.sequence,
-            length: u16::try_from(length)
-                .map_err(|_| malformed(HeaderError::Length { got: length }))?,
+            length: u16::try_from(length).map_err(|_| HeaderError::Length { got: length })?,
             group: self.group,
             carry: self.carry,
             generation: self.generation,
             payload_crc: 0,
         };
-        header.check().map_err(malformed)?;
+        header.check()?;
+        Ok(header)
+    }
+
+    /// Writes header, payload and zeros to the start of `out`; returns how many bytes that are. `lanes` is 8, 16, 32 or 64.
+    ///
+    /// # Errors
+    /// When a field is out of bounds, or there is too little room; nothing is written.
+    pub fn write(&self, lanes: usize, out: &mut [u8]) -> Result<usize, WriteError> {
+        let mut header = self.header().map_err(WriteError::Malformed)?;
+        let length = self.payload.len();
         let (got, expected) = (out.len(), self.size(lanes));
         let room = WriteError::Room { got, expected };
         let out = out.get_mut(..expected).ok_or(room)?;

@@ -13,6 +13,7 @@ use crate::answers::Answers;
 use crate::ends::{Ended, Ends};
 use crate::key::Key;
 use crate::loaded::{DoesNotFit, Loaded};
+use crate::records::append;
 use crate::share::{Share, pieces};
 use crate::split::{self, Guide};
 use crate::{EntryHit, Geometry, register_writes};
@@ -244,13 +245,9 @@ impl Offload {
                     generation: loaded.generation(),
                     payload: request.data.get(piece.start..piece.end).unwrap_or_default(),
                 };
-                let lanes = self.geometry.lanes;
                 let at = stream.len();
-                stream.resize(at + record.size(lanes), 0);
-                let room = stream.get_mut(at..).unwrap_or_default();
-                if record.write(lanes, room).is_err() {
+                if append(stream, self.geometry.lanes, &record).is_err() {
                     // No piece is malformed; were it, software would look through the buffer.
-                    stream.truncate(at);
                     open.done = false;
                     continue;
                 }

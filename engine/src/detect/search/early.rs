@@ -85,45 +85,54 @@ impl Queue {
     }
 }
 
-/// Which part of a payload `data` is, when the first `carry` bytes are left aside: the offset in the payload.
-///
-/// `None` when it is no part of it; `at` is where it should be.
-pub(super) fn part_of(payload: &[u8], at: usize, carry: usize, data: &[u8]) -> Option<usize> {
-    let fresh = data.get(carry..)?;
-    let there = payload.get(at..at.checked_add(fresh.len())?)?;
+/// True when `data` is what stands at `at` in `payload`, which `tail` came right before: data that begins in front of it
+/// (`at` is negative) has the end of `tail` there.
+pub(super) fn is_part(tail: &[u8], payload: &[u8], at: isize, data: &[u8]) -> bool {
+    let (before, from) = match usize::try_from(at) {
+        Ok(from) => (&[][..], from),
+        Err(_) => {
+            let Some(start) = tail.len().checked_sub(at.unsigned_abs()) else {
+                return false;
+            };
+            (tail.get(start..).unwrap_or_default(), 0)
+        }
+    };
+    let Some((head, rest)) = data.split_at_checked(before.len()) else {
+        return false;
+    };
+    let there = from
+        .checked_add(rest.len())
+        .and_then(|end| payload.get(from..end));
     // Mostly it is the payload itself; bytes in a stream are copies.
-    let same = std::ptr::eq(there, fresh) || there == fresh;
-    same.then_some(at)
+    head == before && there.is_some_and(|there| std::ptr::eq(there, rest) || there == rest)
 }
 
-/// Gives the probes that occur in `payload[at..end]`, of those that occur in `payload`: each hit has a probe's first end.
+/// Gives the probes that end in `data` behind its first `carry` bytes, of those found in what it is a part of: each hit has a probe's first end
+/// there, where `data[carry..]` begins at `base`.
 pub(super) fn in_part(
     hits: &[Hit],
     probes: &[Probe],
-    payload: &[u8],
-    (at, end): (usize, usize),
+    (carry, data): (usize, &[u8]),
+    base: usize,
     give: &mut dyn FnMut(Hit),
 ) {
-    if (at, end) == (0, payload.len()) {
-        hits.iter().copied().for_each(give);
-        return;
-    }
-    let part = payload.get(at..end).unwrap_or_default();
+    let end = base + data.len() - carry;
     for &hit in hits {
-        // A probe that is not in the table is the caller's to count.
-        let length = probes
-            .get(hit.probe as usize)
-            .map_or(0, |probe| probe.bytes().len());
         let last = hit.end as usize;
+        // A probe that is not in the table is the caller's to count.
+        let probe = probes.get(hit.probe as usize);
+        let length = probe.map_or(0, |probe| probe.bytes().len());
         let inside = if last > end {
             // Later ones end later still.
             false
-        } else if last >= at + length {
+        } else if last > base && last + carry >= base + length {
             true
         } else {
-            // The first one began too early: there may be another.
-            probes.get(hit.probe as usize).is_some_and(|probe| {
-                (length..=part.len()).any(|end| part.get(..end).is_some_and(|to| probe.ends(to)))
+            // The first one is too early: there may be another.
+            let ends = (carry + 1).max(length)..=data.len();
+            probe.is_some_and(|probe| {
+                ends.clone()
+                    .any(|end| data.get(..end).is_some_and(|to| probe.ends(to)))
             })
         };
         if inside {
@@ -155,12 +164,14 @@ mod tests {
     proptest! {
         #[test]
         fn hits_of_a_part_are_those_of_a_search_in_it(
-            payload in prop::collection::vec(prop::sample::select(b"abAB".to_vec()), 0..40),
+            text in prop::collection::vec(prop::sample::select(b"abAB".to_vec()), 0..40),
             literals in prop::collection::vec(
                 (prop::collection::vec(prop::sample::select(b"abAB".to_vec()), 1..=8), any::<bool>()),
                 1..12,
             ),
+            lead in 0usize..8,
             cut in (0usize..40, 0usize..40),
+            carry in 0usize..8,
         ) {
             let probes: Vec<Probe> = literals
                 .iter()
@@ -168,16 +179,41 @@ mod tests {
                 .collect();
             let mut matcher = Plain::new();
             matcher.load(&probes).expect("holds few probes");
-            let end = cut.1.min(payload.len());
-            let at = cut.0.min(end);
-            let whole = ask(&mut matcher, &payload, 0);
+            // The first `lead` bytes came before the payload.
+            let lead = lead.min(text.len());
+            let end = cut.1.clamp(lead, text.len());
+            let base = cut.0.clamp(lead, end);
+            let carry = carry.min(base);
+            let (tail, payload) = text.split_at(lead);
+            let data = &text[base - carry..end];
+            prop_assert!(is_part(tail, payload, (base - carry) as isize - lead as isize, data));
+            let whole = ask(&mut matcher, &text, lead as u8);
             let mut found: Vec<u32> = Vec::new();
-            in_part(&whole, &probes, &payload, (at, end), &mut |hit| found.push(hit.probe));
+            in_part(&whole, &probes, (carry, data), base, &mut |hit| found.push(hit.probe));
             found.sort_unstable();
             let mut expected: Vec<u32> =
-                ask(&mut matcher, &payload[at..end], 0).iter().map(|hit| hit.probe).collect();
+                ask(&mut matcher, data, carry as u8).iter().map(|hit| hit.probe).collect();
             expected.sort_unstable();
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_no_part() {
+        let (tail, payload) = (b"abc", b"defgh");
+        for (at, data, is) in [
+            (0, &b"defgh"[..], true),
+            (-2, b"bcde", true),
+            (-3, b"abcdefgh", true),
+            (-4, b"xabc", false),
+            (-2, b"xcde", false),
+            (-2, b"b", false),
+            (1, b"efgh", true),
+            (1, b"efghi", false),
+            (1, b"exgh", false),
+            (9, b"", false),
+        ] {
+            assert_eq!(is_part(tail, payload, at, data), is, "{at} {data:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ mod early;
 use std::time::{Duration, Instant};
 
 use super::Groups;
-use super::glance::Directions;
+use super::glance::{Directions, TAIL};
 use early::{Queue, State};
 
 use crate::matcher::{Hit, MAX_PROBE, Matcher, MatcherError, Outcome, Probe, Request, Software};
@@ -59,6 +59,8 @@ struct Ahead {
     seen: u64,
     /// Number of the frame at hand.
     turn: u64,
+    /// A payload behind what came before it.
+    whole: Vec<u8>,
     /// A deadline has passed, and no report has come since: nothing is waited for until one comes.
     silent: bool,
 }
@@ -183,22 +185,30 @@ impl Search {
         let Some((glance, payload)) = ahead.directions.glance(frame, groups) else {
             return;
         };
-        let request = Request {
+        let mut request = Request {
             tag: ahead.queue.next_tag(),
             group: glance.group,
             carry: 0,
             data: payload,
         };
+        if let Some(tail) = glance.tail {
+            ahead.whole.clear();
+            ahead.whole.extend_from_slice(&tail);
+            ahead.whole.extend_from_slice(payload);
+            request.carry = TAIL as u8;
+            request.data = &ahead.whole;
+        }
         ahead.queue.push(ahead.seen, glance, State::Waits);
         let mut wait = Wait::new(self.deadline);
         while let Err(error) = self.matcher.submit(request) {
             let full = matches!(error, MatcherError::Full);
-            if full && ahead.hear(&mut *self.matcher, &mut self.counters) > 0 {
+            let Ahead { queue, silent, .. } = ahead;
+            if full && hear(queue, silent, &mut *self.matcher, &mut self.counters) > 0 {
                 continue;
             }
-            if !full || ahead.silent || !wait.goes_on() {
-                ahead.silent |= full;
-                if let Some(early) = ahead.queue.get_mut(request.tag) {
+            if !full || *silent || !wait.goes_on() {
+                *silent |= full;
+                if let Some(early) = queue.get_mut(request.tag) {
                     early.state = State::Unfinished;
                 }
                 return;
@@ -252,10 +262,19 @@ impl Search {
         let Some(ahead) = &mut self.ahead else {
             return;
         };
+        let before = usize::from(carry);
+        // With what was carried, or at least without.
         let foreseen = match ahead.queue.at(ahead.turn) {
             Some((tag, early)) if early.glance.is_of(payload) => {
                 if early.glance.group == group {
-                    early::part_of(payload, at, carry.into(), data).map(|at| (tag, at))
+                    let tail = early.glance.tail.as_ref().map_or(&[][..], |tail| &tail[..]);
+                    let is_part = |carry: usize| {
+                        let start = isize::try_from(at).ok()?.checked_sub_unsigned(carry)?;
+                        let data = data.get(before - carry..)?;
+                        early::is_part(tail, payload, start, data).then_some(carry)
+                    };
+                    let carried = is_part(before).or_else(|| is_part(0));
+                    carried.map(|carried| (tag, carried, at + tail.len()))
                 } else {
                     ahead.directions.turn(&early.glance);
                     None
@@ -263,7 +282,7 @@ impl Search {
             }
             _ => None,
         };
-        let Some((tag, at)) = foreseen else {
+        let Some((tag, carried, base)) = foreseen else {
             self.rescan(probes, whole);
             return;
         };
@@ -276,14 +295,14 @@ impl Search {
         }
         let Self { ahead, hits, .. } = self;
         if let Some(early) = ahead.as_mut().and_then(|ahead| ahead.queue.get_mut(tag)) {
-            let end = at + data.len() - usize::from(carry);
-            early::in_part(&early.hits, probes, payload, (at, end), &mut |hit| {
-                hits.put(hit)
+            let data = data.get(before - carried..).unwrap_or_default();
+            early::in_part(&early.hits, probes, (carried, data), base, &mut |hit| {
+                hits.put(hit);
             });
         }
-        if carry > 0 {
+        if carried < before {
             // What begins before the payload ends in its first bytes.
-            let joint = data.get(..usize::from(carry) + MAX_PROBE - 1);
+            let joint = data.get(..before + MAX_PROBE - 1);
             let joint = Request {
                 data: joint.unwrap_or(data),
                 ..whole
@@ -392,29 +411,9 @@ impl Ahead {
             directions: Directions::new(),
             seen: 0,
             turn: 0,
+            whole: Vec::new(),
             silent: false,
         }
-    }
-
-    /// Takes the reports that are there, and returns how many there were.
-    fn hear(&mut self, matcher: &mut dyn Matcher, counters: &mut SearchCounters) -> usize {
-        let queue = &mut self.queue;
-        let next = queue.next_tag();
-        let heard = matcher.poll(&mut |report| {
-            let early = queue.get_mut(report.tag);
-            match early.filter(|early| early.state == State::Waits) {
-                Some(early) if report.outcome == Outcome::Done => {
-                    early.hits.extend_from_slice(report.hits);
-                    early.state = State::Done;
-                }
-                Some(early) => early.state = State::Unfinished,
-                // One that is no longer wanted was counted when it was dropped.
-                None if report.tag < next => {}
-                None => counters.stray_reports += 1,
-            }
-        });
-        self.silent &= heard == 0;
-        heard
     }
 
     /// Waits for an answer.
@@ -434,7 +433,7 @@ impl Ahead {
             if state != State::Waits {
                 return state;
             }
-            if self.hear(matcher, counters) > 0 {
+            if hear(&mut self.queue, &mut self.silent, matcher, counters) > 0 {
                 continue;
             }
             if self.silent || !wait.goes_on() {
@@ -446,4 +445,29 @@ impl Ahead {
             }
         }
     }
+}
+
+/// Takes the reports that are there, and returns how many there were.
+fn hear(
+    queue: &mut Queue,
+    silent: &mut bool,
+    matcher: &mut dyn Matcher,
+    counters: &mut SearchCounters,
+) -> usize {
+    let next = queue.next_tag();
+    let heard = matcher.poll(&mut |report| {
+        let early = queue.get_mut(report.tag);
+        match early.filter(|early| early.state == State::Waits) {
+            Some(early) if report.outcome == Outcome::Done => {
+                early.hits.extend_from_slice(report.hits);
+                early.state = State::Done;
+            }
+            Some(early) => early.state = State::Unfinished,
+            // One that is no longer wanted was counted when it was dropped.
+            None if report.tag < next => {}
+            None => counters.stray_reports += 1,
+        }
+    });
+    *silent &= heard == 0;
+    heard
 }

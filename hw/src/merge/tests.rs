@@ -259,12 +259,12 @@ fn banks_share_what_there_is() {
     let records = 40;
     let mut queues: [VecDeque<Option<Bits<106>>>; 2] = Default::default();
     let mut given = vec![vec![]; records];
-    for serial in 0..records {
+    for (serial, given) in (0..).zip(&mut given) {
         for queue in &mut queues {
             for _ in 0..numbers.below(9) {
                 let bytes = numbers.below(1 << 40);
-                let one = candidate(bytes, 5, 9, serial as u64);
-                given[serial].push(bits_of(one));
+                let one = candidate(bytes, 5, 9, serial);
+                given.push(bits_of(one));
                 queue.push_back(Some(one));
             }
             queue.push_back(None);

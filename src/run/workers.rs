@@ -94,7 +94,7 @@ pub trait Inspect: Send {
 
 impl Inspect for Engine {
     fn runs_ahead(&self) -> bool {
-        self.depth() > 1
+        Engine::runs_ahead(self)
     }
 
     fn ahead(&mut self, frame: Frame<'_>) {
@@ -260,7 +260,18 @@ fn serial<W: Inspect>(
             commit_all(worker, &mut events, commit)?;
         }
     }
+    leave(worker, cut, goes_on, commit)
+}
+
+/// Ends everything, unless another process goes on with it.
+fn leave<W: Inspect>(
+    worker: &mut W,
+    cut: &Cut,
+    goes_on: bool,
+    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> ControlFlow<(), bool> {
     if !goes_on {
+        let mut events = Vec::new();
         worker.finish(cut.end.of_run(), &mut events);
         commit_all(worker, &mut events, commit)?;
     }
@@ -312,11 +323,7 @@ fn ahead<W: Inspect>(
             due.clear();
         }
     }
-    if !goes_on {
-        worker.finish(cut.end.of_run(), &mut events);
-        commit_all(worker, &mut events, commit)?;
-    }
-    ControlFlow::Continue(goes_on)
+    leave(worker, cut, goes_on, commit)
 }
 
 /// Commits what one worker has to say of a frame, or of time.

@@ -150,7 +150,7 @@ impl<'a> Rig<'a> {
     pub(crate) fn flush(&mut self) {
         let start = cpu_time();
         self.engine.profile().skip();
-        if self.engine.depth() > 1 {
+        if self.engine.runs_ahead() {
             for frame in frames(&self.bytes, &self.frames, self.sent) {
                 self.engine.ahead(frame);
             }

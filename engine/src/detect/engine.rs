@@ -176,9 +176,9 @@ impl Engine {
         })
     }
 
-    /// How many frames are best looked at [ahead](Self::ahead): 1 where nothing is gained by it.
-    pub fn depth(&self) -> usize {
-        self.inspector.search.depth()
+    /// True when something is gained by looking at frames [ahead](Self::ahead); as it is said first it stays.
+    pub fn runs_ahead(&self) -> bool {
+        self.inspector.search.runs_ahead()
     }
 
     /// Looks at a frame that is not due yet, so that the matcher can begin with its payload. Frames must then be

@@ -171,9 +171,9 @@ impl Search {
         self.matcher.name()
     }
 
-    /// Buffers that are best under way at once; 1 where nothing is gained by [`Search::ahead`].
-    pub(super) fn depth(&self) -> usize {
-        self.matcher.depth()
+    /// True when something is gained by [`Search::ahead`].
+    pub(super) fn runs_ahead(&self) -> bool {
+        self.ahead.is_some()
     }
 
     /// Hands in what a frame will probably ask for, where the backend gains by it.

@@ -220,6 +220,16 @@ pub enum OffloadPolicy {
     Software,
 }
 
+impl From<OffloadPolicy> for weir_driver::Policy {
+    fn from(policy: OffloadPolicy) -> Self {
+        match policy {
+            OffloadPolicy::Auto => Self::Auto,
+            OffloadPolicy::Card => Self::Card,
+            OffloadPolicy::Software => Self::Software,
+        }
+    }
+}
+
 /// Options of `weir rules check`.
 #[derive(Args, Debug)]
 pub struct CheckOptions {

@@ -1,32 +1,31 @@
 //! The thread that looks after the card: opens, loads, tries and watches it. It alone touches registers.
 
-use std::collections::VecDeque;
+mod open;
+mod trial;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use card_protocol::register;
-use weir_engine::matcher::{Matcher, MatcherError, Probe, Request, Software};
-use weir_tables::share::{Share, settle};
-use weir_tables::{Key, Write, register_writes};
+use weir_engine::matcher::Probe;
+use weir_tables::Key;
 
 use crate::error::OpenError;
 use crate::health::{Active, Counters, State};
 use crate::identity::Identity;
-use crate::link::{Link, LinkError, Registers};
-use crate::records::put;
-use crate::session::{Batch, CONTROL, COUNT_BITS, Session, Threads};
-use crate::set::{KnownShape, Set, Tables, checksum};
+use crate::link::{Link, LinkError};
+use crate::session::{Session, Threads};
+use crate::set::{KnownShape, Tables};
 use crate::shared::Shared;
 use crate::status;
+use open::Open;
 
 /// Opens the card.
 pub(crate) type Opener = Box<dyn FnMut() -> Result<Link, OpenError> + Send>;
 
 /// How long the threads of a session are waited for at a time.
 const GRACE: Duration = Duration::from_millis(50);
-/// Known-answer records under way at once while the card is tried.
-const TRIED_AT_ONCE: usize = 64;
 /// Table words between looks at whether all is to end.
 const SLICE: usize = 4096;
 /// How often the status is published when nothing happens.
@@ -35,16 +34,7 @@ const PUBLISH: Duration = Duration::from_millis(500);
 /// Why the card is not ready.
 type Trouble = String;
 
-/// An open card.
-struct Open {
-    session: Arc<Session>,
-    epoch: u64,
-    registers: Box<dyn Registers>,
-    identity: Identity,
-    tables: Option<Tables>,
-    /// Register `TABLE_CHECK` as it must be.
-    check: u32,
-}
+/// Why the card is not ready.
 
 /// The thread that looks after the card.
 pub(crate) struct Control {
@@ -383,91 +373,6 @@ impl Control {
         self.try_out(&set, &indices)
     }
 
-    /// Has the card answer known-answer records.
-    fn try_out(&mut self, set: &Arc<Set>, indices: &[u32]) -> Result<(), Trouble> {
-        let shared = Arc::clone(&self.shared);
-        let open = self.card.as_ref().ok_or("the card is not open")?;
-        let too_many = |error: MatcherError| error.to_string();
-        let share = Share::new(&set.probes, &set.split).map_err(too_many)?;
-        let mut software = Software::new();
-        software.load(&set.probes).map_err(too_many)?;
-        let mut oracle = Oracle { software, share };
-        let mut indices = indices.iter();
-        let mut waiting: VecDeque<(u32, u32, u8, Vec<u8>)> = VecDeque::new();
-        let (mut batch, mut heard) = (Batch::default(), Instant::now());
-        let mask = (1 << COUNT_BITS) - 1;
-        loop {
-            let mut bytes = Vec::new();
-            while waiting.len() < TRIED_AT_ONCE
-                && let Some(&index) = indices.next()
-            {
-                let mut payload = Vec::new();
-                let group = set.plan.payload(index, &mut payload);
-                let sequence = u32::from(CONTROL) << COUNT_BITS | self.count;
-                self.count = (self.count + 1) & mask;
-                put(
-                    &mut bytes,
-                    set,
-                    open.session.nonce(),
-                    sequence,
-                    group,
-                    0,
-                    &payload,
-                );
-                waiting.push_back((sequence, index, group, payload));
-            }
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            if !bytes.is_empty() && !open.session.send(open.epoch, Arc::new(bytes)) {
-                return Err("nobody sends any more".to_owned());
-            }
-            open.session
-                .take(CONTROL, Duration::from_millis(5), &mut batch);
-            let records = shared.counters.records.load(Relaxed);
-            let mut wrong = None;
-            batch.drain(|ended| {
-                let Some((sequence, index, group, payload)) = waiting.pop_front() else {
-                    return;
-                };
-                heard = Instant::now();
-                Counters::count(&shared.counters.known_answers);
-                if ended.sequence != sequence {
-                    wrong.get_or_insert(format!(
-                        "known-answer record {sequence:#x}: the answer is to record {:#x}",
-                        ended.sequence
-                    ));
-                } else if !ended.finished() {
-                    wrong.get_or_insert(format!(
-                        "known-answer record: flags {:#x}{}",
-                        ended.flags,
-                        if ended.whole { "" } else { ", hits lost" }
-                    ));
-                } else if let Some(why) = oracle.judge(group, &payload, ended.hits) {
-                    Counters::count(&shared.counters.known_wrong);
-                    wrong.get_or_insert(why);
-                } else {
-                    set.plan.right(index, records);
-                }
-            });
-            if let Some(wrong) = wrong {
-                return Err(wrong);
-            }
-            if open.session.broken() {
-                return Err("the link failed while the card was tried".to_owned());
-            }
-            if heard.elapsed() > shared.config.patience {
-                return Err(format!(
-                    "no answer to a known-answer record within {:?}",
-                    shared.config.patience
-                ));
-            }
-            if shared.health().stop {
-                return Err("all is to end".to_owned());
-            }
-        }
-    }
-
     /// A nonce for what comes next.
     fn nonce(&mut self) -> u32 {
         self.drawn += 1;
@@ -529,158 +434,4 @@ impl Control {
 /// An error in words.
 fn in_words(error: LinkError) -> Trouble {
     error.to_string()
-}
-
-impl Open {
-    /// Drops all that is under way, and has the card wait, with another nonce.
-    fn quieten(&mut self, nonce: u32) -> Result<(), LinkError> {
-        self.registers.write(&[
-            (register::CONTROL, register::CONTROL_FLUSH),
-            (register::GENERATION_EVEN, 0),
-            (register::GENERATION_ODD, 0),
-            (register::NONCE, nonce),
-            (register::TABLE_CHECK, 0),
-        ])?;
-        self.check = 0;
-        self.epoch = self.session.renew(nonce);
-        Ok(())
-    }
-
-    fn write_tables(&mut self, writes: &[Write]) -> Result<(), LinkError> {
-        let accesses: Vec<(u32, u32)> = register_writes(writes).collect();
-        self.registers.write(&accesses)?;
-        for write in writes {
-            self.check =
-                card_protocol::table_check(self.check, write.select, write.address, write.data);
-        }
-        Ok(())
-    }
-
-    /// Holds the table checksum to what was written.
-    fn verify_check(&mut self) -> Result<Result<(), Trouble>, LinkError> {
-        let got = self.registers.read(register::TABLE_CHECK)?;
-        Ok(if got == self.check {
-            Ok(())
-        } else {
-            Err(format!(
-                "the checksum of table writes is {got:#010x}, expected {:#010x}",
-                self.check
-            ))
-        })
-    }
-
-    /// Holds registers to what was written.
-    fn verify(&mut self) -> Result<(), Trouble> {
-        let mut expected = vec![
-            (register::MAGIC, register::MAGIC_VALUE),
-            (register::INTERFACE, register::INTERFACE_VALUE),
-        ];
-        if let Some(tables) = &self.tables {
-            expected.push((register::NONCE, self.session.nonce()));
-            expected.extend(tables.registers);
-            expected.push((register::CONTROL, register::CONTROL_ENABLE));
-            expected.push((register::TABLE_CHECK, self.check));
-        }
-        for (address, expected) in expected {
-            let got = self.registers.read(address).map_err(in_words)?;
-            if got != expected {
-                let why = match (address, got) {
-                    (_, u32::MAX) => "the card has dropped off the bus",
-                    (register::MAGIC | register::INTERFACE, _) => "this is another core",
-                    _ => "the card was reset, or somebody else writes to it",
-                };
-                return Err(format!(
-                    "register {address:#05x} is {got:#010x}, expected {expected:#010x}: {why}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes some of the tables anew, from `at` in the image on; returns how many words.
-    fn scrub(&mut self, at: &mut usize, words_now: usize) -> Result<usize, Trouble> {
-        let Some(tables) = &self.tables else {
-            return Ok(0);
-        };
-        let words = &tables.words;
-        let from = if *at < words.len() { *at } else { 0 };
-        let part = words.get(from..words.len().min(from + words_now));
-        let part = part.unwrap_or_default().to_vec();
-        *at = from + words_now;
-        self.registers
-            .write(&[(register::TABLE_CHECK, 0)])
-            .map_err(in_words)?;
-        self.check = 0;
-        self.write_tables(&part).map_err(in_words)?;
-        debug_assert_eq!(self.check, checksum(&part));
-        self.verify_check().map_err(in_words)??;
-        Ok(part.len())
-    }
-}
-
-/// Says what a known-answer record must be answered.
-pub(crate) struct Oracle {
-    pub software: Software,
-    pub share: Share,
-}
-
-impl Oracle {
-    /// Why an answer is not right, if it is not.
-    pub fn judge(
-        &mut self,
-        group: u8,
-        payload: &[u8],
-        found: &[weir_tables::EntryHit],
-    ) -> Option<Trouble> {
-        judge(&mut self.software, &self.share, group, payload, found)
-    }
-}
-
-/// Why the card's answer to a payload is not software's, if it is not.
-pub(crate) fn judge(
-    software: &mut Software,
-    share: &Share,
-    group: u8,
-    payload: &[u8],
-    found: &[weir_tables::EntryHit],
-) -> Option<Trouble> {
-    let mut got = Vec::new();
-    share.translate(found, group, 0, &mut got);
-    settle(&mut got);
-    let request = Request {
-        tag: 0,
-        group,
-        carry: 0,
-        data: payload,
-    };
-    let mut expected = Vec::new();
-    if software.submit(request).is_err() {
-        return None;
-    }
-    software.poll(&mut |report| expected.extend_from_slice(report.hits));
-    settle(&mut expected);
-    let moved = share.moved();
-    expected.retain(|hit| moved.binary_search(&hit.probe).is_err());
-    let known = |found: &&weir_tables::EntryHit| share.probes(found.entry, group).next().is_none();
-    if let Some(stranger) = found.iter().find(known) {
-        return Some(format!(
-            "known answer: entry {} was reported, which group {group} has not",
-            stranger.entry
-        ));
-    }
-    if got == expected {
-        return None;
-    }
-    let missing = expected
-        .iter()
-        .filter(|hit| got.binary_search(hit).is_err());
-    let extra = got
-        .iter()
-        .filter(|hit| expected.binary_search(hit).is_err());
-    Some(format!(
-        "known answer: {} of {} hits are missing, {} are wrong",
-        missing.count(),
-        expected.len(),
-        extra.count()
-    ))
 }

@@ -17,6 +17,7 @@ mod identity;
 pub mod inspect;
 mod known;
 pub mod link;
+mod oracle;
 mod port;
 mod records;
 pub mod selftest;

@@ -57,6 +57,13 @@
 //! seconds = 60                                # within so many seconds
 //! new-action = "drop"                         # or alert, pass, reject
 //! timeout = 300                               # for so many seconds
+//! [card]                                      # the command line's --device and --offload go before these
+//! device = "/dev"                             # a folder with a card's nodes
+//! offload = "auto"                            # or "card", "software": who looks through buffers
+//! deadline = 10                               # milliseconds without an answer until the card is suspect
+//! room = "4 MiB"                              # of records under way, all workers together
+//! known-every = 64                            # one known-answer record beside so many; 0: none
+//! scrub = 20000                               # table words written anew each second
 //! [state]                                     # what rules may remember across flows
 //! host-bits = 262144                          # hostbits and xbits that are set
 //! counters = 1048576                          # of thresholds
@@ -74,6 +81,7 @@
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
 
+mod card;
 mod eve;
 mod flow;
 mod limits;
@@ -84,6 +92,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use card::CardSection;
 pub use eve::{EveSection, EveType};
 pub use flow::FlowSection;
 pub use limits::{LimitsSection, read_file as read_limits};
@@ -115,6 +124,8 @@ pub struct Config {
     pub defrag_timeout: Option<usize>,
     /// `detect.alert-max`.
     pub alert_max: Option<usize>,
+    /// `card`.
+    pub card: CardSection,
     /// `suppress`, `threshold` and `rate-filter`.
     pub limits: LimitsSection,
     /// `rules.thresholds`.
@@ -179,6 +190,7 @@ impl Config {
             &mut config.thresholds,
         ];
         config.state.beside(folder);
+        config.card.beside(folder);
         for file in files.into_iter().flatten() {
             *file = folder.join(&file);
         }
@@ -212,6 +224,7 @@ impl Config {
             "eve",
             "defrag",
             "detect",
+            "card",
             "suppress",
             "threshold",
             "rate-filter",
@@ -257,6 +270,7 @@ impl Config {
             detect.only(&["alert-max"])?;
             config.alert_max = detect.number("alert-max", 1, 65_535)?;
         }
+        config.card = CardSection::read(&root)?;
         config.limits = LimitsSection::read(&root)?;
         config.state = StateSection::read(&root)?;
         if let Some(rules) = root.section("rules")? {
@@ -330,6 +344,14 @@ mod tests {
                 defrag_timeout: Some(60),
                 defrag_memory: Some(32 << 20),
                 alert_max: Some(15),
+                card: CardSection {
+                    device: Some(PathBuf::from("/dev")),
+                    offload: Some(weir_driver::Policy::Auto),
+                    deadline: Some(10),
+                    room: Some(4 << 20),
+                    known_every: Some(64),
+                    scrub: Some(20_000),
+                },
                 thresholds: Some(PathBuf::from("threshold.config")),
                 limits: config.limits.clone(),
                 state: StateSection {
@@ -351,6 +373,27 @@ mod tests {
             Config::default()
         );
         // The defaults, as documented.
+        let (mut card, plain) = (
+            weir_driver::Config::default(),
+            weir_driver::Config::default(),
+        );
+        config.card.apply(&mut card);
+        assert_eq!(
+            (
+                card.policy,
+                card.deadline,
+                card.room_bytes,
+                card.known_every,
+                card.scrub
+            ),
+            (
+                plain.policy,
+                plain.deadline,
+                plain.room_bytes,
+                plain.known_every,
+                plain.scrub
+            )
+        );
         let mut flow = FlowConfig::default();
         config.flow.apply(&mut flow);
         assert_eq!(flow.timeouts, Timeouts::default());
@@ -488,6 +531,22 @@ mod tests {
         assert!(
             missing.starts_with("no/such/weir.toml: cannot read the configuration: "),
             "{missing}"
+        );
+    }
+
+    #[test]
+    fn a_card_needs_room() {
+        for wrong in ["\"8 KiB\"", "\"2 GiB\"", "\"99999999 TB\""] {
+            let text = format!("[card]\ndevice = \"/dev\"\nroom = {wrong}\n");
+            assert_eq!(
+                error(&text),
+                "weir.toml:3:8: card.room: expected a size from 256 KiB to 1 GiB",
+                "{wrong}"
+            );
+        }
+        assert_eq!(
+            error("[card]\noffload = \"fpga\"\n"),
+            "weir.toml:2:11: card.offload: expected \"auto\", \"card\" or \"software\", found \"fpga\""
         );
     }
 

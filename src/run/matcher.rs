@@ -10,7 +10,8 @@ use weir_sim::verilator::Trace;
 use weir_sim::{Engine, Offloaded};
 use weir_tables::{Geometry, Key, Model, Settings, Size};
 
-use crate::cli::{MatcherKind, OffloadPolicy, RunOptions};
+use crate::cli::{MatcherKind, RunOptions};
+use crate::config::CardSection;
 use crate::failure::Failure;
 
 /// Candidates that a slice of the model examines of a record: as many as the register can say, since the model has all the time
@@ -35,45 +36,42 @@ impl Matchers {
         }
     }
 
-    /// What the command line asks for; a card is opened.
+    /// What the command line and the configuration ask for; a card is opened.
     ///
     /// # Errors
     /// When there is no card, and one must be.
-    pub fn open(options: &RunOptions) -> Result<Self, Failure> {
+    pub fn open(options: &RunOptions, card: &CardSection) -> Result<Self, Failure> {
+        let card = card.clone().with_options(options);
         let mut matchers = Self {
             kind: options.matcher,
             lanes: options.lanes,
             card: None,
         };
-        let pinned = match options.matcher {
-            MatcherKind::Auto => None,
-            MatcherKind::Card => Some(Policy::Card),
+        let must = match options.matcher {
+            MatcherKind::Auto => false,
+            MatcherKind::Card => true,
             _ => return Ok(matchers),
         };
-        let Some(device) = options.device.clone().or_else(default_device) else {
-            return match pinned {
-                None => Ok(matchers),
-                Some(_) => Err(Failure::Failed(
+        let Some(device) = card.device.clone().or_else(default_device) else {
+            return match must {
+                false => Ok(matchers),
+                true => Err(Failure::Failed(
                     "no card: there are no nodes of the XDMA driver in /dev; load the driver, or name the card with --device"
                         .to_owned(),
                 )),
             };
         };
-        let config = weir_driver::Config {
-            policy: match options.offload {
-                Some(OffloadPolicy::Auto) => Policy::Auto,
-                Some(OffloadPolicy::Card) => Policy::Card,
-                Some(OffloadPolicy::Software) => Policy::Software,
-                None => pinned.unwrap_or_default(),
-            },
+        let mut config = weir_driver::Config {
+            policy: if must { Policy::Card } else { Policy::Auto },
             status: status::place(&device),
             ..weir_driver::Config::default()
         };
+        card.apply(&mut config);
         match Card::open(&device, config) {
             Ok(card) => matchers.card = Some(card),
-            Err(error) if pinned.is_some() => return Err(Failure::failed(error)),
+            Err(error) if must => return Err(Failure::failed(error)),
             // Nobody has said that there is one.
-            Err(error) if options.device.is_none() => {
+            Err(error) if card.device.is_none() => {
                 tracing::info!("software does the matching: {error}");
             }
             Err(error) => tracing::warn!("software does the matching: {error}"),

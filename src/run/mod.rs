@@ -38,12 +38,12 @@ use workers::Handover;
 /// Reads captures or an interface, applies rules, writes alerts.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
-    // Before anything is read or written.
-    let matchers = Matchers::open(options)?;
     let config = Config::load(options.config.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?
         .with_frequency(options.frequency.as_deref())
         .with_eve_types(&options.eve_types);
+    // Before anything else is read or written.
+    let matchers = Matchers::open(options, &config.card)?;
     let total = capture_size(&options.pcap)?;
     #[cfg(feature = "libpcap")]
     let filter = options

@@ -76,8 +76,6 @@ pub struct Registers {
     pub linger: Signal<Out, Bits<16>>,
     /// Key rows, row r of hash k at bit 32·(9k + r).
     pub key: Signal<Out, Bits<576>>,
-    /// The map of one-byte probes, byte b at bit b.
-    pub single: Signal<Out, Bits<256>>,
     /// To all memories: a word is written, one cycle. It is within the memory.
     pub write_strobe: Signal<Out, Bit>,
     /// In this memory (`TABLE_SELECT`).
@@ -230,7 +228,6 @@ impl Registers {
             limit: Signal::default(),
             linger: Signal::default(),
             key: Signal::default(),
-            single: Signal::default(),
             write_strobe: Signal::default(),
             write_select: Signal::default(),
             write_address: Signal::default(),
@@ -394,7 +391,6 @@ impl Logic for Registers {
         self.write_address.next = self.window.write_address.val();
         self.write_data.next = self.window.write_data.val();
         self.key.next = self.window.key.val();
-        self.single.next = self.window.single.val();
 
         // Reads.
         self.status.d.next = bit_cast::<2, 1>(self.hunting.val().into()) << 1;

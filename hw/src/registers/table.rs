@@ -38,8 +38,6 @@ pub struct TableWindow {
     pub write_data: Signal<Out, Bits<32>>,
     /// Key rows, row r of hash k at bit 32·(9k + r).
     pub key: Signal<Out, Bits<576>>,
-    /// The map of one-byte probes, byte b at bit b.
-    pub single: Signal<Out, Bits<256>>,
     /// The checksum is set to 0; it comes after the writes before.
     pub restart: Signal<In, Bit>,
     /// Checksum over what was written, see [`card_protocol::table_check`].
@@ -73,8 +71,11 @@ pub struct TableWindow {
     check_now: DFF<Bits<32>>,
     feedback: Signal<Local, Bits<32>>,
     place: Signal<Local, Bits<32>>,
-    key_rows: DFF<Bits<576>>,
-    single_words: DFF<Bits<256>>,
+    // A row is written a cycle after it was found to be one: so many registers are a long way off.
+    row_now: [DFF<Bit>; ROWS],
+    row_data: DFF<Bits<32>>,
+    key_rows: [DFF<Bits<32>>; ROWS],
+    row_value: Signal<Local, Bits<32>>,
 
     polynomial: Constant<Bits<32>>,
     written: Constant<Bits<32>>,
@@ -87,23 +88,13 @@ pub struct TableWindow {
     beyond_exact: Constant<Bits<32>>,
     exact_words: Constant<Bits<3>>,
     bus_key: Constant<Bits<7>>,
-    bus_single: Constant<Bits<7>>,
     row_at: [Constant<Bits<16>>; ROWS],
     row_bit: [Constant<Bits<16>>; ROWS],
-    other_rows: [Constant<Bits<576>>; ROWS],
-    word_at: [Constant<Bits<16>>; SINGLE_WORDS],
-    word_bit: [Constant<Bits<16>>; SINGLE_WORDS],
-    other_words: [Constant<Bits<256>>; SINGLE_WORDS],
 }
 
 /// The bits that no address below 2^`bits` has.
 fn beyond(bits: u32) -> Constant<Bits<32>> {
     Constant::new(u64::from(u32::MAX.checked_shl(bits).unwrap_or(0)).into())
-}
-
-/// All bits but those of a 32-bit word.
-fn all_but<const N: usize>(word: usize) -> Constant<Bits<N>> {
-    Constant::new(!(Bits::<N>::from(u64::from(u32::MAX)) << (32 * word as u64)))
 }
 
 fn number<const N: usize>(number: usize) -> Constant<Bits<N>> {
@@ -130,7 +121,6 @@ impl TableWindow {
             write_address: Signal::default(),
             write_data: Signal::default(),
             key: Signal::default(),
-            single: Signal::default(),
             restart: Signal::default(),
             check: Signal::default(),
             count_write: Signal::default(),
@@ -157,8 +147,10 @@ impl TableWindow {
             check_now: DFF::default(),
             feedback: Signal::default(),
             place: Signal::default(),
-            key_rows: DFF::default(),
-            single_words: DFF::default(),
+            row_now: std::array::from_fn(|_| DFF::default()),
+            row_data: DFF::default(),
+            key_rows: std::array::from_fn(|_| DFF::default()),
+            row_value: Signal::default(),
             polynomial: Constant::new(u64::from(POLYNOMIAL).into()),
             written: Constant::new(u64::from(TABLE_CHECK_WRITE).into()),
             select_key: number(table::KEY as usize),
@@ -170,14 +162,9 @@ impl TableWindow {
             beyond_exact: beyond(geometry.exact),
             exact_words: number(exact::WORDS as usize),
             bus_key: number(table::KEY as usize),
-            bus_single: number(table::SINGLE as usize),
             // Rows 0 to 8 of hash 0 are words 0 to 8, those of hash 1 are words 16 to 24.
             row_at: std::array::from_fn(|i| number(16 * (i / 9) + i % 9)),
             row_bit: std::array::from_fn(|i| number(32 * i)),
-            other_rows: std::array::from_fn(all_but),
-            word_at: std::array::from_fn(number),
-            word_bit: std::array::from_fn(|i| number(32 * i)),
-            other_words: std::array::from_fn(all_but),
         }
     }
 }
@@ -198,7 +185,7 @@ impl Logic for TableWindow {
             out_data,
             error
         );
-        dff_setup!(self, clock, key_rows, single_words);
+        dff_setup!(self, clock, row_data);
         dff_setup!(self, clock, p_restart, late_restart, check_now);
 
         self.known.next = false;
@@ -259,30 +246,27 @@ impl Logic for TableWindow {
         }
         self.check.next = self.check_now.q.val();
 
-        if self.strobe.q.val() & (self.out_select.q.val() == self.bus_key.val()) {
-            for i in 0..18 {
-                if self.out_address.q.val() == self.row_at[i].val() {
-                    self.key_rows.d.next = (self.key_rows.q.val() & self.other_rows[i].val())
-                        | (bit_cast::<576, 32>(self.out_data.q.val()) << self.row_bit[i].val());
-                }
+        self.row_data.d.next = self.out_data.q.val();
+        self.key.next = 0.into();
+        for i in 0..18 {
+            self.row_now[i].clock.next = self.clock.val();
+            self.key_rows[i].clock.next = self.clock.val();
+            self.row_now[i].d.next = self.strobe.q.val()
+                & (self.out_select.q.val() == self.bus_key.val())
+                & (self.out_address.q.val() == self.row_at[i].val());
+            self.key_rows[i].d.next = self.key_rows[i].q.val();
+            if self.row_now[i].q.val() {
+                self.key_rows[i].d.next = self.row_data.q.val();
             }
-        }
-        if self.strobe.q.val() & (self.out_select.q.val() == self.bus_single.val()) {
-            for i in 0..8 {
-                if self.out_address.q.val() == self.word_at[i].val() {
-                    self.single_words.d.next = (self.single_words.q.val()
-                        & self.other_words[i].val())
-                        | (bit_cast::<256, 32>(self.out_data.q.val()) << self.word_bit[i].val());
-                }
-            }
+            self.row_value.next = self.key_rows[i].q.val();
+            self.key.next = self.key.val()
+                | (bit_cast::<576, 32>(self.row_value.val()) << self.row_bit[i].val());
         }
 
         self.write_strobe.next = self.strobe.q.val();
         self.write_select.next = self.out_select.q.val();
         self.write_address.next = self.out_address.q.val();
         self.write_data.next = self.out_data.q.val();
-        self.key.next = self.key_rows.q.val();
-        self.single.next = self.single_words.q.val();
         self.count_write.next = self.strobe.q.val();
         self.count_error.next = self.error.q.val();
     }

@@ -25,6 +25,8 @@ pub(super) struct Glance {
     /// Group whose probes will be wanted.
     pub(super) group: u8,
     slot: u16,
+    /// The connection, and who its client was taken to be.
+    mark: u16,
     /// What the segment before ended with, if this one goes on where it ended.
     pub(super) tail: Option<[u8; TAIL]>,
 }
@@ -124,14 +126,7 @@ impl Directions {
         }
         let from_low = from <= to;
         let (low, high) = if from_low { (from, to) } else { (to, from) };
-        let hash = mix(
-            mix(mix(0, low.0), high.0)
-                ^ u64::from(low.1)
-                ^ u64::from(high.1) << 16
-                ^ u64::from(proto) << 32,
-            &[],
-        );
-        let (slot, mark) = (hash as u16, (hash >> 48) as u16 & !1 | 2);
+        let (slot, mark) = place(proto, low, high);
         let known = self.slots.get_mut(usize::from(slot))?;
         if known.mark & !1 != mark {
             // The sender of the first packet is the client, but for an answer.
@@ -148,17 +143,27 @@ impl Directions {
             length: payload.len(),
             group: groups.of_ports(proto, to_server, from.1, to.1),
             slot,
+            mark: known.mark,
             tail,
         };
         Some((glance, payload))
     }
 
-    /// The group was another one: it goes the other way.
+    /// The group was another one: what was guessed goes the other way, and so will what follows. Several guesses may have to be told.
     pub(super) fn turn(&mut self, glance: &Glance) {
-        if let Some(known) = self.slots.get_mut(usize::from(glance.slot)) {
-            known.mark ^= 1;
+        let known = self.slots.get_mut(usize::from(glance.slot));
+        if let Some(known) = known.filter(|known| (known.mark ^ glance.mark) & !1 == 0) {
+            known.mark = glance.mark ^ 1;
         }
     }
+}
+
+/// Where a connection is remembered, and its mark there.
+fn place(proto: u8, low: (&[u8], u16), high: (&[u8], u16)) -> (u16, u16) {
+    let ports = u64::from(low.1) ^ u64::from(high.1) << 16 ^ u64::from(proto) << 32;
+    let hash = mix(mix(mix(0, low.0), high.0) ^ ports, &[]);
+    // The upper bits of a product depend on all bits of its factors.
+    ((hash >> 48) as u16, (hash >> 32) as u16 & !1 | 2)
 }
 
 fn mix(sum: u64, bytes: &[u8]) -> u64 {
@@ -212,4 +217,36 @@ fn header(ip: &[u8]) -> Option<Header<'_>> {
         seq,
         payload,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn connections_of_one_server_have_places_of_their_own() {
+        let server = [192, 0, 2, 1];
+        let slots = |connection: &dyn Fn(u16) -> ([u8; 4], u16)| {
+            let place = |n| {
+                let (client, port) = connection(n);
+                place(TCP, (&server, 80), (&client, port))
+            };
+            let places: HashSet<_> = (0..4096).map(place).collect();
+            assert!(places.len() >= 4090, "{} places", places.len());
+            places
+                .iter()
+                .map(|&(slot, _)| slot)
+                .collect::<HashSet<_>>()
+                .len()
+        };
+        // Of 4096 that fall anywhere in 65,536, about 124 share one.
+        let by_port = slots(&|n| ([192, 0, 2, 9], 49_152 + n));
+        let by_address = slots(&|n| ([10, 0, (n >> 8) as u8, n as u8], 50_000));
+        assert!(
+            by_port > 3900 && by_address > 3900,
+            "{by_port} {by_address}"
+        );
+    }
 }

@@ -24,13 +24,15 @@ pub struct Pending {
     pub hits: Vec<Hit>,
 }
 
-/// Requests in the order in which they came, and answers to them in the order in which they are done.
+/// Requests in the order in which they came, which is the order of their answers: the records of a request are done after those of
+/// the requests before it.
 #[derive(Debug, Default)]
 pub struct Answers {
     /// Number of the first request in `open`.
     first: u64,
-    open: VecDeque<Option<Pending>>,
-    ready: VecDeque<Pending>,
+    open: VecDeque<Pending>,
+    /// Requests in `open` that wait for records.
+    waiting: usize,
     spare: Vec<Vec<Hit>>,
 }
 
@@ -46,61 +48,52 @@ impl Answers {
         }
     }
 
-    /// The number that the next request with records gets.
+    /// The number that the next request gets.
     pub fn number(&self) -> u64 {
         self.first.wrapping_add(self.open.len() as u64)
     }
 
     /// Takes a request: one without records is answered, another one waits for them.
-    pub fn put(&mut self, pending: Pending) {
+    pub fn put(&mut self, mut pending: Pending) {
         if pending.records == 0 {
-            self.answer(pending);
+            settle(&mut pending.hits);
         } else {
-            self.open.push_back(Some(pending));
+            self.waiting += 1;
         }
+        self.open.push_back(pending);
     }
 
-    /// Has `with` add what a record of this request gave, and answers the request when it was the last.
+    /// Has `with` add what a record of this request gave; the last one answers the request.
     pub fn record(&mut self, number: u64, with: impl FnOnce(&mut Pending)) {
         let at = number.wrapping_sub(self.first) as usize;
-        let Some(place) = self.open.get_mut(at) else {
+        let pending = self.open.get_mut(at).filter(|pending| pending.records > 0);
+        let Some(pending) = pending else {
             return;
         };
-        let Some(pending) = place else { return };
         with(pending);
         pending.records = pending.records.saturating_sub(1);
-        if pending.records > 0 {
-            return;
+        if pending.records == 0 {
+            settle(&mut pending.hits);
+            self.waiting = self.waiting.saturating_sub(1);
         }
-        let done = place.take();
-        while let Some(None) = self.open.front() {
-            self.open.pop_front();
-            self.first = self.first.wrapping_add(1);
-        }
-        if let Some(done) = done {
-            self.answer(done);
-        }
-    }
-
-    fn answer(&mut self, mut pending: Pending) {
-        settle(&mut pending.hits);
-        self.ready.push_back(pending);
     }
 
     /// True when there is an answer to deliver.
     pub fn any(&self) -> bool {
-        !self.ready.is_empty()
+        self.open.front().is_some_and(|first| first.records == 0)
     }
 
-    /// Requests without an answer.
+    /// Requests that wait for records.
     pub fn waiting(&self) -> usize {
-        self.open.len()
+        self.waiting
     }
 
     /// Delivers the answers there are, and returns how many.
     pub fn deliver(&mut self, deliver: &mut dyn FnMut(Report<'_>)) -> usize {
-        let count = self.ready.len();
-        for mut pending in self.ready.drain(..) {
+        let mut count = 0;
+        while let Some(mut pending) = self.open.pop_front_if(|first| first.records == 0) {
+            self.first = self.first.wrapping_add(1);
+            count += 1;
             deliver(Report {
                 tag: pending.tag,
                 outcome: if pending.done {
@@ -110,7 +103,7 @@ impl Answers {
                 },
                 hits: &pending.hits,
             });
-            if self.spare.len() < SPARE {
+            if pending.hits.capacity() > 0 && self.spare.len() < SPARE {
                 pending.hits.clear();
                 self.spare.push(pending.hits);
             }

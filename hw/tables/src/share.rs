@@ -137,6 +137,9 @@ pub fn pieces(length: usize, carry: u8) -> impl Iterator<Item = Piece> {
 
 /// Leaves each probe once, with its first end.
 pub fn settle(hits: &mut Vec<Hit>) {
+    if hits.len() < 2 {
+        return;
+    }
     hits.sort_unstable();
     hits.dedup_by_key(|hit| hit.probe);
 }

@@ -111,3 +111,48 @@ impl Answers {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_in_the_order_of_the_requests() {
+        let mut answers = Answers::default();
+        let hit = |probe, end| Hit { probe, end };
+        let first = answers.number();
+        for (tag, records) in [(7, 2), (8, 0), (9, 1)] {
+            let mut pending = answers.begin(tag);
+            pending.records = records;
+            answers.put(pending);
+        }
+        let mut said = Vec::new();
+        let mut deliver = |answers: &mut Answers| {
+            answers.deliver(&mut |report| {
+                said.push((report.tag, report.outcome, report.hits.to_vec()));
+            })
+        };
+        let add = |hits: Vec<Hit>| move |pending: &mut Pending| pending.hits.extend(hits);
+        answers.record(first + 2, |pending| pending.done = false);
+        // More records than there were.
+        answers.record(first + 2, |_| panic!("it is answered"));
+        answers.record(first + 3, |_| panic!("there is no such request"));
+        answers.record(first, add(vec![hit(4, 9), hit(2, 5)]));
+        assert_eq!(
+            (deliver(&mut answers), answers.any(), answers.waiting()),
+            (0, false, 1)
+        );
+        answers.record(first, add(vec![hit(4, 3)]));
+        assert_eq!((answers.any(), answers.waiting()), (true, 0));
+        assert_eq!((deliver(&mut answers), deliver(&mut answers)), (3, 0));
+        assert_eq!(answers.number(), first + 3);
+        assert_eq!(
+            said,
+            [
+                (7, Outcome::Done, vec![hit(2, 5), hit(4, 3)]),
+                (8, Outcome::Done, vec![]),
+                (9, Outcome::Unfinished, vec![])
+            ]
+        );
+    }
+}

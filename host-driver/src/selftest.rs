@@ -98,15 +98,16 @@ pub struct Report {
     pub passed: bool,
 }
 
-/// Tries the card at a path. Nobody else may use it meanwhile, and its tables are lost.
+/// Tries the card at a path. Nobody else may use it meanwhile, and its tables are lost. `tell` hears what comes next: seconds over
+/// shared memory or a bus, a minute over a FUSE file system.
 ///
 /// # Errors
 /// When it cannot be opened, or its registers cannot be accessed.
-pub fn selftest(path: &Path) -> Result<Report, OpenError> {
+pub fn selftest(path: &Path, tell: &mut dyn FnMut(&str)) -> Result<Report, OpenError> {
     let name = path.display().to_string();
     let path = path.to_owned();
     let patience = Config::default().patience;
-    of(name, move || link::open(&path, patience))
+    of(name, move || link::open(&path, patience), tell)
 }
 
 /// The same, for a card that `open` opens.
@@ -116,7 +117,9 @@ pub fn selftest(path: &Path) -> Result<Report, OpenError> {
 pub fn of(
     name: String,
     mut open: impl FnMut() -> Result<Link, OpenError> + Send + 'static,
+    tell: &mut dyn FnMut(&str),
 ) -> Result<Report, OpenError> {
+    tell("registers");
     let (identity, registers) = {
         let mut link = open()?;
         let identity = Identity::read(&name, &mut *link.registers)?;
@@ -143,10 +146,12 @@ pub fn of(
     let mut memories = Vec::new();
     for (pattern, make) in PATTERNS {
         let probes = distinct(make, slots);
+        tell(&format!("tables: {pattern}, {} probes", probes.len()));
         memories.push(try_tables(&card, pattern, &probes));
     }
     let mut throughput = Vec::new();
     if memories.iter().all(|test| test.wrong.is_none()) {
+        tell("throughput");
         let probes: Vec<Probe> = Probe::new(b"\x01\x02\x03\x04", false, 1)
             .into_iter()
             .collect();

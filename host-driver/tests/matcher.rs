@@ -118,7 +118,7 @@ fn a_self_test_tells_a_good_card_from_a_bad_one() {
         ..Geometry::new(8, Size::Compact)
     };
     let rig = Rig::new(geometry);
-    let report = selftest::of("test".to_owned(), rig.opener()).expect("opens");
+    let report = selftest::of("test".to_owned(), rig.opener(), &mut |_| {}).expect("opens");
     assert!(report.passed, "{report:?}");
     assert_eq!(report.memories.len(), 4);
     for test in &report.memories {
@@ -133,7 +133,7 @@ fn a_self_test_tells_a_good_card_from_a_bad_one() {
     }
     // A word whose bits cannot be set.
     rig.lock().stuck = Some((34, 3));
-    let report = selftest::of("test".to_owned(), rig.opener()).expect("opens");
+    let report = selftest::of("test".to_owned(), rig.opener(), &mut |_| {}).expect("opens");
     assert!(!report.passed);
     let wrong = report.memories.iter().filter(|test| test.wrong.is_some());
     assert!(wrong.count() > 0, "{report:?}");

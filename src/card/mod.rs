@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 use serde_json::Value;
 use weir_driver::inspect::inspect;
 use weir_driver::selftest::selftest;
@@ -59,7 +60,16 @@ pub fn card(command: &CardCommand) -> Result<(), Failure> {
             print(&value, options.json)
         }
         CardCommand::Selftest(options) => {
-            let report = selftest(&device(options.device.as_ref())?).map_err(Failure::failed)?;
+            let device = device(options.device.as_ref())?;
+            // On standard error, and only where that is a terminal.
+            let progress = ProgressBar::new_spinner();
+            let mut tell = |what: &str| {
+                tracing::info!("{what}");
+                progress.set_message(what.to_owned());
+                progress.tick();
+            };
+            let report = selftest(&device, &mut tell).map_err(Failure::failed)?;
+            progress.finish_and_clear();
             print(&value(&report)?, options.json)?;
             if report.passed {
                 Ok(())

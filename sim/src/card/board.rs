@@ -393,8 +393,8 @@ impl Board {
             self.core.run(STEP, Until::Taken)?;
         }
         self.core.pull(&mut self.units);
-        self.reports();
         let same = before == (self.core.backlog(), self.units.len());
+        self.reports();
         self.quiet = if same {
             self.quiet.saturating_add(STEP)
         } else {
@@ -466,5 +466,84 @@ impl Board {
     /// The host has so much of it.
     pub(crate) fn took(&mut self, bytes: usize) {
         self.ready.drain(..bytes.min(self.ready.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use weir_tables::{Geometry, Size};
+
+    use super::*;
+    use crate::core::Wires;
+
+    /// A core with a clock that has so many units to send, one a run.
+    struct Talker {
+        geometry: Geometry,
+        wires: Wires,
+        left: usize,
+    }
+
+    impl Core for Talker {
+        fn name(&self) -> &'static str {
+            "talker"
+        }
+
+        fn geometry(&self) -> &Geometry {
+            &self.geometry
+        }
+
+        fn wires(&mut self) -> &mut Wires {
+            &mut self.wires
+        }
+
+        fn cycle(&self) -> u64 {
+            0
+        }
+
+        fn reset(&mut self) -> Result<(), SimError> {
+            Ok(())
+        }
+
+        fn run(&mut self, _: u64, _: Until) -> Result<(), SimError> {
+            if self.left > 0 {
+                self.left -= 1;
+                self.wires.put_output(&[0; UNIT]);
+            }
+            Ok(())
+        }
+
+        fn trace(&mut self, _: Option<&Path>) -> Result<(), SimError> {
+            Ok(())
+        }
+
+        fn trace_from(&mut self, _: u64, _: &Path) -> Result<(), SimError> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), SimError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_core_is_clocked_for_as_long_as_it_speaks() {
+        const UNITS: usize = 3000;
+        let core = Talker {
+            geometry: Geometry::new(8, Size::Compact),
+            wires: Wires::default(),
+            left: UNITS,
+        };
+        let mut board = Board::new(Box::new(core), Faults::default());
+        // Nothing comes; a register access has it look.
+        board.access(&[]).expect("no accesses");
+        let mut got = 0;
+        while board.advance().expect("it runs") {
+            let bytes = board.output().len();
+            board.took(bytes);
+            got += bytes;
+        }
+        assert_eq!(got, UNITS * UNIT);
     }
 }

@@ -39,9 +39,13 @@ pub struct Unfolder {
     held_last: DFF<Bit>,
     held_overflow: DFF<Bit>,
     which: DFF<Bits<4>>,
+    // Whether there is any in `which`, and more than one: `ready` is a long way from where it is used, so little may come before it.
+    any: DFF<Bit>,
+    more: DFF<Bit>,
     entries: DFF<Bits<80>>,
     held_offset: DFF<Bits<16>>,
     others: Signal<Local, Bits<4>>,
+    coming: Signal<Local, Bits<4>>,
     done: Signal<Local, Bit>,
     free: Signal<Local, Bit>,
 }
@@ -56,6 +60,8 @@ impl Logic for Unfolder {
             held_last,
             held_overflow,
             which,
+            any,
+            more,
             entries,
             held_offset
         );
@@ -75,27 +81,31 @@ impl Logic for Unfolder {
             self.others.next = self.which.q.val() & 14;
         }
         self.offset.next = self.held_offset.q.val();
-        self.hit.next = self.held.q.val() & !self.held_last.q.val() & self.which.q.val().any();
+        self.hit.next = self.held.q.val() & !self.held_last.q.val() & self.any.q.val();
         self.ended.next = self.held.q.val() & self.held_last.q.val();
         self.overflowed.next = self.held_overflow.q.val();
 
         if self.held_last.q.val() {
             self.done.next = self.take.val();
         } else {
-            self.done.next =
-                !self.which.q.val().any() | (self.take.val() & !self.others.val().any());
+            self.done.next = !self.any.q.val() | (self.take.val() & !self.more.q.val());
         }
         self.free.next = !self.held.q.val() | self.done.val();
         self.ready.next = self.free.val();
+        self.coming.next = self.hits.val().get_bits::<4>(80);
         if self.take.val() {
             self.which.d.next = self.others.val();
+            self.any.d.next = self.others.val().any();
+            self.more.d.next = (self.others.val() & (self.others.val() - 1)).any();
         }
         if self.free.val() {
             self.held.d.next = self.valid.val();
             self.held_last.d.next = self.last.val();
             self.held_overflow.d.next = self.overflow.val();
             self.entries.d.next = self.hits.val().get_bits::<80>(0);
-            self.which.d.next = self.hits.val().get_bits::<4>(80);
+            self.which.d.next = self.coming.val();
+            self.any.d.next = self.coming.val().any();
+            self.more.d.next = (self.coming.val() & (self.coming.val() - 1)).any();
             self.held_offset.d.next = self.hits.val().get_bits::<16>(84);
         }
         if self.clear.val() {

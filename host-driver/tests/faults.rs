@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Fault, Rig, config};
-use weir_driver::{Card, Config, State};
+use weir_driver::{Card, Config, Port, State};
 use weir_engine::matcher::testing::{Ask, Case, Driver, Rng, random_cases};
 use weir_engine::matcher::{Matcher, Outcome, Probe, Request};
 use weir_tables::{Geometry, Size};
@@ -256,6 +256,35 @@ fn a_card_off_the_bus_is_found_out() {
     );
 }
 
+/// True when the card, asked once more, answers all buffers rightly.
+fn all_right(bench: &Bench) -> bool {
+    let mut port = bench.card.port();
+    port.load(&bench.case.probes).expect("loads");
+    let (mut right, mut left) = (true, 0);
+    for (number, ask) in bench.case.asks.iter().enumerate() {
+        let request = Request {
+            tag: number as u64,
+            group: ask.group,
+            carry: ask.carry,
+            data: &ask.data,
+        };
+        let mut poll = |port: &mut Port| {
+            port.poll(&mut |report| {
+                right &= report.hits == bench.case.asks[report.tag as usize].hits
+            })
+        };
+        left += 1;
+        while port.submit(request).is_err() {
+            left -= poll(&mut port);
+        }
+        port.flush();
+        while left > 0 {
+            left -= poll(&mut port);
+        }
+    }
+    right
+}
+
 #[test]
 fn a_flipped_table_bit_is_found_by_known_answers() {
     // Nothing else may find it: no scrubbing.
@@ -264,13 +293,15 @@ fn a_flipped_table_bit_is_found_by_known_answers() {
         ..config()
     });
     bench.run(None);
-    let mut rng = Rng::new(4);
-    let (mut found, mut exposure) = (0, 0);
-    for round in 0..12 {
+    let mut rng = Rng::new(number("WEIR_CARD_SEED", 4));
+    let flips = number("WEIR_CARD_FLIPS", 12);
+    let (mut found, mut unseen, mut exposures, mut most) = (0, 0, 0, 0);
+    let mut bound = 0;
+    for round in 0..flips {
         let Some(tables) = bench.card.status().tables else {
             panic!("not in use");
         };
-        let bound = tables.known_answer_bound;
+        bound = tables.known_answer_bound;
         let (at, bit) = (rng.below(1 << 20), rng.below(32) as u32);
         bench.rig.fault(Fault::FlipTable(at, bit));
         let start = bench.card.counts();
@@ -301,14 +332,31 @@ fn a_flipped_table_bit_is_found_by_known_answers() {
         let now = bench.card.counts();
         if now.known_wrong > start.known_wrong {
             found += 1;
-            exposure = exposure.max(now.exposure_most);
-            assert!(now.exposure_most <= bound + 4096, "round {round}: {now:?}");
+            // Records from the flip until software took over.
+            let exposure = now.records - start.records;
+            exposures += exposure;
+            most = most.max(exposure);
+            assert!(
+                exposure <= bound + 4096 && now.exposure_most <= bound + 4096,
+                "round {round}: {exposure} records, {now:?}"
+            );
             bench.recovers(&[State::Failed, State::Probing, State::Healthy]);
+        } else {
+            // Bits of empty places and of filters that gain a bit do no harm. Those of an entry's other groups might: only
+            // scrubbing mends them.
+            unseen += u64::from(!all_right(&bench));
+            bench.rig.mend();
         }
     }
-    // Bits of empty places, of other groups and of filters that gain a bit do no harm, and are not seen.
-    assert!(found >= 3, "{found} found");
-    assert!(exposure > 0);
+    println!(
+        "{flips} table bits flipped, {found} found after {} records on average, {most} at most, by a bound of {bound}; \
+         of the others {unseen} lost hits in {} buffers, {} did no harm there",
+        exposures / found.max(1),
+        bench.case.asks.len(),
+        flips - found - unseen
+    );
+    assert!(found >= flips / 4, "{found} found");
+    assert!(unseen <= flips / 20, "{unseen} do harm and are not found");
 }
 
 #[test]

@@ -91,3 +91,58 @@ impl Logic for Terms {
         self.done.next = self.count.q.val().get_bit(8);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::run::{settle, tick};
+    use weir_tables::{Hash, Key};
+
+    fn set_key(terms: &mut Terms, key: &Key) {
+        let mut all = Bits::<576>::from(0);
+        for (at, &row) in key.rows().iter().flatten().enumerate() {
+            all = all | (Bits::<576>::from(u64::from(row)) << (32 * at as u64));
+        }
+        terms.key.next = all;
+    }
+
+    #[test]
+    fn fills_in_gaps_with_the_terms_of_the_key() {
+        let mut dice = fastrand::Rng::with_seed(3);
+        let mut terms = Terms::default();
+        terms.connect_all();
+        let mut words = [None; 256];
+        let keys = [Key::from_seed(1), Key::from_seed(2)];
+        set_key(&mut terms, &keys[0]);
+        for cycle in 0..8000 {
+            // Another key while the words of the first are written; later there is only one cycle in two to write in.
+            let renew = cycle == 0 || cycle == 500;
+            if cycle == 500 {
+                set_key(&mut terms, &keys[1]);
+                words = [None; 256];
+            }
+            terms.renew.next = renew;
+            terms.gap.next = !renew && dice.bool();
+            settle(&mut terms);
+            if terms.write.val() {
+                assert!(
+                    terms.gap.val(),
+                    "cycle {cycle}: a word is written while one is read"
+                );
+                let (byte, data) = (terms.address.val().to_u64(), terms.data.val().to_u64());
+                words[byte as usize] = Some(data);
+            }
+            let all = words.iter().all(Option::is_some);
+            if cycle > 500 {
+                assert!(all || !terms.done.val(), "cycle {cycle}: done too early");
+            }
+            tick(&mut terms, |terms| &mut terms.clock);
+        }
+        assert!(terms.done.val(), "not done in 7500 cycles");
+        let hash = Hash::new(&keys[1]);
+        for (byte, word) in (0..=255u8).zip(words) {
+            let [first, second] = hash.of(&[byte]).map(u64::from);
+            assert_eq!(word, Some(first | second << 32), "byte {byte}");
+        }
+    }
+}

@@ -290,8 +290,11 @@ fn card_faults(
             "weir-driver",
             "--test",
         ])
-        .args(["faults", "random_faults", "--", "--nocapture"])
+        .args(["faults", "--", "--nocapture", "--test-threads=1"])
+        .args(["random_faults", "a_flipped_table_bit"])
         .env("WEIR_CARD_FAULTS", faults.to_string())
+        // Each has to be looked for by some thousands of records.
+        .env("WEIR_CARD_FLIPS", (faults / 20).max(12).to_string())
         .env("WEIR_CARD_SEED", seed.to_string())
         .env("WEIR_CARD_DEADLINE_MS", deadline.to_string())
         .run()

@@ -148,6 +148,19 @@ impl Rig {
         (sim.hold.len(), records)
     }
 
+    /// Puts all table words back as the host wrote them.
+    pub fn mend(&self) {
+        let mut sim = self.lock();
+        let Sim { golden, words, .. } = &mut *sim;
+        for (&(select, address), &data) in &*words {
+            golden.table(Write {
+                select,
+                address,
+                data,
+            });
+        }
+    }
+
     /// Lets go on what was held.
     pub fn release(&self) {
         let mut sim = self.lock();

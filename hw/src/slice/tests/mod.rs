@@ -1,5 +1,6 @@
 //! The slice against the definition.
 
+mod hash;
 mod model;
 mod sieve;
 mod whole;

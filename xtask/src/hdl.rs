@@ -127,6 +127,8 @@ struct Design {
     target: &'static str,
     lanes: &'static str,
     size: &'static str,
+    /// In MHz, where it is placed and routed.
+    clock: Option<&'static str>,
 }
 
 /// All whose reports stand in `bitstreams/`.
@@ -135,36 +137,43 @@ const DESIGNS: [Design; 7] = [
         target: "ecp5-85f",
         lanes: "8",
         size: "compact",
+        clock: Some("160"),
     },
     Design {
         target: "xc7",
         lanes: "8",
         size: "compact",
+        clock: None,
     },
     Design {
         target: "xc7",
         lanes: "16",
         size: "compact",
+        clock: None,
     },
     Design {
         target: "xcup",
         lanes: "8",
         size: "full",
+        clock: None,
     },
     Design {
         target: "xcup",
         lanes: "16",
         size: "full",
+        clock: None,
     },
     Design {
         target: "xcup",
         lanes: "32",
         size: "full",
+        clock: None,
     },
     Design {
         target: "xcup",
         lanes: "64",
         size: "full",
+        clock: None,
     },
 ];
 
@@ -193,6 +202,7 @@ pub fn campaign(workspace: &Workspace, seeds: u32, write: bool) -> Result<(), Fa
             target,
             lanes,
             size,
+            ..
         } = design;
         let out = workspace
             .target
@@ -239,6 +249,9 @@ fn synth(workspace: &Workspace, design: &Design, tools: Option<&Path>, out: &Pat
             "--out",
         ])
         .arg(out);
+    if let Some(clock) = design.clock {
+        command = command.args(["--clock", clock]);
+    }
     if let Some(tools) = tools {
         command = command.arg("--tools").arg(tools);
     }

@@ -13,6 +13,10 @@ const REPORTS: &[(&str, &str)] = &[
         include_str!("../../../bitstreams/ecp5-85f/8-compact.json"),
     ),
     (
+        "bitstreams/xcup/8-full.json",
+        include_str!("../../../bitstreams/xcup/8-full.json"),
+    ),
+    (
         "bitstreams/xcup/64-full.json",
         include_str!("../../../bitstreams/xcup/64-full.json"),
     ),

@@ -34,8 +34,6 @@ const PUBLISH: Duration = Duration::from_millis(500);
 /// Why the card is not ready.
 type Trouble = String;
 
-/// Why the card is not ready.
-
 /// The thread that looks after the card.
 pub(crate) struct Control {
     shared: Arc<Shared>,

@@ -438,11 +438,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, eve, defrag, detect, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+             Known here: vars, capture, stream, flow, eve, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(
@@ -536,7 +536,7 @@ mod tests {
 
     #[test]
     fn a_card_needs_room() {
-        for wrong in ["\"8 KiB\"", "\"2 GiB\"", "\"99999999 TB\""] {
+        for wrong in ["\"8 KiB\"", "\"2 GiB\"", "\"9999 TB\""] {
             let text = format!("[card]\ndevice = \"/dev\"\nroom = {wrong}\n");
             assert_eq!(
                 error(&text),

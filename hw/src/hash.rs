@@ -92,37 +92,40 @@ impl Logic for Terms {
     }
 }
 
+/// A key's rows as they stand at [`Terms::key`].
+#[cfg(test)]
+pub(crate) fn key_bits(rows: &[[u32; 9]; 2]) -> Bits<576> {
+    let mut bits = Bits::<576>::default();
+    for (at, &row) in rows.iter().flatten().enumerate() {
+        bits.set_bits::<32>(32 * at, u64::from(row).into());
+    }
+    bits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::tests::Dice;
     use crate::parts::run::{settle, tick};
     use weir_tables::{Hash, Key};
 
-    fn set_key(terms: &mut Terms, key: &Key) {
-        let mut all = Bits::<576>::from(0);
-        for (at, &row) in key.rows().iter().flatten().enumerate() {
-            all = all | (Bits::<576>::from(u64::from(row)) << (32 * at as u64));
-        }
-        terms.key.next = all;
-    }
-
     #[test]
     fn fills_in_gaps_with_the_terms_of_the_key() {
-        let mut dice = fastrand::Rng::with_seed(3);
+        let mut dice = Dice(3);
         let mut terms = Terms::default();
         terms.connect_all();
         let mut words = [None; 256];
         let keys = [Key::from_seed(1), Key::from_seed(2)];
-        set_key(&mut terms, &keys[0]);
+        terms.key.next = key_bits(keys[0].rows());
         for cycle in 0..8000 {
             // Another key while the words of the first are written; later there is only one cycle in two to write in.
             let renew = cycle == 0 || cycle == 500;
             if cycle == 500 {
-                set_key(&mut terms, &keys[1]);
+                terms.key.next = key_bits(keys[1].rows());
                 words = [None; 256];
             }
             terms.renew.next = renew;
-            terms.gap.next = !renew && dice.bool();
+            terms.gap.next = !renew && dice.one_in(2);
             settle(&mut terms);
             if terms.write.val() {
                 assert!(

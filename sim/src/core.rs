@@ -154,7 +154,9 @@ pub trait Core: Send {
     /// What waits outside it.
     fn wires(&mut self) -> &mut Wires;
     /// Clock cycles since it was made; 0 for a core without a clock.
-    fn cycle(&self) -> u64;
+    fn cycle(&self) -> u64 {
+        0
+    }
     /// Holds the reset; all that waits outside is dropped, too.
     ///
     /// # Errors
@@ -172,14 +174,21 @@ pub trait Core: Send {
     /// # Errors
     ///
     /// When it cannot be written, or this core has none.
-    fn trace(&mut self, path: Option<&Path>) -> Result<(), SimError>;
+    fn trace(&mut self, _path: Option<&Path>) -> Result<(), SimError> {
+        Err(SimError::Unsupported {
+            core: self.name(),
+            what: "there is no clock, and so no waveform",
+        })
+    }
 
     /// Starts a waveform in this file at about this cycle: never later, and not much earlier.
     ///
     /// # Errors
     ///
     /// As [`Core::trace`], when it starts at once.
-    fn trace_from(&mut self, cycle: u64, path: &Path) -> Result<(), SimError>;
+    fn trace_from(&mut self, _cycle: u64, path: &Path) -> Result<(), SimError> {
+        self.trace(Some(path))
+    }
     /// Has everything in the core dropped, by its control register, and drops what waits outside. A report that is cut off
     /// breaks no rule meanwhile.
     ///

@@ -1,7 +1,5 @@
 //! The golden model as a core: without clock, so it takes and answers all there is at once.
 
-use std::path::Path;
-
 use card_protocol::register::{
     CONTROL, CONTROL_ENABLE, CONTROL_FLUSH, GENERATION_EVEN, GENERATION_ODD, LIMIT, LINGER, NONCE,
     TABLE_ADDRESS, TABLE_SELECT,
@@ -66,10 +64,6 @@ impl Core for Modelled {
         &mut self.wires
     }
 
-    fn cycle(&self) -> u64 {
-        0
-    }
-
     fn reset(&mut self) -> Result<(), SimError> {
         self.clear();
         Ok(())
@@ -95,10 +89,6 @@ impl Core for Modelled {
         Ok(())
     }
 
-    fn trace_from(&mut self, _cycle: u64, path: &Path) -> Result<(), SimError> {
-        self.trace(Some(path))
-    }
-
     fn upset(&mut self, write: Write) -> bool {
         self.golden.upset(write)
     }
@@ -107,12 +97,5 @@ impl Core for Modelled {
         self.wires.clear();
         self.golden.write(CONTROL, CONTROL_ENABLE | CONTROL_FLUSH);
         Ok(())
-    }
-
-    fn trace(&mut self, _path: Option<&Path>) -> Result<(), SimError> {
-        Err(SimError::Unsupported {
-            core: self.name(),
-            what: "there is no clock, and so no waveform",
-        })
     }
 }

@@ -5,6 +5,7 @@ use rust_hdl::prelude::*;
 use weir_engine::matcher::testing::Rng;
 
 use super::Exact;
+use crate::hash::key_bits;
 use crate::parts::run::{settle, tick};
 
 /// Address bits of a way: few, so that slots are shared and keys collide.
@@ -52,11 +53,7 @@ fn rig(rng: &mut Rng) -> Rig {
     let mut block = Exact::<X>::default();
     block.connect_all();
     let key = std::array::from_fn(|_| std::array::from_fn(|_| rng.draw() as u32));
-    let mut rows = Bits::<576>::from(0);
-    for row in key.iter().flatten().rev() {
-        rows = (rows << 32) | Bits::<576>::from(u64::from(*row));
-    }
-    block.key.next = rows;
+    block.key.next = key_bits(&key);
     block.clear.next = true;
     for _ in 0..40 {
         tick(&mut block, |block| &mut block.clock);

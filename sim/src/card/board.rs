@@ -471,8 +471,6 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use weir_tables::{Geometry, Size};
 
     use super::*;
@@ -498,10 +496,6 @@ mod tests {
             &mut self.wires
         }
 
-        fn cycle(&self) -> u64 {
-            0
-        }
-
         fn reset(&mut self) -> Result<(), SimError> {
             Ok(())
         }
@@ -511,14 +505,6 @@ mod tests {
                 self.left -= 1;
                 self.wires.put_output(&[0; UNIT]);
             }
-            Ok(())
-        }
-
-        fn trace(&mut self, _: Option<&Path>) -> Result<(), SimError> {
-            Ok(())
-        }
-
-        fn trace_from(&mut self, _: u64, _: &Path) -> Result<(), SimError> {
             Ok(())
         }
 

@@ -71,10 +71,6 @@ impl Core for Remote {
         &mut self.wires
     }
 
-    fn cycle(&self) -> u64 {
-        0
-    }
-
     fn reset(&mut self) -> Result<(), SimError> {
         self.flush()
     }
@@ -123,14 +119,6 @@ impl Core for Remote {
         assert_eq!(got % UNIT, 0, "whole units");
         self.wires.put_output(&self.bytes[..got]);
         Ok(())
-    }
-
-    fn trace_from(&mut self, _cycle: u64, _path: &Path) -> Result<(), SimError> {
-        Err(told("no waveform"))
-    }
-
-    fn trace(&mut self, _path: Option<&Path>) -> Result<(), SimError> {
-        Err(told("no waveform"))
     }
 
     fn flush(&mut self) -> Result<(), SimError> {

@@ -1,6 +1,7 @@
 //! The hashes of a beat's ends against the definition.
 
 use super::super::hash::{BYTES, Hash, USED};
+use crate::front::tests::Dice;
 use crate::parts::run::{settle, tick};
 use rust_hdl::prelude::*;
 use weir_tables::{Hash as Definition, Key};
@@ -11,14 +12,14 @@ fn run(alone: bool) {
     let definition = Definition::new(&Key::from_seed(5));
     let mut hash = Box::<Hash>::default();
     hash.connect_all();
-    let mut dice = fastrand::Rng::with_seed(11);
+    let mut dice = Dice(11);
     let mut stream: Vec<u8> = Vec::new();
     let term = |byte: u8| Bits::<32>::from(u64::from(definition.of(&[byte])[0]));
     let mut beats = 0;
     while beats < 60 {
-        let valid = dice.u8(..4) != 0;
+        let valid = !dice.one_in(4);
         if valid {
-            stream.extend((0..8).map(|_| dice.u8(..)));
+            stream.extend(dice.bytes(8));
         }
         for i in 0..BYTES {
             let back = BYTES - i;
@@ -28,7 +29,11 @@ fn run(alone: bool) {
             };
             // Whoever remembers them does not look at the first seven, nor at any without a beat.
             let looked_at = valid && (i >= 7 || !alone);
-            hash.terms[i].next = term(if looked_at { byte } else { dice.u8(..) });
+            hash.terms[i].next = term(if looked_at {
+                byte
+            } else {
+                dice.below(256) as u8
+            });
         }
         hash.alone.next = alone;
         hash.valid.next = valid;

@@ -2,6 +2,7 @@
 
 use super::super::Slice;
 use super::model::{Candidate, Model, Record};
+use crate::hash::key_bits;
 use crate::parts::run::{settle, tick};
 use card_protocol::register::table;
 use rust_hdl::prelude::*;
@@ -112,11 +113,7 @@ impl Bench {
     }
 
     fn load_key(&mut self) {
-        let mut key = Bits::<576>::default();
-        for (i, row) in self.model.key.iter().flatten().enumerate() {
-            key.set_bits::<32>(32 * i, u64::from(*row).into());
-        }
-        self.slice.key.next = key;
+        self.slice.key.next = key_bits(&self.model.key);
         for (i, word) in self.model.single.into_iter().enumerate() {
             self.slice.select.next = u64::from(table::SINGLE).into();
             self.slice.address.next = (i as u64).into();

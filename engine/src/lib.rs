@@ -39,6 +39,7 @@
 //! [`detect::Engine`] and [`detect::Alerts`] do all of it; `DESIGN.md` beside this crate says what is subtle.
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod detect;
 pub mod eval;
 pub mod flow;

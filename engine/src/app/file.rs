@@ -1,0 +1,131 @@
+//! Files in transactions: what is kept of them, their hashes, and what they are.
+
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::magic;
+use super::transaction::Way;
+
+/// How much of a file rules can look into (Suricata's default `response-body-limit` and `request-body-limit`).
+pub const FILE_LIMIT: usize = 100 * 1024;
+
+/// How a file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// It has not.
+    Open,
+    /// All of it was seen.
+    Closed,
+    /// It broke off.
+    Truncated,
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct File {
+    way: Way,
+    name: Vec<u8>,
+    data: Vec<u8>,
+    size: u64,
+    state: FileState,
+    gaps: bool,
+    magic: Option<&'static str>,
+    md5: Option<Md5>,
+    sha1: Option<Sha1>,
+    sha256: Option<Sha256>,
+}
+
+impl File {
+    pub(crate) fn new(way: Way, name: &[u8], [md5, sha1, sha256]: [bool; 3]) -> Self {
+        Self {
+            way,
+            name: name.to_vec(),
+            data: Vec::new(),
+            size: 0,
+            state: FileState::Open,
+            gaps: false,
+            magic: None,
+            md5: md5.then(Md5::new),
+            sha1: sha1.then(Sha1::new),
+            sha256: sha256.then(Sha256::new),
+        }
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        let room = FILE_LIMIT.saturating_sub(self.data.len()).min(bytes.len());
+        self.data
+            .extend_from_slice(bytes.get(..room).unwrap_or_default());
+        if let Some(hash) = &mut self.md5 {
+            hash.update(bytes);
+        }
+        if let Some(hash) = &mut self.sha1 {
+            hash.update(bytes);
+        }
+        if let Some(hash) = &mut self.sha256 {
+            hash.update(bytes);
+        }
+    }
+
+    pub(crate) fn gap(&mut self) {
+        self.gaps = true;
+    }
+
+    pub(crate) fn close(&mut self, state: FileState) {
+        self.state = state;
+        self.magic = Some(magic::describe(&self.data)).filter(|_| !self.data.is_empty());
+        if self.gaps || state != FileState::Closed {
+            // The hash of a part is no hash of the file.
+            (self.md5, self.sha1, self.sha256) = (None, None, None);
+        }
+    }
+
+    pub(crate) fn take_data(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.data)
+    }
+
+    /// MD5, SHA-1 and SHA-256, where they are known and wanted.
+    pub fn hashes(&self) -> [Option<Vec<u8>>; 3] {
+        [
+            self.md5.clone().map(|hash| hash.finalize().to_vec()),
+            self.sha1.clone().map(|hash| hash.finalize().to_vec()),
+            self.sha256.clone().map(|hash| hash.finalize().to_vec()),
+        ]
+    }
+
+    /// What kind of file it is, once it ended.
+    pub fn magic(&self) -> Option<&'static str> {
+        self.magic
+    }
+
+    /// Which way it goes.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Its name; empty where none was said.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// What is kept of it while it is open.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// How many bytes were seen.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How it ended.
+    pub fn state(&self) -> FileState {
+        self.state
+    }
+
+    /// Some of it is missing.
+    pub fn gaps(&self) -> bool {
+        self.gaps
+    }
+}

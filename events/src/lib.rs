@@ -7,6 +7,7 @@
 //! * [`usage`] measures CPU time and memory of this process.
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod counters;
 pub mod flow;
 pub mod packet;

@@ -10,6 +10,7 @@
 
 mod cost;
 
+use weir_engine::app::AppBuffer;
 use weir_engine::matcher::MAX_PROBE;
 use weir_engine::plan::{Buffer, ProbeChoice};
 
@@ -108,12 +109,69 @@ pub fn rarity(window: &[u8], folded: bool, frequency: &impl Frequency) -> (f32, 
 /// The window of the candidates that is estimated the rarest; `None` when there is none that is worth looking for.
 ///
 /// Among equals, the first window of the first candidate wins, so that rules which share a content share a probe.
-pub fn choose(candidates: &[Candidate<'_>], frequency: &impl Frequency) -> Option<ProbeChoice> {
+pub fn choose(
+    candidates: &[Candidate<'_>],
+    buffer: Buffer,
+    frequency: &impl Frequency,
+) -> Option<ProbeChoice> {
     let preferred = || candidates.iter().filter(|candidate| candidate.preferred);
     let authors = rarest(preferred(), frequency).filter(|window| window.rarity >= PREFERRED_RARITY);
     let chosen = authors.or_else(|| rarest(candidates.iter(), frequency))?;
     (chosen.rarity > USEFUL_RARITY).then(|| ProbeChoice {
-        buffer: Buffer::Payload,
+        buffer,
+        bytes: chosen.bytes.to_vec(),
+        folded: chosen.folded,
+    })
+}
+
+/// Bits of rarity that a window loses in a buffer that says nearly always one of a few things: the table knows payloads,
+/// in which a method is one word of many.
+fn commonness(buffer: AppBuffer) -> f32 {
+    use AppBuffer::*;
+    match buffer {
+        HttpMethod | HttpProtocol | HttpStatCode | HttpStatMsg | HttpConnection | SipMethod
+        | SipProtocol | SshProto | FtpCompletionCode => 14.0,
+        HttpAccept | HttpAcceptEnc | HttpAcceptLang | HttpContentLen | HttpHeaderNames
+        | HttpContentType | FileMagic => 8.0,
+        HttpRequestLine | HttpResponseLine | HttpStart | HttpServer | HttpUserAgent
+        | FtpCommand | TlsAlpn => 5.0,
+        HttpHeader | HttpHeaderRaw | HttpRequestHeader | HttpResponseHeader => 2.0,
+        _ => 0.0,
+    }
+}
+
+/// The probe of a rule about transactions, from the contents of each buffer.
+///
+/// A buffer is looked through only where there is a transaction, so that a probe need not be as rare as one of payloads:
+/// whatever says more than nothing will do.
+pub fn choose_buffer(
+    lists: &[(Buffer, Vec<Candidate<'_>>)],
+    frequency: &impl Frequency,
+) -> Option<ProbeChoice> {
+    let loss = |buffer: Buffer| match buffer {
+        Buffer::App(buffer) => commonness(buffer),
+        _ => 0.0,
+    };
+    let best = |preferred: bool| {
+        let mut best: Option<(Buffer, Window<'_>)> = None;
+        for (buffer, candidates) in lists {
+            let of_list = candidates.iter().filter(|of| of.preferred || !preferred);
+            if let Some(mut window) = rarest(of_list, frequency) {
+                window.rarity -= loss(*buffer);
+                if best
+                    .as_ref()
+                    .is_none_or(|(_, best)| window.rarity > best.rarity)
+                {
+                    best = Some((*buffer, window));
+                }
+            }
+        }
+        best
+    };
+    let authors = best(true).filter(|(_, window)| window.rarity >= PREFERRED_RARITY);
+    let (buffer, chosen) = authors.or_else(|| best(false))?;
+    Some(ProbeChoice {
+        buffer,
         bytes: chosen.bytes.to_vec(),
         folded: chosen.folded,
     })
@@ -189,7 +247,7 @@ mod tests {
                 preferred: false,
             })
             .collect();
-        choose(&candidates, &table()).map(|choice| {
+        choose(&candidates, Buffer::Payload, &table()).map(|choice| {
             (
                 String::from_utf8_lossy(&choice.bytes).into_owned(),
                 choice.folded,
@@ -269,7 +327,7 @@ mod tests {
                 nocase: false,
                 preferred: false,
             };
-            choose(&[candidate], &table).map(|choice| choice.bytes)
+            choose(&[candidate], Buffer::Payload, &table).map(|choice| choice.bytes)
         };
         let offsets = |text: &str| table.estimate(text.as_bytes(), false).offsets;
         assert!(offsets("ZZZZZZZZ") > 0.5 && offsets("bonjour") < 0.01);

@@ -1,6 +1,7 @@
 //! Probes of rules: from each, the window of its contents that is rarest in traffic that is not measured.
 
 use weir_engine::matcher::{MAX_PROBE, Probe};
+use weir_engine::plan::Buffer;
 use weir_rules::contents::{self, Literal};
 use weir_rules::frequency::Table;
 use weir_rules::probe::{Candidate, choose};
@@ -102,7 +103,7 @@ fn planned(literals: &[Literal]) -> Option<Probe> {
             preferred: literal.preferred,
         })
         .collect();
-    let choice = choose(&candidates, &*Table::standard())?;
+    let choice = choose(&candidates, Buffer::Payload, &*Table::standard())?;
     Probe::new(&choice.bytes, choice.folded, 1)
 }
 

@@ -1,7 +1,8 @@
 //! `content`, its modifiers, and `pcre`.
 
+use weir_engine::app::AppBuffer;
 use weir_engine::pcre::Flags;
-use weir_engine::plan::{Content, IsDataAt, Op, Pcre, Value};
+use weir_engine::plan::{Buffer, Content, IsDataAt, Op, Pcre, Value};
 
 use super::args::{self, Text};
 use super::draft::{Draft, Extras, Target};
@@ -16,21 +17,21 @@ const MAX_ABSOLUTE: i64 = u16::MAX as i64;
 const MIXED: &str = "`distance` and `within` count from the match before, `offset`, `depth` and `startswith` from the \
     start of the buffer: one content cannot have both";
 
-/// Letters of `pcre` that select an HTTP buffer, and the keyword for each.
-const HTTP_LETTERS: [(u8, &str); 13] = [
-    (b'U', "http.uri"),
-    (b'I', "http.uri.raw"),
-    (b'P', "http.request_body"),
-    (b'Q', "http.response_body"),
-    (b'H', "http.header"),
-    (b'D', "http.header.raw"),
-    (b'M', "http.method"),
-    (b'C', "http.cookie"),
-    (b'S', "http.stat_code"),
-    (b'Y', "http.stat_msg"),
-    (b'V', "http.user_agent"),
-    (b'W', "http.host"),
-    (b'Z', "http.host.raw"),
+/// Letters of `pcre` that select an HTTP buffer, and the buffer of each.
+const HTTP_LETTERS: [(u8, AppBuffer); 13] = [
+    (b'U', AppBuffer::HttpUri),
+    (b'I', AppBuffer::HttpUriRaw),
+    (b'P', AppBuffer::HttpRequestBody),
+    (b'Q', AppBuffer::HttpResponseBody),
+    (b'H', AppBuffer::HttpHeader),
+    (b'D', AppBuffer::HttpHeaderRaw),
+    (b'M', AppBuffer::HttpMethod),
+    (b'C', AppBuffer::HttpCookie),
+    (b'S', AppBuffer::HttpStatCode),
+    (b'Y', AppBuffer::HttpStatMsg),
+    (b'V', AppBuffer::HttpUserAgent),
+    (b'W', AppBuffer::HttpHost),
+    (b'Z', AppBuffer::HttpHostRaw),
 ];
 
 pub(super) fn content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
@@ -361,7 +362,7 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
     let parsed = parse_pcre(text)?;
     let place = option.name.place;
     let (mut flags, mut from_cursor) = (Flags::default(), false);
-    let mut foreign = None;
+    let mut of_http = None;
     for &letter in &parsed.flags {
         match letter {
             b'i' => flags.caseless = true,
@@ -375,7 +376,7 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
             // The payload is never matched in any other form than raw, and the match limit is not the author's to set.
             b'B' | b'O' => {}
             _ => match HTTP_LETTERS.iter().find(|(known, _)| *known == letter) {
-                Some((_, buffer)) => foreign = Some((letter, *buffer)),
+                Some((_, buffer)) => of_http = Some(*buffer),
                 None => return Err(args::expected(text, "only flags that Suricata has")),
             },
         }
@@ -395,17 +396,9 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
         }),
         place,
     );
-    if let Some((letter, buffer)) = foreign {
-        let message = format!(
-            "the flag `{}` selects `{buffer}`, which needs HTTP",
-            char::from(letter)
-        );
+    if let Some(buffer) = of_http {
+        draft.restrict(buffer.protos(), place)?;
         move_last(draft, buffer);
-        return Err(Problem::unsupported(
-            place,
-            format!("pcre /{}", char::from(letter)),
-            message,
-        ));
     }
     if let Some(capture) = parsed.captures.first() {
         let message = format!("storing what a group matched (`{capture}`) needs flow variables");
@@ -414,8 +407,8 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
     Ok(())
 }
 
-/// Moves the latest operation of the payload to the buffer of a keyword that is not evaluated.
-fn move_last(draft: &mut Draft<'_>, buffer: &str) {
+/// Moves the latest operation of the payload to a buffer.
+fn move_last(draft: &mut Draft<'_>, buffer: AppBuffer) {
     let Some(super::draft::Latest::Entry(list, _)) = draft.latest else {
         return;
     };
@@ -424,15 +417,19 @@ fn move_last(draft: &mut Draft<'_>, buffer: &str) {
         .get_mut(list)
         .and_then(|list| list.entries.pop())
     {
-        let target = draft.list(Target::Foreign(buffer.to_owned()), &[]);
+        let target = draft.list(Target::Buffer(Buffer::App(buffer)), &[]);
         if let Some(list) = draft.lists.get_mut(target) {
             list.entries.push(entry);
         }
     }
 }
 
-/// An old-style modifier (`http_uri`) that moves the content before it to a buffer that is not evaluated.
-pub(super) fn move_content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+/// An old-style modifier (`http_uri`) that moves the content before it to another buffer.
+pub(super) fn move_content(
+    draft: &mut Draft<'_>,
+    option: &RuleOption,
+    to: Target,
+) -> Result<(), Problem> {
     let name = &option.name;
     let (list, entry) = draft.last_content(&name.value, name.place)?;
     let Some(from) = draft
@@ -443,7 +440,7 @@ pub(super) fn move_content(draft: &mut Draft<'_>, option: &RuleOption) -> Result
         return Ok(());
     };
     let moved = from.entries.remove(entry);
-    let target = draft.list(Target::Foreign(name.value.clone()), &[]);
+    let target = draft.list(to, &[]);
     if let Some(to) = draft.lists.get_mut(target) {
         to.entries.push(moved);
     }

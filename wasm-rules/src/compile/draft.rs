@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use weir_engine::plan::{
-    Buffer, Content, FlowProperty, FlowTest, Header, Meta, Num, Op, PacketTest, StateAction,
-    StateTest, Threshold, Transform, Value, VarId,
+    AppPlan, Buffer, Content, FlowProperty, FlowTest, Header, Meta, Num, Op, PacketTest,
+    StateAction, StateTest, Threshold, Transform, Value, VarId,
 };
 
 use super::args::{self, Text};
@@ -133,6 +133,8 @@ pub(super) struct Draft<'c> {
     /// What the rule says of the sets that it names.
     pub(super) data_sets: Vec<Declared>,
     pub(super) latest: Option<Latest>,
+    /// What is asked of the application layer.
+    pub(super) app: AppPlan,
     /// Names of the byte variables; the index is the [`VarId`].
     variables: Vec<String>,
     /// Suricata's `SIG_FLAG_REQUIRE_PACKET`.
@@ -171,6 +173,7 @@ impl<'c> Draft<'c> {
             replacements: Vec::new(),
             data_sets: Vec::new(),
             latest: None,
+            app: AppPlan::default(),
             variables: Vec::new(),
             require_packet: false,
             require_stream: false,
@@ -272,6 +275,19 @@ impl<'c> Draft<'c> {
     /// Appends an operation to the current list.
     pub(super) fn push(&mut self, op: Op, place: Place) {
         let at = self.current();
+        if let Some(list) = self.lists.get_mut(at) {
+            list.entries.push(Entry {
+                op,
+                place,
+                extras: Extras::default(),
+            });
+            self.latest = Some(Latest::Entry(at, list.entries.len() - 1));
+        }
+    }
+
+    /// Appends an operation to the list of a buffer that a keyword names by itself.
+    pub(super) fn push_to(&mut self, target: Target, op: Op, place: Place) {
+        let at = self.list(target, &[]);
         if let Some(list) = self.lists.get_mut(at) {
             list.entries.push(Entry {
                 op,

@@ -1,12 +1,11 @@
 //! From the options of a rule to its plan: checks that concern the whole rule, and what follows from it.
 
 use weir_engine::plan::{
-    Action, BufferPlan, Content, Num, NumOp, Op, PacketTest, ProbeChoice, Proto, Rule, StateAction,
-    StateTest, Value,
+    Action, Buffer, BufferPlan, Content, Num, NumOp, Op, PacketTest, ProbeChoice, Proto, Rule,
+    StateAction, StateTest, Transform, Value,
 };
 
 use super::draft::{Draft, Entry, List, MAX_LISTS, Selected, Target};
-use crate::frequency::Table;
 use crate::probe::{self, Candidate};
 use crate::syntax::ast::{Place, Problem};
 
@@ -167,7 +166,7 @@ fn may_be_tcp(draft: &Draft<'_>) -> bool {
 pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
     let (needs_packet, needs_stream) = needs(&draft);
     let variables = draft.variables();
-    let probe = probe(&draft.lists, draft.compiler.frequency());
+    let probe = probe(&draft);
     let mut decoded = take_decoded(&mut draft.lists);
     let mut state_actions = std::mem::take(&mut draft.state_actions);
     let mut state_tests = std::mem::take(&mut draft.state_tests);
@@ -207,6 +206,7 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         flow: draft.flow,
         tests: draft.tests,
         buffers,
+        app: draft.app,
         variables,
         flow_properties: draft.flow_properties,
         state_tests,
@@ -278,11 +278,51 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
     )
 }
 
-/// The rule's probe, from the positive contents that must be in its payload.
-fn probe(lists: &[List], frequency: &Table) -> Option<ProbeChoice> {
-    let payload = lists.iter().find(|list| list.is_payload())?;
-    let mut candidates = Vec::with_capacity(payload.entries.len());
-    for Entry { op, extras, .. } in &payload.entries {
+/// The rule's probe: from the positive contents that must be in a transaction's buffers where there are such, else from
+/// those that must be in its payload.
+fn probe(draft: &Draft<'_>) -> Option<ProbeChoice> {
+    let frequency = draft.compiler.frequency();
+    let of_app = |list: &&List| matches!(list.target, Target::Buffer(Buffer::App(_)));
+    let about_transactions =
+        draft.lists.iter().any(|list| of_app(&list)) || !draft.app.tests.is_empty();
+    if !about_transactions {
+        let payload = draft.lists.iter().find(|list| list.is_payload())?;
+        return probe::choose(&candidates(payload, false), Buffer::Payload, frequency);
+    }
+    let lists: Vec<(Buffer, Vec<Candidate<'_>>)> = (draft.lists.iter().filter(of_app))
+        .filter_map(|list| {
+            let Target::Buffer(buffer) = list.target else {
+                return None;
+            };
+            let folded = searchable(list)?;
+            Some((buffer, candidates(list, folded)))
+        })
+        .collect();
+    probe::choose_buffer(&lists, frequency)
+}
+
+/// Whether contents of a transformed list are, but for their case (then true), in the buffer as it was before; `None`
+/// where that cannot be said, or the buffer need not be there.
+fn searchable(list: &List) -> Option<bool> {
+    if matches!(list.entries.first()?.op, Op::Absent { .. }) {
+        return None;
+    }
+    let mut folded = false;
+    for transform in &list.transforms {
+        match transform {
+            Transform::DotPrefix => {}
+            Transform::ToLowercase | Transform::ToUppercase => folded = true,
+            _ => return None,
+        }
+    }
+    Some(folded)
+}
+
+/// The positive contents of a list. A dot that a transform puts before the buffer is left out of them.
+fn candidates(list: &List, folded: bool) -> Vec<Candidate<'_>> {
+    let dotted = list.transforms.contains(&Transform::DotPrefix);
+    let mut candidates = Vec::with_capacity(list.entries.len());
+    for Entry { op, extras, .. } in &list.entries {
         let Op::Content(Content {
             bytes,
             nocase,
@@ -293,15 +333,23 @@ fn probe(lists: &[List], frequency: &Table) -> Option<ProbeChoice> {
         else {
             continue;
         };
+        let bytes = match bytes.as_slice() {
+            [b'.', rest @ ..] if dotted => rest,
+            bytes => bytes,
+        };
+        if bytes.is_empty() {
+            continue;
+        }
         let whole = Candidate {
             bytes,
-            nocase: *nocase,
+            nocase: *nocase || folded,
             preferred: *fast_pattern && extras.chop.is_none(),
         };
         candidates.push(whole);
         // The part of a content that the author picked.
         if let Some(part) = extras
             .chop
+            .filter(|_| !dotted)
             .and_then(|(from, length)| bytes.get(from..from.checked_add(length)?))
         {
             candidates.push(Candidate {
@@ -311,5 +359,5 @@ fn probe(lists: &[List], frequency: &Table) -> Option<ProbeChoice> {
             });
         }
     }
-    probe::choose(&candidates, frequency)
+    candidates
 }

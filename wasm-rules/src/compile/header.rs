@@ -1,5 +1,6 @@
 //! Rule headers: action, protocol, addresses, ports, direction.
 
+use weir_engine::app::{self, AppSet};
 use weir_engine::plan::{Action, Header, PacketTest, Proto, RejectTo};
 
 use super::Compiler;
@@ -28,9 +29,9 @@ pub(super) fn action(rule: &RuleText) -> Result<Action, Problem> {
 }
 
 /// The rule's protocol, and a packet test that goes with its name.
-fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>), Problem> {
+fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>, AppSet), Problem> {
     let name = &rule.proto;
-    let on = |proto, v4| Ok((proto, Some(PacketTest::L3 { v4 })));
+    let on = |proto, v4| Ok((proto, Some(PacketTest::L3 { v4 }), AppSet::EMPTY));
     let proto = match name.value.as_str() {
         "ip" | "any" => Proto::Ip,
         "ip4" | "ipv4" => Proto::Ip4,
@@ -57,10 +58,13 @@ fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>), Problem> {
             Ok(number) => Proto::Number(number),
             Err(_) => {
                 keywords::check_protocol(name).map_err(|problem| problem.about("protocol"))?;
-                let what = if other.contains(':') {
-                    "a hook, at which Weir cannot evaluate rules"
-                } else {
-                    "an application layer"
+                let what = match AppSet::named(other) {
+                    Some(protos) => match transport(protos) {
+                        Some(proto) => return Ok((proto, None, protos)),
+                        None => "a parser for it",
+                    },
+                    None if other.contains(':') => "a hook, at which Weir cannot evaluate rules",
+                    None => "a parser for it",
                 };
                 let message =
                     format!("the protocol `{other}` is not supported yet: it needs {what}");
@@ -72,7 +76,22 @@ fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>), Problem> {
             }
         },
     };
-    Ok((proto, None))
+    Ok((proto, None, AppSet::EMPTY))
+}
+
+/// What an application protocol is carried by; `None` where Weir cannot read it.
+fn transport(protos: AppSet) -> Option<Proto> {
+    let mut over = [false; 2];
+    for proto in protos.iter() {
+        over[0] |= app::parser_for(proto, false, 0).is_some();
+        over[1] |= app::parser_for(proto, true, 0).is_some();
+    }
+    match over {
+        [true, false] => Some(Proto::Tcp),
+        [false, true] => Some(Proto::Udp),
+        [true, true] => Some(Proto::Ip),
+        [false, false] => None,
+    }
 }
 
 /// The rule's header, and a packet test that goes with it. Problems are added to `problems`; what is wrong is `any`.
@@ -80,11 +99,11 @@ pub(super) fn header(
     compiler: &Compiler,
     rule: &RuleText,
     problems: &mut Vec<Problem>,
-) -> (Header, Option<PacketTest>) {
+) -> (Header, Option<PacketTest>, AppSet) {
     let mut or_any = |problem: Problem| problems.push(problem);
-    let (proto, test) = proto(rule).unwrap_or_else(|problem| {
+    let (proto, test, protos) = proto(rule).unwrap_or_else(|problem| {
         or_any(problem);
-        (Proto::Ip, None)
+        (Proto::Ip, None, AppSet::EMPTY)
     });
     if rule.direction.value == Direction::Transaction {
         let message = "a transactional rule (`=>`) needs application-layer transactions";
@@ -129,5 +148,6 @@ pub(super) fn header(
             negated_addresses,
         },
         test,
+        protos,
     )
 }

@@ -4,6 +4,7 @@
 //! not. Options that Suricata refuses are [`ProblemKind::Syntax`](crate::syntax::ast::ProblemKind) problems, options that Weir does not evaluate are
 //! [`ProblemKind::Unsupported`](crate::syntax::ast::ProblemKind).
 
+mod app;
 mod args;
 mod bytes;
 mod content;
@@ -14,6 +15,7 @@ mod flow;
 mod header;
 mod load;
 mod meta;
+mod names;
 mod packet;
 mod properties;
 mod requires;
@@ -155,7 +157,7 @@ impl Compiler {
             Err(problem) => return Err(place(vec![problem])),
         }
         let mut problems = Vec::new();
-        let (header, test) = header::header(self, rule, &mut problems);
+        let (header, test, protos) = header::header(self, rule, &mut problems);
         let action = header::action(rule).map_err(|problem| problems.push(problem));
         let mut draft = Draft::new(self, header, (Arc::clone(origin), rule.place.line));
         match draft.header.proto {
@@ -164,6 +166,7 @@ impl Compiler {
             _ => {}
         }
         draft.tests.extend(test);
+        draft.app.protos = protos;
         for option in &rule.options {
             if let Err(problem) = apply(&mut draft, option) {
                 problems.push(problem.about(&option.name.value));
@@ -235,6 +238,12 @@ fn apply(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
         args::no_value(option)?;
         draft.require_packet |= packets;
         return draft.select(Target::Buffer(buffer), option.name.place);
+    }
+    if let Some(done) = app::of_table(draft, option, keyword) {
+        return done;
+    }
+    if let Some(done) = app::special(draft, option, keyword.name) {
+        return done;
     }
     match keyword.name {
         "msg" => meta::msg(draft, option),
@@ -362,10 +371,8 @@ fn foreign(draft: &mut Draft<'_>, option: &RuleOption, keyword: &Keyword) -> Res
         // A frame is a buffer, and its keyword has a value.
         _ if keyword.name == "frame" => draft.select(Target::Foreign("frame".to_owned()), place)?,
         Category::StickyBuffer => draft.select(Target::Foreign(keyword.name.to_owned()), place)?,
-        Category::Modifier => content::move_content(draft, option)?,
-        Category::Payload if keyword.name == "uricontent" => {
-            content::content(draft, option)?;
-            content::move_content(draft, option)?;
+        Category::Modifier => {
+            content::move_content(draft, option, Target::Foreign(keyword.name.to_owned()))?;
         }
         Category::Flow
         | Category::State
@@ -378,9 +385,7 @@ fn foreign(draft: &mut Draft<'_>, option: &RuleOption, keyword: &Keyword) -> Res
     }
     let needs = match keyword.tier {
         Tier::One | Tier::Two => "",
-        Tier::ThreeA => ": it needs HTTP",
-        Tier::ThreeB => ": it needs HTTP and files",
-        Tier::Four => ": it needs an application layer",
+        _ => ": it needs more of an application layer",
     };
     let message = format!("`{}` is not supported yet{needs}", option.name.value);
     Err(Problem::unsupported(place, keyword.name, message))

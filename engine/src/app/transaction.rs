@@ -243,6 +243,8 @@ pub struct Output {
     pub(crate) records: Vec<(Way, Record)>,
     pub(crate) expected: Vec<Expected>,
     pub(crate) change: Option<AppProto>,
+    /// How much of the data at hand was still for the old parser; `None`: all of it.
+    pub(crate) change_used: Option<usize>,
     pub(crate) failed: bool,
     pub(crate) opaque: bool,
     /// Transactions that gave way, buffers and numbers that found no room.
@@ -422,6 +424,20 @@ impl Output {
         }
     }
 
+    /// All of a file that rules are to see was seen, and it goes on: its data and magic become buffers now, its size and
+    /// hashes when it [closes](Self::close_file).
+    pub fn fill_file(&mut self, id: TxId, file: usize) {
+        let Some(tx) = self.tx(id) else { return };
+        let Some(of_tx) = tx.files.get_mut(file).filter(|file| !file.is_full()) else {
+            return;
+        };
+        let (way, data, magic) = (of_tx.way(), of_tx.fill(), of_tx.magic());
+        self.put(id, way, AppBuffer::FileData, &data);
+        if let Some(magic) = magic {
+            self.put(id, way, AppBuffer::FileMagic, magic.as_bytes());
+        }
+    }
+
     /// A file ends: its data, magic, hashes and size become buffers.
     pub fn close_file(&mut self, id: TxId, file: usize, state: FileState) {
         let Some(tx) = self.tx(id) else { return };
@@ -434,13 +450,8 @@ impl Output {
         };
         of_tx.close(state);
         let (way, size) = (of_tx.way(), of_tx.size());
-        let data = of_tx.take_data();
         let hashes = of_tx.hashes();
-        let magic = of_tx.magic();
-        self.put(id, way, AppBuffer::FileData, &data);
-        if let Some(magic) = magic {
-            self.put(id, way, AppBuffer::FileMagic, magic.as_bytes());
-        }
+        self.fill_file(id, file);
         let kinds = [
             AppBuffer::FileMd5,
             AppBuffer::FileSha1,
@@ -483,6 +494,12 @@ impl Output {
     /// From here on the flow speaks something else: `Some` where it is known what ([`AppProto::Failed`]: to be found out).
     pub fn change_to(&mut self, proto: AppProto) {
         self.change = Some(proto);
+    }
+
+    /// The same, when it changed within the data at hand: after its first `used` bytes.
+    pub fn change_after(&mut self, proto: AppProto, used: usize) {
+        self.change_to(proto);
+        self.change_used = Some(used);
     }
 
     /// This is not what the parser was made for; it gets no more data.

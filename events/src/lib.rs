@@ -16,6 +16,7 @@ pub mod sink;
 pub mod stats;
 pub mod usage;
 
+pub use app::write_app;
 pub use counters::{CounterRecord, write_counters};
 pub use flow::write_flow;
 pub use packet::write_packet;

@@ -11,6 +11,7 @@ use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
 use weir_engine::packet::{Carrier, Origin, Tunnel};
 use weir_engine::plan::Rule;
 
+use crate::app::Object;
 use crate::protocol::Protocol;
 
 /// Appends the alert's EVE record and a newline to `out`.
@@ -57,9 +58,15 @@ pub(crate) struct Head<'a> {
 struct Record<'a> {
     #[serde(flatten)]
     head: Head<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tx_id: Option<u64>,
     alert: AlertPart<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<TunnelPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_proto: Option<&'static str>,
+    #[serde(flatten)]
+    app: Option<Object<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,10 +171,13 @@ impl<'a> Record<'a> {
         let packet = alert.packet;
         Self {
             head: Head::new(packet, "alert"),
+            tx_id: alert.app.map(|app| app.tx),
             alert: AlertPart::new(alert.rule, alert.blocked, packet),
             tunnel: packet
                 .carrier
                 .map(|carrier| TunnelPart::new(&carrier, packet.depth, pcap_cnt(packet))),
+            app_proto: packet.flow.and_then(|flow| Some(flow.app.proto?.name())),
+            app: alert.app.map(|app| Object(app.kind, &app.fields)),
             direction: packet.flow.map(|flow| {
                 if flow.to_server {
                     "to_server"

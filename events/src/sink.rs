@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Stdout, Write};
 use std::path::Path;
 
-use weir_engine::detect::{Alert, Tagged};
+use weir_engine::detect::{Alert, AppRecord, Tagged};
 use weir_engine::flow::Ended;
 
-use crate::{CounterRecord, write_alert, write_counters, write_flow, write_packet};
+use crate::{CounterRecord, write_alert, write_app, write_counters, write_flow, write_packet};
 
 /// Records are handed to the system in pieces of about this many bytes.
 const BUFFER: usize = 64 * 1024;
@@ -20,6 +20,8 @@ pub enum Eve<'a> {
     Alert(&'a Alert<'a>),
     /// `flow`
     Flow(&'a Ended),
+    /// A record of an application layer
+    App(&'a AppRecord),
     /// `packet`
     Packet(&'a Tagged),
     /// `stats`
@@ -32,6 +34,7 @@ impl Eve<'_> {
         match self {
             Self::Alert(alert) => write_alert(out, alert),
             Self::Flow(ended) => write_flow(out, ended),
+            Self::App(record) => write_app(out, record),
             Self::Packet(tagged) => write_packet(out, tagged),
             Self::Counters(record) => write_counters(out, record),
         }

@@ -289,6 +289,7 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
                 What::Matches(_) => {}
                 What::Flow(ended) => hand_out(&Eve::Flow(ended)),
                 What::Tagged(tagged) => hand_out(&Eve::Packet(tagged)),
+                What::App(record) => hand_out(&Eve::App(record)),
                 What::Counters(_) => {}
             }
             if let Some(record) = &record {

@@ -3,7 +3,7 @@
 //! Every buffer says which protocols have it, in which direction, and how far the transaction must have come in that
 //! direction before it is complete ([`level`]). This table is all that rules, matcher groups and parsers have in common.
 
-use super::proto::AppProto::{self, *};
+use super::proto::AppProto;
 use super::proto::AppSet;
 
 /// How far one direction of a transaction has come. A parser raises it step by step; what a step completes can be

@@ -10,17 +10,22 @@
 
 mod buffer;
 mod file;
+mod flow;
 mod http;
 mod magic;
 mod parser;
 mod proto;
+mod recognise;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
 pub use file::{FILE_LIMIT, File, FileState};
+pub use flow::{AppCounters, FLOW_EVENTS, FlowApp};
+pub(crate) use flow::{Apps, Told};
 pub use magic::describe as describe_file;
 pub use parser::{Parser, Pending};
 pub use proto::{AppProto, AppSet};
+pub use recognise::{Guess, Ports, tcp as recognise_tcp, udp as recognise_udp};
 pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wants, Way};
 
 /// A parser for a protocol; `None` for one that is only told by name.

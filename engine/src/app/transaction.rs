@@ -76,8 +76,8 @@ pub(crate) struct Half {
     pub(crate) matched: Vec<RuleId>,
     /// Rules that need no probe were made candidates.
     pub(crate) begun: bool,
-    /// Up to which level rules were evaluated, and one more; 0 before the first time.
-    pub(crate) looked: u8,
+    /// Rules do not look at it.
+    pub(crate) nothing: bool,
     /// How many events rules have seen.
     pub(crate) events_seen: usize,
 }
@@ -92,8 +92,6 @@ pub struct Transaction {
     pub(crate) files: Vec<File>,
     /// Something changed since rules last looked.
     pub(crate) fresh: bool,
-    /// Its record was written.
-    pub(crate) logged: bool,
 }
 
 impl Transaction {
@@ -104,7 +102,6 @@ impl Transaction {
             events: Vec::new(),
             files: Vec::new(),
             fresh: true,
-            logged: false,
         }
     }
 
@@ -232,7 +229,7 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct Output {
     pub(crate) live: VecDeque<Transaction>,
-    next: TxId,
+    pub(crate) next: TxId,
     pub(crate) wants: Wants,
     /// Somebody reads records.
     pub(crate) logs: bool,
@@ -243,8 +240,8 @@ pub struct Output {
     pub(crate) records: Vec<(Way, Record)>,
     pub(crate) expected: Vec<Expected>,
     pub(crate) change: Option<AppProto>,
-    /// How much of the data at hand was still for the old parser; `None`: all of it.
-    pub(crate) change_used: Option<usize>,
+    /// What the next parser begins with.
+    pub(crate) rest: Vec<u8>,
     pub(crate) failed: bool,
     pub(crate) opaque: bool,
     /// Transactions that gave way, buffers and numbers that found no room.
@@ -491,15 +488,25 @@ impl Output {
         }
     }
 
-    /// From here on the flow speaks something else: `Some` where it is known what ([`AppProto::Failed`]: to be found out).
-    pub fn change_to(&mut self, proto: AppProto) {
+    /// From here on the flow speaks this; [`AppProto::Failed`]: what it speaks is to be found out.
+    /// `rest`: what has come of it already, in the direction at hand.
+    pub fn change_to(&mut self, proto: AppProto, rest: &[u8]) {
         self.change = Some(proto);
+        self.rest = rest.to_vec();
     }
 
-    /// The same, when it changed within the data at hand: after its first `used` bytes.
-    pub fn change_after(&mut self, proto: AppProto, used: usize) {
-        self.change_to(proto);
-        self.change_used = Some(used);
+    /// The transaction is a message of one direction; in the other there is nothing to look at.
+    pub fn one_way(&mut self, id: TxId, way: Way) {
+        if let Some(tx) = self.tx(id) {
+            let other = &mut tx.halves[way.other() as usize];
+            other.level = level::DONE;
+            other.nothing = true;
+        }
+    }
+
+    /// How many transactions were begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.next
     }
 
     /// This is not what the parser was made for; it gets no more data.

@@ -16,6 +16,8 @@ pub struct Alert<'a> {
     pub blocked: bool,
     /// The packet.
     pub packet: &'a PacketFacts,
+    /// The transaction that the rule matched in.
+    pub app: Option<&'a super::AppFacts>,
 }
 
 /// What an alert record says about its packet; owned, so that it outlives the frame.
@@ -70,6 +72,8 @@ pub struct FlowFacts {
     pub client: (IpAddr, u16),
     /// Server (address, port).
     pub server: (IpAddr, u16),
+    /// What it speaks, as far as it is known.
+    pub app: crate::app::FlowApp,
 }
 
 impl PacketFacts {

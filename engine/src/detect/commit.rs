@@ -35,7 +35,7 @@ impl Alerts {
     pub fn commit(&mut self, event: &Event, sink: &mut dyn FnMut(&Alert<'_>)) {
         match &event.what {
             What::Matches(found) => self.matches(found, sink),
-            What::Flow(_) | What::Tagged(_) | What::Counters(_) => {}
+            What::Flow(_) | What::App(_) | What::Tagged(_) | What::Counters(_) => {}
         }
     }
 
@@ -58,6 +58,7 @@ impl Alerts {
                     id: matched.rule,
                     blocked,
                     packet: &found.packet,
+                    app: found.app.as_deref(),
                 });
             }
         }

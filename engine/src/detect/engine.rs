@@ -42,6 +42,10 @@ pub struct EngineConfig {
     pub counters_every_ns: u64,
     /// Hand out flows that ended ([`super::What::Flow`]).
     pub flow_records: bool,
+    /// Hand out records of application layers ([`super::What::App`]).
+    pub app_records: bool,
+    /// Most bytes that the application layers of a worker hold; flows that begin when they hold more are not read.
+    pub app_memory: usize,
     /// Hand out packets that rules have tagged ([`super::What::Tagged`]).
     pub tagged_packets: bool,
     /// What is known may go to another process ([`crate::handover`]), which needs to know where frames came from.
@@ -62,6 +66,8 @@ impl Default for EngineConfig {
             state: StateConfig::default(),
             counters_every_ns: 0,
             flow_records: false,
+            app_records: false,
+            app_memory: 256 << 20,
             tagged_packets: false,
             handover: false,
         }
@@ -99,6 +105,8 @@ pub struct Found {
     pub matches: Vec<Matched>,
     /// The packet is to be dropped.
     pub dropped: bool,
+    /// The transaction that they matched in, if it is one.
+    pub app: Option<Box<super::AppFacts>>,
 }
 
 /// What a worker counted.
@@ -114,6 +122,8 @@ pub struct Counters {
     pub streams: StreamCounters,
     /// The evaluator.
     pub eval: EvalCounters,
+    /// Application layers.
+    pub app: crate::app::AppCounters,
     /// The search for probes.
     pub search: SearchCounters,
     /// Rules evaluated after their header was checked.
@@ -309,6 +319,7 @@ impl Engine {
             decoder: self.decoder.counters().clone(),
             flow: self.inspector.flows.counters(),
             eval: self.inspector.evaluator.counters(),
+            app: self.inspector.apps.counters.clone(),
             search: self.inspector.search.counters,
             streams: self.inspector.streams.counters(),
             ..self.inspector.counters.clone()

@@ -40,6 +40,8 @@ pub enum What {
     /// What the worker has counted, where [`super::EngineConfig::counters_every_ns`] asks for it: each worker has one to
     /// say at the same place.
     Counters(Box<Counters>),
+    /// A record of an application layer; [`super::EngineConfig::app_records`] asks for it.
+    App(Box<AppRecord>),
     /// A packet of a flow or host that a rule has tagged; [`super::EngineConfig::tagged_packets`] asks for it.
     Tagged(Box<Tagged>),
 }
@@ -53,4 +55,24 @@ pub struct Tagged {
     pub link: LinkType,
     /// The frame as it was captured.
     pub bytes: Vec<u8>,
+}
+
+/// A record of an application layer.
+#[derive(Clone, Debug)]
+pub struct AppRecord {
+    /// The packet with which it became known.
+    pub packet: PacketFacts,
+    /// What it says.
+    pub record: crate::app::Record,
+}
+
+/// The transaction that a rule matched in.
+#[derive(Clone, Debug)]
+pub struct AppFacts {
+    /// The object's name in EVE.
+    pub kind: &'static str,
+    /// The object.
+    pub fields: serde_json::Value,
+    /// The transaction's number in its flow (`tx_id`).
+    pub tx: u64,
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::groups::Class;
-use crate::flow::FlowView;
+use crate::app::AppSet;
+use crate::flow::{FlowView, Speaks};
 use crate::packet::proto::{ICMP, ICMPV6, IGMP, SCTP, TCP, UDP};
 use crate::packet::{Net, Origin, Packet};
 use crate::plan::{BitsMode, FlowTest, Header, PacketTest, Proto, Rule};
@@ -18,6 +19,8 @@ pub(super) struct Check {
     /// few packets have it.
     flags: Option<(BitsMode, u8, u8)>,
     flow: Option<FlowTest>,
+    /// Protocols that the flow must speak one of; empty: any.
+    app: AppSet,
     header: Header,
     open: Open,
 }
@@ -40,6 +43,7 @@ impl Check {
                 _ => None,
             }),
             flow: rule.flow,
+            app: rule.app.protos,
             open: Open {
                 src: rule.header.src.is_any(),
                 sport: rule.header.sport.is_any(),
@@ -58,6 +62,7 @@ impl Check {
         };
         self.classes >> Class::of(packet) as u8 & 1 == 1
             && self.flags.is_none_or(flags_hold)
+            && (self.app.is_empty() || flow.is_some_and(|flow| speaks(self.app, flow.app)))
             && self.flow.is_none_or(|test| flow_holds(test, packet, flow))
             && self.header_holds(packet)
     }
@@ -159,6 +164,14 @@ impl Checked {
             *seen = self.packet << 1 | u64::from(check.holds(packet, flow));
         }
         *seen & 1 == 1
+    }
+}
+
+fn speaks(wanted: AppSet, app: Speaks) -> bool {
+    match app {
+        Speaks::Unknown => false,
+        Speaks::Open => true,
+        Speaks::Is(proto) => wanted.has(proto),
     }
 }
 

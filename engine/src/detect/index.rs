@@ -8,10 +8,14 @@ use std::collections::HashMap;
 
 use super::groups::{Class, Groups, few, probed};
 use super::header::{Check, CheckId, Checked, Checks};
+use crate::app::AppProto;
 use crate::flow::{Endpoint, FlowView};
 use crate::matcher::Probe;
 use crate::packet::Packet;
-use crate::plan::{Header, Proto, Rule, RuleId, RuleKind, RuleSet, StateAction, high_bits};
+use crate::plan::{
+    Buffer, Header, ProbeChoice, Proto, Rule, RuleId, RuleKind, RuleSet, StateAction, TxNeeds,
+    high_bits,
+};
 
 /// A rule that names more ports than this is not listed by port.
 const MANY_PORTS: usize = 32;
@@ -28,11 +32,16 @@ pub(super) enum Role {
     Segment = 2,
     /// In a stream.
     Stream = 4,
+    /// In a transaction.
+    Transaction = 8,
 }
 
 /// The roles of a rule, as bits: a rule that is about streams is looked for there, and in packets that belong to none; a
 /// keyword with a place in the payload has it looked for in segments, too.
 fn roles(rule: &Rule, kind: RuleKind) -> u8 {
+    if kind == RuleKind::Transaction {
+        return Role::Transaction as u8;
+    }
     if kind != RuleKind::Stream {
         return Role::Packet as u8 | Role::Segment as u8;
     }
@@ -171,6 +180,12 @@ pub(super) struct Index {
     every_window: Unprobed,
     ip_only: ByClass,
     on_events: Vec<Entry>,
+    /// Rules about which protocol was found.
+    on_protocol: Vec<Entry>,
+    /// Rules about transactions that have no probe, by protocol.
+    every_transaction: Vec<Vec<Entry>>,
+    /// What rules about transactions need of them.
+    needs: HashMap<RuleId, TxNeeds>,
     checks: Box<[Check]>,
     kinds: Vec<RuleKind>,
     /// Rules that are decided before their window ends.
@@ -187,7 +202,9 @@ impl Index {
         let mut numbers: HashMap<Probe, usize> = HashMap::new();
         let (mut every_packet, mut ip_only) = (ByClass::default(), ByClass::default());
         let mut every_window = Unprobed::default();
-        let mut on_events = Vec::new();
+        let (mut on_events, mut on_protocol) = (Vec::new(), Vec::new());
+        let mut every_transaction = vec![Vec::new(); AppProto::ALL.len()];
+        let mut needs = HashMap::new();
         let mut checks = Checks::default();
         for ((id, rule), kind) in (0..).zip(rules.rules()).zip(&kinds) {
             let entry = Entry {
@@ -195,11 +212,16 @@ impl Index {
                 check: checks.number(rule),
                 roles: roles(rule, *kind),
             };
+            let of_transactions = rule.tx_needs().filter(|_| *kind == RuleKind::Transaction);
+            if let Some(of_rule) = of_transactions {
+                needs.insert(id, of_rule);
+            }
             match kind {
                 RuleKind::DecoderEvent | RuleKind::StreamEvent => on_events.push(entry),
+                RuleKind::ProtocolFound => on_protocol.push(entry),
                 RuleKind::IpOnly => add_unprobed(&mut ip_only, rule, entry),
-                _ => match probe_of(rule) {
-                    Some(probe) => {
+                _ => match (probe_of(rule), of_transactions) {
+                    (Some(probe), _) => {
                         let number = *numbers.entry(probe).or_insert_with(|| {
                             probes.push(probe);
                             of_probe.push(Vec::new());
@@ -208,7 +230,12 @@ impl Index {
                         probes[number].groups |= groups.of_rule(rule);
                         of_probe[number].push(entry);
                     }
-                    None => {
+                    (None, Some(of_rule)) => {
+                        for proto in of_rule.protos.iter() {
+                            every_transaction[proto as usize].push(entry);
+                        }
+                    }
+                    (None, None) => {
                         add_unprobed(&mut every_packet, rule, entry);
                         if entry.has(Role::Stream) {
                             every_window.add(&rule.header, entry);
@@ -231,6 +258,9 @@ impl Index {
             every_window,
             ip_only,
             on_events,
+            on_protocol,
+            every_transaction,
+            needs,
             checks: checks.finish(),
             early: (rules.rules().iter().zip(&kinds))
                 .map(|(rule, kind)| {
@@ -296,6 +326,11 @@ impl Index {
         }
     }
 
+    /// What a rule about transactions needs of them.
+    pub(super) fn needs(&self, id: RuleId) -> Option<&TxNeeds> {
+        self.needs.get(&id)
+    }
+
     pub(super) fn kind(&self, id: RuleId) -> RuleKind {
         self.kinds[id as usize]
     }
@@ -303,7 +338,13 @@ impl Index {
 
 /// The rule's probe, if it has one for the payload; in no group yet.
 fn probe_of(rule: &Rule) -> Option<Probe> {
-    let choice = rule.probe.as_ref().filter(|_| probed(rule))?;
+    let of_transaction = |choice: &&ProbeChoice| {
+        matches!(choice.buffer, Buffer::App(_)) && rule.kind() == RuleKind::Transaction
+    };
+    let choice = rule
+        .probe
+        .as_ref()
+        .filter(|choice| of_transaction(choice) || probed(rule))?;
     Probe::new(&choice.bytes, choice.folded, 0)
 }
 
@@ -383,6 +424,78 @@ impl Candidates {
         }
         self.rules.sort_unstable();
         &self.rules
+    }
+
+    /// The rules about transactions whose probes were found in a buffer of one, in no order.
+    pub(super) fn in_transaction(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+        hits: &[u32],
+    ) -> &[RuleId] {
+        self.rules.clear();
+        for &probe in hits {
+            self.add_for_transaction(index, packet, flow, index.of_probe(probe));
+        }
+        &self.rules
+    }
+
+    /// The rules about transactions of a protocol that have no probe.
+    pub(super) fn of_transaction(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+        proto: AppProto,
+    ) -> &[RuleId] {
+        self.rules.clear();
+        if let Some(entries) = index.every_transaction.get(proto as usize) {
+            self.add_for_transaction(index, packet, flow, entries);
+        }
+        &self.rules
+    }
+
+    fn add_for_transaction(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+        entries: &[Entry],
+    ) {
+        for &entry in entries {
+            let checks = &index.checks;
+            if entry.has(Role::Transaction)
+                && self.checked.holds(entry.check, checks, packet, Some(flow))
+            {
+                self.rules.push(entry.rule);
+            }
+        }
+    }
+
+    /// What follows is about another packet, or the same one seen otherwise.
+    pub(super) fn next_packet(&mut self) {
+        self.checked.next_packet();
+    }
+
+    /// The rules about which protocol was found that concern the packet, in order.
+    pub(super) fn on_protocol(
+        &mut self,
+        index: &Index,
+        packet: &Packet<'_>,
+        flow: FlowView,
+    ) -> &mut Vec<RuleId> {
+        self.rules.clear();
+        self.checked.next_packet();
+        for &entry in &index.on_protocol {
+            if self
+                .checked
+                .holds(entry.check, &index.checks, packet, Some(flow))
+            {
+                self.rules.push(entry.rule);
+            }
+        }
+        &mut self.rules
     }
 
     /// The rules about streams that have no probe, and are due at the end of a window; in no order.

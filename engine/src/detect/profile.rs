@@ -16,6 +16,8 @@ pub enum Stage {
     Flow,
     /// The segment's place in its stream.
     Stream,
+    /// Finding protocols, and their parsers.
+    App,
     /// The packet's group, and the matcher.
     Match,
     /// From probes and ports to rules, and the check of their headers.
@@ -30,11 +32,12 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in a packet's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Read,
         Self::Decode,
         Self::Flow,
         Self::Stream,
+        Self::App,
         Self::Match,
         Self::Candidates,
         Self::Evaluate,
@@ -49,6 +52,7 @@ impl Stage {
             Self::Decode => "decode",
             Self::Flow => "flow",
             Self::Stream => "stream",
+            Self::App => "app",
             Self::Match => "match",
             Self::Candidates => "candidates",
             Self::Evaluate => "evaluate",

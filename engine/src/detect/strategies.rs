@@ -122,6 +122,7 @@ pub(super) fn rule() -> impl Strategy<Value = Rule> {
             prefilter: false,
             needs_packet: how == 2,
             needs_stream: false,
+            app: Default::default(),
         },
     )
 }
@@ -137,6 +138,7 @@ pub(super) fn packet() -> impl Strategy<Value = (Packet<'static>, Option<FlowVie
             established,
             first,
             step: Step::default(),
+            app: crate::flow::Speaks::Unknown,
         })
     });
     (0..8u8, ends, view, any::<bool>()).prop_map(|(kind, (src, sport, dst, dport), view, whole)| {

@@ -34,6 +34,16 @@ impl Buffers {
         Some(self.transformer.apply(transforms, bytes))
     }
 
+    /// Bytes after these transforms.
+    #[inline]
+    pub(super) fn transformed<'a>(
+        &'a mut self,
+        transforms: &[Transform],
+        bytes: &'a [u8],
+    ) -> &'a [u8] {
+        self.transformer.apply(transforms, bytes)
+    }
+
     /// How many decompressions were cut off at their limit, and how many expressions were given up at theirs.
     pub(super) fn limits(&self) -> (u64, u64) {
         (self.transformer.cut, self.transformer.pcre_limits)
@@ -95,6 +105,10 @@ fn select<'a>(buffer: Buffer, subject: &Subject<'a>, joined: &'a mut Vec<u8>) ->
             Transport::Igmp { header } => Some(header),
             _ => None,
         },
+        Buffer::App(buffer) => {
+            let way = super::app::way_of(buffer.ways(), subject.app.way());
+            subject.app.transaction?.buffers(way, buffer).next()
+        }
         Buffer::IpSrc => match packet.net {
             Net::V4 { header } => header.get(12..16),
             Net::V6 { header, .. } => header.get(8..24),

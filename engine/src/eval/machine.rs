@@ -8,11 +8,12 @@
 use super::entropy;
 use super::number;
 use super::program::{ContentStep, Program, Step};
-use super::{EvalCounters, base64};
+use super::{EvalCounters, Subject, base64};
+use crate::app::AppField;
 use crate::pcre;
 use crate::plan::{
-    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp, IsDataAt, JumpFrom,
-    MathOp, NumberBase, Pcre, Value, VarId,
+    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp, Endian, IsDataAt,
+    JumpFrom, MathOp, NumberBase, Pcre, Value, VarId,
 };
 
 /// Steps of one buffer before it is given up (Suricata's `detect.inspection-recursion-limit`).
@@ -86,6 +87,8 @@ pub(super) struct Machine {
     work: u64,
     /// Where the first byte of the buffer at hand stands in its stream; 0 for what is no stream.
     start: u64,
+    /// The byte order of the DCE/RPC request at hand.
+    dce: Option<Endian>,
     pub(super) counters: EvalCounters,
 }
 
@@ -99,7 +102,30 @@ impl Machine {
             steps: 0,
             work: 0,
             start: 0,
+            dce: None,
             counters: EvalCounters::default(),
+        }
+    }
+
+    /// What `dce` stands for in the transaction at hand.
+    pub(super) fn byte_order(&mut self, subject: &Subject<'_>) {
+        self.dce = subject.app.transaction.and_then(|tx| {
+            let of_way = |way| tx.numbers(way, AppField::DceLittleEndian).next();
+            let own = of_way(subject.app.way());
+            let little = own.or_else(|| of_way(subject.app.way().other()))?;
+            Some(if little == 1 {
+                Endian::Little
+            } else {
+                Endian::Big
+            })
+        });
+    }
+
+    /// The base of a number, with the byte order of the transaction at hand.
+    fn base(&self, base: NumberBase) -> NumberBase {
+        match (base, self.dce) {
+            (NumberBase::Binary(Endian::Dce), Some(order)) => NumberBase::Binary(order),
+            (base, _) => base,
         }
     }
 
@@ -389,7 +415,7 @@ impl Machine {
         if buffer.is_empty() || (test.relative && at >= buffer.len() as i64) {
             return false;
         }
-        let Some((value, _)) = number::read(buffer, at, count, test.base) else {
+        let Some((value, _)) = number::read(buffer, at, count, self.base(test.base)) else {
             return false;
         };
         let value = number::mask(value, test.bitmask);
@@ -416,7 +442,7 @@ impl Machine {
         if buffer.is_empty() || at < 0 || outside {
             return None;
         }
-        let (value, taken) = number::read(buffer, at, count, jump.base)?;
+        let (value, taken) = number::read(buffer, at, count, self.base(jump.base))?;
         let mut value = number::mask(value, jump.bitmask).wrapping_mul(u64::from(jump.multiplier));
         if jump.align {
             value = align(value, 4);
@@ -444,7 +470,7 @@ impl Machine {
             extract.relative,
             cursor,
             u64::from(extract.bytes),
-            extract.base,
+            self.base(extract.base),
         )?;
         let value = value.wrapping_mul(u64::from(extract.multiplier));
         self.set(extract.var, align(value, u64::from(extract.align)));
@@ -453,7 +479,14 @@ impl Machine {
 
     fn byte_math(&mut self, math: &ByteMath, buffer: &[u8], cursor: u32) -> Option<u32> {
         let count = self.bits(math.bytes);
-        let (value, end) = read_at(buffer, math.offset, math.relative, cursor, count, math.base)?;
+        let (value, end) = read_at(
+            buffer,
+            math.offset,
+            math.relative,
+            cursor,
+            count,
+            self.base(math.base),
+        )?;
         let right = self.bits(math.rvalue);
         let shift = u32::try_from(right).unwrap_or(u32::MAX);
         let value = match math.op {

@@ -6,6 +6,7 @@
 //! [`Plain`] is the evaluator there is. `program` prepares the operations of a buffer, `machine` runs them with a cursor
 //! and backtracking; `header` tests header fields, [`Buffers`] finds the bytes and transforms them.
 
+mod app;
 pub(crate) mod base64;
 mod buffer;
 mod entropy;
@@ -20,6 +21,7 @@ mod transform;
 pub use buffer::Buffers;
 pub use plain::Plain;
 
+use crate::app::{FlowApp, Transaction, Way};
 use crate::packet::Packet;
 use crate::plan::RuleId;
 use crate::stream::StreamEvents;
@@ -35,6 +37,26 @@ pub struct Subject<'a> {
     pub stream_offset: Option<u64>,
     /// What the stream engine found wrong with the packet.
     pub events: StreamEvents,
+    /// What is known of the application layer.
+    pub app: AppSubject<'a>,
+}
+
+/// What rules are evaluated against of the application layer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AppSubject<'a> {
+    /// What the flow speaks, and what was found.
+    pub flow: FlowApp,
+    /// The transaction at hand.
+    pub transaction: Option<&'a Transaction>,
+    /// Its direction at hand, or that of the packet: 0 to the server, 1 to the client.
+    pub way: u8,
+}
+
+impl AppSubject<'_> {
+    /// The direction at hand.
+    pub fn way(&self) -> Way {
+        Way::of(self.way.into())
+    }
 }
 
 impl<'a> Subject<'a> {
@@ -45,6 +67,7 @@ impl<'a> Subject<'a> {
             payload,
             stream_offset: None,
             events: StreamEvents::default(),
+            app: AppSubject::default(),
         }
     }
 }

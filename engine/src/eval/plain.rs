@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::program::{Program, Step};
-use super::{Buffers, EvalCounters, Evaluator, Subject, header};
+use super::{Buffers, EvalCounters, Evaluator, Subject, app, header};
+use crate::app::AppBuffer;
 use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
 
 /// Evaluates plans as they stand. It is the reference for every faster evaluator.
@@ -90,8 +91,15 @@ impl Plain {
         if !rule.tests.iter().all(|test| header::test(test, subject)) {
             return false;
         }
+        if !app::holds(&rule.app, subject) {
+            return false;
+        }
         machine.start_rule(rule.variables);
+        machine.byte_order(subject);
         prepared.buffers.iter().all(|(which, transforms, program)| {
+            if let Buffer::App(buffer) = which {
+                return of_transaction(*buffer, transforms, program, subject, machine, buffers);
+            }
             match buffers.bytes(*which, transforms, subject) {
                 Some(bytes) => {
                     let start = match which {
@@ -104,6 +112,29 @@ impl Plain {
                 None => matches!(program.steps.first(), Some(Step::Absent { .. })),
             }
         })
+    }
+}
+
+/// True when one of a transaction's buffers of a kind passes, or there is none and none is wanted.
+fn of_transaction(
+    buffer: AppBuffer,
+    transforms: &[Transform],
+    program: &Program,
+    subject: &Subject<'_>,
+    machine: &mut Machine,
+    buffers: &mut Buffers,
+) -> bool {
+    let way = app::way_of(buffer.ways(), subject.app.way());
+    let mut all = subject
+        .app
+        .transaction
+        .into_iter()
+        .flat_map(|tx| tx.buffers(way, buffer))
+        .peekable();
+    let absent = matches!(program.steps.first(), Some(Step::Absent { .. }));
+    match all.peek() {
+        None => absent,
+        Some(_) => all.any(|bytes| machine.run(program, buffers.transformed(transforms, bytes), 0)),
     }
 }
 

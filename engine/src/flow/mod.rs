@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
+use crate::app::{AppProto, FlowApp};
 use crate::packet::{Packet, Transport};
 use crate::state::FlowVars;
 use crate::stream::{Session, Step, StreamId, TcpState};
@@ -91,6 +92,9 @@ pub struct Flow {
     pub vars: FlowVars,
     /// A rule gave an alert on it.
     pub alerted: bool,
+    /// What it speaks.
+    #[serde(default)]
+    pub app: FlowApp,
     /// Its streams, once there was data.
     #[serde(skip)]
     pub(crate) streams: StreamId,
@@ -123,6 +127,20 @@ pub struct FlowView {
     pub first: bool,
     /// What the packet did to its TCP connection.
     pub step: Step,
+    /// What the flow speaks.
+    pub app: Speaks,
+}
+
+/// What rules may know of the protocol that a flow speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// It is still to be found out, and who asks now is asked again: any rule may go on.
+    Open,
+    /// This.
+    Is(AppProto),
 }
 
 /// Why a flow ended.
@@ -231,6 +249,7 @@ impl Flow {
             elephant: [false; 2],
             vars: FlowVars::default(),
             alerted: false,
+            app: FlowApp::default(),
             streams: StreamId::NONE,
             seen: [false; 2],
         }

@@ -8,7 +8,7 @@ use super::ends::{Clock, Search};
 use super::hash::HashKey;
 use super::queue::{self, NONE, Queues};
 use super::{
-    Detail, EndReason, Ended, Endpoint, Flow, FlowAction, FlowCounters, FlowKey, FlowView,
+    Detail, EndReason, Ended, Endpoint, Flow, FlowAction, FlowCounters, FlowKey, FlowView, Speaks,
     endpoints, quote,
 };
 use crate::packet::{MAX_LAYERS, Packet};
@@ -184,6 +184,7 @@ impl FlowTable {
             established,
             first,
             step,
+            app: Speaks::Unknown,
         })
     }
 
@@ -209,6 +210,7 @@ impl FlowTable {
             established,
             first: false,
             step: Step::default(),
+            app: Speaks::Unknown,
         })
     }
 

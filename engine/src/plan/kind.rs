@@ -19,6 +19,12 @@ pub enum RuleKind {
     Packet,
     /// TCP payload: the verdict holds for the flow when the data is part of a connection.
     Stream,
+    /// Which protocol was found, and nothing else: looked at once in each direction, when that is known (Suricata's
+    /// SIG_TYPE_PDONLY); the verdict holds for the flow.
+    ProtocolFound,
+    /// Transactions of application layers: looked at once in each transaction and direction; the verdict holds for the
+    /// flow.
+    Transaction,
 }
 
 impl Rule {
@@ -30,6 +36,9 @@ impl Rule {
         }
         if asks(|test| matches!(test, PacketTest::StreamEvent(_))) {
             return RuleKind::StreamEvent;
+        }
+        if self.tx_needs().is_some() {
+            return RuleKind::Transaction;
         }
         // Looking at bits of hosts and at reputations is about addresses, too. What a rule does after a match is no matter.
         let about_addresses =
@@ -46,7 +55,17 @@ impl Rule {
                 self.header.proto,
                 Proto::PktHdr | Proto::Ether | Proto::Arp | Proto::TcpPkt | Proto::TcpStream
             );
-        if only_header {
+        let about_protocols = self.buffers.is_empty()
+            && self.tests.is_empty()
+            && self.flow_properties.is_empty()
+            && self.state_tests.is_empty();
+        if about_protocols && !self.app.protocols.is_empty() {
+            return RuleKind::ProtocolFound;
+        }
+        if self.buffers.is_empty() && self.tests.is_empty() && !self.app.protos.is_empty() {
+            return RuleKind::LikeIpOnly;
+        }
+        if only_header && self.app.protocols.is_empty() {
             let Header {
                 sport,
                 dport,

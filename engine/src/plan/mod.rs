@@ -5,6 +5,7 @@
 //! buffers).
 
 mod address;
+mod app;
 mod grow;
 mod kind;
 mod number;
@@ -14,6 +15,7 @@ mod state;
 mod transform;
 
 pub use address::{AddrSet, PortSet, high_bits};
+pub use app::{AppPlan, AppTest, ProtocolMode, ProtocolTest, TxNeeds, Which};
 pub use kind::RuleKind;
 pub use number::{Num, NumOp};
 pub use ops::{
@@ -373,6 +375,8 @@ pub struct Rule {
     pub tests: Vec<PacketTest>,
     /// Buffers, in the order of the rule, all of which must match.
     pub buffers: Vec<BufferPlan>,
+    /// What it asks of the application layer.
+    pub app: AppPlan,
     /// How many byte variables the rule uses.
     pub variables: u8,
     /// Tests on the flow, all of which must hold.

@@ -32,6 +32,8 @@ pub enum Buffer {
     IpSrc,
     /// `ip.dst`: 4 or 16 bytes
     IpDst,
+    /// Of a transaction of an application layer.
+    App(crate::app::AppBuffer),
 }
 
 /// A buffer and what must hold in it.

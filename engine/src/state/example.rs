@@ -36,6 +36,7 @@ pub(super) fn rule() -> Rule {
         prefilter: false,
         needs_packet: false,
         needs_stream: false,
+        app: Default::default(),
     }
 }
 

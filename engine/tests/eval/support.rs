@@ -46,6 +46,7 @@ pub fn rule(tests: Vec<PacketTest>, buffers: Vec<BufferPlan>) -> Rule {
         prefilter: false,
         needs_packet: true,
         needs_stream: false,
+        app: Default::default(),
     }
 }
 

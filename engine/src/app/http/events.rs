@@ -20,7 +20,7 @@ macro_rules! events {
             }
         }
 
-        $(pub(super) const $own: &str = $own_name;)*
+        $(#[allow(dead_code, reason = "rules may ask for it")] pub(super) const $own: &str = $own_name;)*
     };
 }
 

@@ -204,13 +204,14 @@ impl Http1 {
     fn feed(
         &mut self,
         way: Way,
+        data: &[u8],
         out: &mut Output,
         feed: impl FnOnce(&mut Connection, &mut Feed<'_>) -> Answer,
     ) {
         if self.over {
             return;
         }
-        self.forget();
+        self.forget(out);
         let connection = self.connection.get_or_insert_with(|| {
             let (client, server) = out
                 .ends()
@@ -226,9 +227,9 @@ impl Http1 {
         self.complain(way, out);
         if self.entries.connected {
             // What is inside is for others to find out.
-            self.change(AppProto::Failed, None, out);
+            self.change(AppProto::Failed, &[], out);
         } else if answer == Answer::Tunnel && way == Way::ToClient {
-            self.upgrade(out);
+            self.upgrade(data, out);
         } else if answer == Answer::Error {
             self.over = true;
             out.fail();
@@ -272,7 +273,7 @@ impl Http1 {
     }
 
     /// The server switches to another protocol (101), where it is one that we know.
-    fn upgrade(&mut self, out: &mut Output) {
+    fn upgrade(&mut self, data: &[u8], out: &mut Output) {
         let Some(connection) = &mut self.connection else {
             return;
         };
@@ -286,27 +287,24 @@ impl Http1 {
             Some(name) if name.eq_ignore_ascii_case(b"websocket") => AppProto::Websocket,
             _ => return,
         };
-        self.change(proto, Some(used), out);
+        self.change(proto, data.get(used..).unwrap_or_default(), out);
     }
 
     /// From here on it is something else: all transactions are over.
-    fn change(&mut self, proto: AppProto, used: Option<usize>, out: &mut Output) {
+    fn change(&mut self, proto: AppProto, rest: &[u8], out: &mut Output) {
         self.ended = [true; 2];
         self.look(out);
         self.over = true;
-        match used {
-            Some(used) => out.change_after(proto, used),
-            None => out.change_to(proto),
-        }
+        out.change_to(proto, rest);
     }
 
-    /// Forgets what is over. It was looked at since it was put.
-    fn forget(&mut self) {
+    /// Forgets what is over and was looked at.
+    fn forget(&mut self, out: &Output) {
         let Some(connection) = &mut self.connection else {
             return;
         };
         self.entries.live.retain(|entry| {
-            let done = entry.is_done();
+            let done = entry.is_done() && out.get(entry.id).is_none();
             if done {
                 connection.remove(entry.number);
             }
@@ -321,7 +319,7 @@ impl Parser for Http1 {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        self.feed(way, out, |connection, events| {
+        self.feed(way, data, out, |connection, events| {
             connection.data(way, data, events)
         });
     }
@@ -332,7 +330,7 @@ impl Parser for Http1 {
 
     fn gap_of(&mut self, way: Way, missing: u64, out: &mut Output) {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX / 2);
-        self.feed(way, out, |connection, events| {
+        self.feed(way, &[], out, |connection, events| {
             connection.gap(way, missing, events)
         });
     }
@@ -341,7 +339,7 @@ impl Parser for Http1 {
         if self.connection.is_none() {
             return;
         }
-        self.feed(way, out, |connection, events| {
+        self.feed(way, &[], out, |connection, events| {
             connection.close(way, events);
             Answer::More
         });

@@ -5,16 +5,20 @@
 //! ports; the ports that few rules name share one, and all the rest, which no rule names, another. A rule belongs to
 //! every group whose packets could satisfy its header: groups only ever save work, the header is checked again.
 //!
-//! Payload takes at most [`Groups::MOST`] of the matcher's groups; the rest is left to buffers of other kinds.
+//! Payload takes at most [`Groups::MOST`] of the matcher's groups; the rest is left to the buffers of transactions.
+
+mod buffers;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::app::{self, AppBuffer};
 use crate::packet::Packet;
 use crate::packet::proto::{ICMP, ICMPV6, TCP, UDP};
 use crate::plan::{
     Buffer, FlowTest, Header, PacketTest, PortSet, ProbeChoice, Proto, Rule, RuleKind, RuleSet,
 };
+use buffers::BufferGroups;
 
 /// A rule that names more ports than this speaks of a range, not of services.
 const MANY_PORTS: usize = 256;
@@ -174,6 +178,9 @@ struct Named {
 pub struct Groups {
     /// By class and way.
     sides: [[Side; Way::ALL.len()]; Class::ALL.len()],
+    /// How many of the groups are of payload; those of transactions' buffers follow.
+    of_payload: u8,
+    buffers: BufferGroups,
     count: u8,
 }
 
@@ -183,6 +190,7 @@ impl Groups {
 
     /// Plans the groups for a rule set, from the rules that have a probe in the payload.
     pub fn new(rules: &RuleSet) -> Self {
+        let all = rules;
         let rules: Vec<&Rule> = rules.rules().iter().filter(|rule| probed(rule)).collect();
         let mut named = Vec::new();
         for class in [Class::Tcp, Class::Udp] {
@@ -200,6 +208,8 @@ impl Groups {
                     by_port: Vec::new(),
                 })
             }),
+            of_payload: 0,
+            buffers: BufferGroups::default(),
             count: (Class::ALL.len() * Way::ALL.len()) as u8,
         };
         // Each side may need one more, for ports that do not get one of their own.
@@ -227,7 +237,15 @@ impl Groups {
                 }
             }
         }
+        groups.of_payload = groups.count;
+        groups.buffers = BufferGroups::new(all, groups.count);
+        groups.count += groups.buffers.count();
         groups
+    }
+
+    /// The group of a buffer of a transaction; `None` where no rule has a probe there.
+    pub fn of_buffer(&self, buffer: AppBuffer, way: app::Way) -> Option<u8> {
+        self.buffers.of(buffer, way)
     }
 
     fn add(&mut self, class: Class, way: Way, ports: Vec<u16>) {
@@ -267,6 +285,9 @@ impl Groups {
 
     /// The groups whose packets could satisfy the rule's header and its `flow:`, one bit each.
     pub fn of_rule(&self, rule: &Rule) -> u64 {
+        if rule.kind() == RuleKind::Transaction {
+            return self.buffers.of_rule(rule);
+        }
         let header = &rule.header;
         let any_port = header.sport.is_any() && header.dport.is_any();
         let mut groups = 0;
@@ -291,6 +312,9 @@ impl Groups {
 
     /// What belongs to a group, in words; empty for one that is not there.
     pub fn name(&self, group: u8) -> String {
+        if group >= self.of_payload {
+            return self.buffers.name(group);
+        }
         for (class, ways) in Class::ALL.into_iter().zip(&self.sides) {
             for (way, side) in Way::ALL.into_iter().zip(ways) {
                 let of = format!("{} {}", class.name(), way.name());
@@ -329,7 +353,10 @@ pub(super) fn probed(rule: &Rule) -> bool {
     rule.probe.as_ref().is_some_and(in_payload)
         && !matches!(
             rule.kind(),
-            RuleKind::DecoderEvent | RuleKind::StreamEvent | RuleKind::IpOnly
+            RuleKind::DecoderEvent
+                | RuleKind::StreamEvent
+                | RuleKind::IpOnly
+                | RuleKind::Transaction
         )
 }
 

@@ -1,5 +1,6 @@
 //! Everything behind the decoder: from a packet, and the streams that it belongs to, to what matched.
 
+mod app;
 mod saved;
 mod settle;
 mod streams;
@@ -13,11 +14,12 @@ use super::{
     Counters, EngineConfig, EngineError, Event, FlowFacts, Found, PacketFacts, Place, Prepared,
     Profile, Stage, What,
 };
-use crate::eval::{Evaluator, Subject};
+use crate::app::{Apps, Wants};
+use crate::eval::{AppSubject, Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
 use crate::packet::{Frame, Packet, Transport};
-use crate::plan::RuleId;
+use crate::plan::{AppTest, RuleId};
 use crate::state::{Context, Screen, Seat};
 use crate::stream::Streams;
 use settle::{Settled, Settler};
@@ -29,6 +31,8 @@ pub(super) struct Inspector {
     pub(super) evaluator: Box<dyn Evaluator>,
     pub(super) flows: FlowTable,
     pub(super) streams: Streams,
+    pub(super) apps: Apps,
+    lists: app::Lists,
     settler: Settler,
     screen: Screen,
     inline: bool,
@@ -59,6 +63,15 @@ impl Inspector {
         let tags = config.tagged_packets && prepared.state.has_tags();
         let mut flow = config.flow;
         flow.session.inline = config.inline;
+        let mut wants = Wants::default();
+        for rule in prepared.rules.rules() {
+            rule.app_buffers().for_each(|buffer| wants.add(buffer));
+            rule.app
+                .tests
+                .iter()
+                .filter_map(AppTest::buffer)
+                .for_each(|buffer| wants.add(buffer));
+        }
         Ok(Self {
             search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
             candidates: Candidates::new(&prepared.index),
@@ -66,6 +79,8 @@ impl Inspector {
             evaluator,
             flows: FlowTable::new(flow),
             streams: Streams::new(config.stream),
+            apps: Apps::new(wants, config.app_records, config.app_memory),
+            lists: app::Lists::default(),
             settler: Settler::new(seat),
             screen: Screen::default(),
             inline: config.inline,
@@ -109,6 +124,14 @@ impl Inspector {
             }
         }
         self.profile.lap(Stage::Flow);
+        let mut flow = flow;
+        if let Some(view) = &mut flow {
+            self.acknowledge_app(view);
+            if !view.step.accepted {
+                self.datagram(packet, view, out);
+            }
+            self.news(packet, *view, out);
+        }
         let ended = match flow {
             Some(view) if view.step.accepted => self.segment(packet, view, out),
             _ => self.alone(packet, flow, Role::Packet, out),
@@ -142,8 +165,24 @@ impl Inspector {
         role: Role,
         out: &mut Vec<Event>,
     ) -> Stage {
-        let payload = inspected_payload(packet);
+        self.alone_with(packet, inspected_payload(packet), flow, role, out)
+    }
+
+    /// Inspects a segment whose payload is encrypted.
+    fn sealed(&mut self, packet: &Packet<'_>, view: FlowView, out: &mut Vec<Event>) -> Stage {
+        self.alone_with(packet, &[], Some(view), Role::Packet, out)
+    }
+
+    fn alone_with(
+        &mut self,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        flow: Option<FlowView>,
+        role: Role,
+        out: &mut Vec<Event>,
+    ) -> Stage {
         let mut hits: &[u32] = &[];
+        let app = self.app_of(flow);
         let Prepared { groups, index, .. } = &*self.prepared;
         if !payload.is_empty() && !packet.invalid {
             let group = groups.of_packet(packet, flow.map(|view| view.to_server));
@@ -162,6 +201,7 @@ impl Inspector {
         self.counters.candidates += candidates.len() as u64;
         let subject = Subject {
             events: flow.map(|view| view.step.events).unwrap_or_default(),
+            app,
             ..Subject::packet(packet, payload)
         };
         self.evaluator
@@ -172,6 +212,16 @@ impl Inspector {
         self.profile.lap(Stage::Evaluate);
         self.settle_packet(&subject, flow, Settled::Packet, out);
         Stage::Settle
+    }
+
+    /// What a packet's flow speaks, for rules.
+    fn app_of(&self, flow: Option<FlowView>) -> AppSubject<'static> {
+        let of_view = |view: FlowView| AppSubject {
+            flow: self.flows.get(view).app,
+            transaction: None,
+            way: u8::from(!view.to_server),
+        };
+        flow.map(of_view).unwrap_or_default()
     }
 
     /// Settles what matched in a packet whose flow is in the table; true when the packet is to be dropped.
@@ -214,6 +264,7 @@ impl Inspector {
 
     fn end_flow(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
         self.end_streams(ended, out);
+        self.release_app(&mut ended.flow);
         if self.flow_records {
             out.push(Event {
                 place: self.place,

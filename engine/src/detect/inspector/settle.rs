@@ -14,6 +14,8 @@ pub(super) enum Settled {
     Packet,
     /// In a stream.
     Stream,
+    /// In a transaction.
+    Transaction,
 }
 
 /// What settling needs beside rules and packets.
@@ -62,6 +64,7 @@ pub(super) fn settle(
         packet: facts(subject.packet, of_flow),
         matches: Vec::with_capacity(matches.len()),
         dropped: false,
+        app: None,
     };
     for &id in matches {
         let Some(rule) = prepared.rules.get(id) else {
@@ -88,10 +91,15 @@ pub(super) fn settle(
         };
         let Decision { due, action } = decision;
         let kind = prepared.index.kind(id);
-        let for_flow = matches!(kind, RuleKind::IpOnly | RuleKind::LikeIpOnly)
-            || kind == RuleKind::Stream
-                && (how == Settled::Stream
-                    || (flow.as_ref()).is_some_and(|(flow, _)| flow.tcp.established()));
+        let for_flow = matches!(
+            kind,
+            RuleKind::IpOnly
+                | RuleKind::LikeIpOnly
+                | RuleKind::ProtocolFound
+                | RuleKind::Transaction
+        ) || kind == RuleKind::Stream
+            && (how == Settled::Stream
+                || (flow.as_ref()).is_some_and(|(flow, _)| flow.tcp.established()));
         let flow_action = match action {
             _ if due == Due::Nothing => FlowAction::None,
             Action::Drop | Action::Reject(_) => {
@@ -143,6 +151,7 @@ impl FlowFacts {
             bytes: flow.bytes,
             client: flow.client,
             server: flow.server,
+            app: flow.app,
         }
     }
 }

@@ -8,8 +8,8 @@ use super::super::{Event, Prepared, Stage};
 use super::settle::Settled;
 use super::windows::When;
 use super::{Inspector, inspected_payload};
-use crate::eval::Subject;
-use crate::flow::{Ended, Endpoint, Flow, FlowAction, FlowView};
+use crate::eval::{AppSubject, Subject};
+use crate::flow::{Ended, Endpoint, Flow, FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
 use crate::plan::RuleId;
 use crate::stream::{Headers, MOST_CANDIDATES, StreamEvent, StreamId, Streams};
@@ -55,6 +55,12 @@ impl Inspector {
         if let Some(acked) = acknowledged(packet) {
             let id = flow.streams;
             self.give_up_gaps(packet, &mut view, Side { id, way: 1 - way }, acked, out);
+        }
+        if !payload.is_empty() && self.flows.get(view).app.opaque {
+            if self.flows.get(view).streams != StreamId::NONE {
+                self.close(packet, view, out);
+            }
+            return self.sealed(packet, view, out);
         }
         let stage = if payload.is_empty() {
             self.alone(packet, Some(view), Role::Segment, out)
@@ -131,6 +137,14 @@ impl Inspector {
         if !arrival.added {
             let beyond = self.streams.ended(id, way);
             self.streams.counters.beyond_depth += u64::from(beyond);
+            if beyond {
+                let mut scene = Scene {
+                    packet,
+                    view: *view,
+                    ended: None,
+                };
+                self.tell_end(&mut scene, side, out);
+            }
             return None;
         }
         let whole = arrival.whole && taken.len() == payload.len();
@@ -202,6 +216,7 @@ impl Inspector {
             view,
             ended: None,
         };
+        scene.view.app = Speaks::Open;
         let since = fresh.start;
         self.inspect_fresh(&mut scene, side, fresh, out);
         while self.streams.overfull(side.id, side.way) {
@@ -209,7 +224,11 @@ impl Inspector {
             self.give_up_gap(&mut scene, side, out);
         }
         let events = scene.view.step.events;
-        let view = scene.view;
+        // Packets know of a protocol from when it was acknowledged.
+        let view = FlowView {
+            app: view.app,
+            ..scene.view
+        };
         if self.flows.get(view).action != FlowAction::None {
             // A window that ended decided about the flow.
             return Stage::Settle;
@@ -252,6 +271,11 @@ impl Inspector {
         matches.clear();
         let subject = Subject {
             events,
+            app: AppSubject {
+                flow: flows.get(view).app,
+                transaction: None,
+                way: side.way as u8,
+            },
             ..Subject::packet(packet, payload)
         };
         if !due.is_empty() {
@@ -310,6 +334,11 @@ impl Inspector {
                     return;
                 }
             }
+            let Some(window) = self.streams.window_end(side.id, side.way) else {
+                return;
+            };
+            let to = window.min(fresh.end).max(from + 1);
+            self.feed(scene, side, from..to, out);
             let Self {
                 prepared,
                 streams,
@@ -319,10 +348,6 @@ impl Inspector {
                 ..
             } = self;
             let index = &prepared.index;
-            let Some(window) = streams.window_end(side.id, side.way) else {
-                return;
-            };
-            let to = window.min(fresh.end).max(from + 1);
             let Some(direction) = streams.direction(side.id, side.way) else {
                 return;
             };
@@ -439,6 +464,7 @@ impl Inspector {
             return;
         };
         self.close_window(scene, side, end, When::Last, out);
+        self.tell_gap(scene, side, out);
         let fresh = self.streams.skip_gap(side.id, side.way);
         self.streams.restart_window(side.id, side.way, fresh.start);
         scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
@@ -460,7 +486,11 @@ impl Inspector {
                 ended: None,
             };
             self.flush(&mut scene, side, out);
+            self.tell_end(&mut scene, side, out);
         }
+        let app = &mut self.flows.get_mut(view).app;
+        app.over = true;
+        self.apps.release(app);
         self.streams.end(id);
     }
 
@@ -481,6 +511,7 @@ impl Inspector {
                     ended: Some(&mut ended.flow),
                 };
                 self.flush(&mut scene, Side { id, way }, out);
+                self.tell_end(&mut scene, Side { id, way }, out);
             }
         }
         self.streams.end(id);
@@ -516,6 +547,7 @@ impl Inspector {
                 ended: None,
             };
             self.flush(&mut scene, Side { id, way }, out);
+            self.tell_gap(&mut scene, Side { id, way }, out);
         }
         self.flows.get_mut(in_stream(slot, 0)).streams = StreamId::LOST;
         self.streams.end(id);
@@ -550,5 +582,6 @@ pub(super) fn in_stream(slot: u32, way: usize) -> FlowView {
         established: true,
         first: false,
         step: crate::stream::Step::default(),
+        app: Speaks::Open,
     }
 }

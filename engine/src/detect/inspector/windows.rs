@@ -4,7 +4,8 @@ use super::super::{Event, Stage};
 use super::Inspector;
 use super::settle::{self, Settled};
 use super::streams::{Scene, Side};
-use crate::eval::{Evaluator, Subject};
+use crate::app::FlowApp;
+use crate::eval::{AppSubject, Evaluator, Subject};
 use crate::flow::FlowAction;
 use crate::packet::Packet;
 use crate::plan::RuleId;
@@ -77,6 +78,7 @@ impl Inspector {
             payload,
             stream_offset: Some(back),
             events: StreamEvents::default(),
+            app: AppSubject::default(),
         };
         let flow = match &mut scene.ended {
             Some(flow) => &mut **flow,
@@ -100,6 +102,7 @@ impl Inspector {
         let Self {
             prepared,
             streams,
+            flows,
             candidates,
             evaluator,
             counters,
@@ -107,13 +110,17 @@ impl Inspector {
             inline,
             ..
         } = self;
+        let app = match &scene.ended {
+            Some(flow) => flow.app,
+            None => flows.get(scene.view).app,
+        };
         let index = &prepared.index;
         scratch.matched.clear();
         scratch.near.clear();
         scratch.far.clear();
         let closing = !matches!(when, When::Open { .. });
         let by_window = closing && index.wants_windows();
-        let Some(look) = Look::new(streams, side, end, when) else {
+        let Some(look) = Look::new(streams, side, end, when, app) else {
             return;
         };
         if look.end == look.back || look.window.idle() && !by_window {
@@ -171,14 +178,21 @@ struct Look<'s> {
     end: u64,
     /// How many bytes have to come before a rule is looked at again together with what was before the window.
     patience: u64,
+    /// What the flow speaks.
+    app: AppSubject<'static>,
 }
 
 impl<'s> Look<'s> {
-    fn new(streams: &'s Streams, side: Side, end: u64, when: When) -> Option<Self> {
+    fn new(streams: &'s Streams, side: Side, end: u64, when: When, app: FlowApp) -> Option<Self> {
         let window = streams.get(side.id)?.windows.get(side.way)?;
         let direction = streams.direction(side.id, side.way)?;
         let start = window.start();
         Some(Self {
+            app: AppSubject {
+                flow: app,
+                transaction: None,
+                way: side.way as u8,
+            },
             window,
             direction,
             back: start.saturating_sub(streams.window()).max(direction.base()),
@@ -229,6 +243,7 @@ impl Scratch {
                 payload: look.direction.bytes(from..look.end),
                 stream_offset: Some(from),
                 events: StreamEvents::default(),
+                app: look.app,
             };
             count += rules.len() as u64;
             evaluator.evaluate(&subject, rules, matched);

@@ -131,9 +131,9 @@ table! {
     FileData = "file.data", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
     FileName = "file.name", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
     FileMagic = "file.magic", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
-    FileMd5 = "(file md5)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
-    FileSha1 = "(file sha1)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
-    FileSha256 = "(file sha256)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
+    FileMd5 = "(file md5)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, DONE;
+    FileSha1 = "(file sha1)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, DONE;
+    FileSha256 = "(file sha256)", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, DONE;
     DnsQuery = "dns.query", [Dns], ToServer, DONE;
     DnsQueriesRrname = "dns.queries.rrname", [Dns], Both, DONE;
     DnsAnswersRrname = "dns.answers.rrname", [Dns], Both, DONE;
@@ -248,7 +248,7 @@ table! {
 table! {
     /// Numbers of a transaction. It can have several of a kind.
     AppField:
-    FileSize = "filesize", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, BODY;
+    FileSize = "filesize", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, DONE;
     FileStored = "filestore", [Http1, Http2, Smtp, FtpData, Smb, Nfs], Both, START;
     DnsOpcode = "dns.opcode", [Dns], Both, DONE;
     DnsRcode = "dns.rcode", [Dns], Both, DONE;

@@ -30,6 +30,8 @@ pub struct File {
     size: u64,
     state: FileState,
     gaps: bool,
+    /// Its data was given away: no more is kept.
+    full: bool,
     magic: Option<&'static str>,
     md5: Option<Md5>,
     sha1: Option<Sha1>,
@@ -45,6 +47,7 @@ impl File {
             size: 0,
             state: FileState::Open,
             gaps: false,
+            full: false,
             magic: None,
             md5: md5.then(Md5::new),
             sha1: sha1.then(Sha1::new),
@@ -54,9 +57,11 @@ impl File {
 
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
-        let room = FILE_LIMIT.saturating_sub(self.data.len()).min(bytes.len());
-        self.data
-            .extend_from_slice(bytes.get(..room).unwrap_or_default());
+        if !self.full {
+            let room = FILE_LIMIT.saturating_sub(self.data.len()).min(bytes.len());
+            self.data
+                .extend_from_slice(bytes.get(..room).unwrap_or_default());
+        }
         if let Some(hash) = &mut self.md5 {
             hash.update(bytes);
         }
@@ -74,15 +79,22 @@ impl File {
 
     pub(crate) fn close(&mut self, state: FileState) {
         self.state = state;
-        self.magic = Some(magic::describe(&self.data)).filter(|_| !self.data.is_empty());
         if self.gaps || state != FileState::Closed {
             // The hash of a part is no hash of the file.
             (self.md5, self.sha1, self.sha256) = (None, None, None);
         }
     }
 
-    pub(crate) fn take_data(&mut self) -> Vec<u8> {
+    /// Gives away what is kept, and finds out what it is; from then on nothing is kept.
+    pub(crate) fn fill(&mut self) -> Vec<u8> {
+        self.magic = Some(magic::describe(&self.data)).filter(|_| !self.data.is_empty());
+        self.full = true;
         std::mem::take(&mut self.data)
+    }
+
+    /// Its data was given away.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// MD5, SHA-1 and SHA-256, where they are known and wanted.
@@ -94,7 +106,7 @@ impl File {
         ]
     }
 
-    /// What kind of file it is, once it ended.
+    /// What kind of file it is, once its data was given away.
     pub fn magic(&self) -> Option<&'static str> {
         self.magic
     }

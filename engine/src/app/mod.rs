@@ -11,6 +11,7 @@
 mod buffer;
 mod file;
 mod flow;
+mod http;
 mod magic;
 mod parser;
 mod proto;
@@ -31,12 +32,13 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
     let _ = (udp, hint);
     match proto {
+        AppProto::Http1 => Some(Box::new(http::Http1::new())),
         _ => None,
     }
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 0] = [];
+    let all: [&[&str]; 1] = [http::EVENTS];
     all.into_iter().flatten().copied()
 }

@@ -19,6 +19,12 @@ pub trait Parser: Send {
     /// Bytes are missing here, nobody knows how many. A parser that cannot go on says so ([`Output::fail`]).
     fn gap(&mut self, way: Way, out: &mut Output);
 
+    /// The same, where it is known how many bytes are missing.
+    fn gap_of(&mut self, way: Way, missing: u64, out: &mut Output) {
+        let _ = missing;
+        self.gap(way, out);
+    }
+
     /// Nothing more comes in this direction: what can be known of its transactions now is final.
     fn end(&mut self, way: Way, out: &mut Output);
 

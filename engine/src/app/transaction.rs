@@ -421,6 +421,20 @@ impl Output {
         }
     }
 
+    /// All of a file that rules are to see was seen, and it goes on: its data and magic become buffers now, its size and
+    /// hashes when it [closes](Self::close_file).
+    pub fn fill_file(&mut self, id: TxId, file: usize) {
+        let Some(tx) = self.tx(id) else { return };
+        let Some(of_tx) = tx.files.get_mut(file).filter(|file| !file.is_full()) else {
+            return;
+        };
+        let (way, data, magic) = (of_tx.way(), of_tx.fill(), of_tx.magic());
+        self.put(id, way, AppBuffer::FileData, &data);
+        if let Some(magic) = magic {
+            self.put(id, way, AppBuffer::FileMagic, magic.as_bytes());
+        }
+    }
+
     /// A file ends: its data, magic, hashes and size become buffers.
     pub fn close_file(&mut self, id: TxId, file: usize, state: FileState) {
         let Some(tx) = self.tx(id) else { return };
@@ -433,13 +447,8 @@ impl Output {
         };
         of_tx.close(state);
         let (way, size) = (of_tx.way(), of_tx.size());
-        let data = of_tx.take_data();
         let hashes = of_tx.hashes();
-        let magic = of_tx.magic();
-        self.put(id, way, AppBuffer::FileData, &data);
-        if let Some(magic) = magic {
-            self.put(id, way, AppBuffer::FileMagic, magic.as_bytes());
-        }
+        self.fill_file(id, file);
         let kinds = [
             AppBuffer::FileMd5,
             AppBuffer::FileSha1,

@@ -1,0 +1,167 @@
+//! Tests of the HTTP/1 parser.
+
+use super::*;
+use crate::app::{AppBuffer, AppBuffer::*, AppField, FileState};
+
+/// What is sent, in order.
+type Talk<'a> = &'a [(Way, &'a [u8])];
+
+use Way::{ToClient, ToServer};
+
+/// Says it to a parser, cut into pieces of at most this size, and ends both directions.
+fn said(talk: Talk<'_>, piece: usize) -> Output {
+    let mut out = Output::everything();
+    let mut parser = Http1::new();
+    for (way, data) in talk {
+        for piece in data.chunks(piece) {
+            parser.data(*way, piece, &mut out);
+        }
+    }
+    parser.end(ToServer, &mut out);
+    parser.end(ToClient, &mut out);
+    out
+}
+
+/// The buffers of a kind of a transaction, as text.
+fn texts(out: &Output, id: TxId, way: Way, buffer: AppBuffer) -> Vec<String> {
+    let tx = out.get(id).expect("a transaction");
+    let texts = tx.buffers(way, buffer).map(|text| {
+        String::from_utf8(text.to_vec()).unwrap_or_else(|_| panic!("{buffer:?} is not text"))
+    });
+    texts.collect()
+}
+
+#[track_caller]
+fn is(out: &Output, id: TxId, way: Way, buffer: AppBuffer, expected: &str) {
+    assert_eq!(texts(out, id, way, buffer), [expected], "{buffer:?}");
+}
+
+/// Everything that rules can see, for comparison.
+fn everything(out: &Output) -> Vec<String> {
+    let mut all = Vec::new();
+    for tx in out.transactions() {
+        for way in Way::ALL {
+            for &buffer in AppBuffer::ALL {
+                for mut text in tx.buffers(way, buffer) {
+                    if buffer == HttpHeaderRaw {
+                        // With the end of trailers where they came in the same piece, as Suricata has it.
+                        text = text.trim_ascii_end();
+                    }
+                    all.push(format!(
+                        "{} {way:?} {buffer:?} {}",
+                        tx.id,
+                        text.escape_ascii()
+                    ));
+                }
+            }
+            let sizes = tx.numbers(way, AppField::FileSize);
+            all.extend(sizes.map(|size| format!("{} {way:?} size {size}", tx.id)));
+        }
+        all.extend(tx.events().iter().map(|event| format!("{} {event}", tx.id)));
+    }
+    all
+}
+
+const REQUEST: &[u8] = b"GET /a%41//b/./c?q=%41+b HTTP/1.1\r\nHost: WWW.Example.com:80\r\n\
+    User-Agent: test\r\nCookie: a=b\r\nAccept: */*\r\nX-A: 1\r\nX-A: 2\r\nReferer: http://r/\r\n\r\n";
+const RESPONSE: &[u8] =
+    b"HTTP/1.1 200 Fine\r\nContent-Length: 5\r\nSet-Cookie: c=d\r\nServer: s\r\n\
+    Content-Type: text/plain; charset=x\r\n\r\nhello";
+
+#[test]
+fn a_request_and_its_response_make_all_buffers() {
+    let out = said(&[(ToServer, REQUEST), (ToClient, RESPONSE)], usize::MAX);
+    for (buffer, text) in [
+        (HttpUri, "/aA/b/c?q=A+b"),
+        (HttpUriRaw, "/a%41//b/./c?q=%41+b"),
+        (HttpMethod, "GET"),
+        (HttpProtocol, "HTTP/1.1"),
+        (HttpRequestLine, "GET /a%41//b/./c?q=%41+b HTTP/1.1"),
+        (HttpHost, "www.example.com"),
+        (HttpHostRaw, "WWW.Example.com:80"),
+        (HttpUserAgent, "test"),
+        (HttpCookie, "a=b"),
+        (HttpAccept, "*/*"),
+        (HttpReferer, "http://r/"),
+        (
+            HttpHeader,
+            "Host: WWW.Example.com:80\r\nUser-Agent: test\r\nAccept: */*\r\nX-A: 1, 2\r\nReferer: http://r/\r\n",
+        ),
+        (
+            HttpHeaderNames,
+            "\r\nHost\r\nUser-Agent\r\nCookie\r\nAccept\r\nX-A\r\nReferer\r\n\r\n",
+        ),
+    ] {
+        is(&out, 0, ToServer, buffer, text);
+    }
+    let raw = texts(&out, 0, ToServer, HttpHeaderRaw).concat();
+    assert!(
+        raw.starts_with("Host: WWW") && raw.ends_with("r/\r\n\r\n"),
+        "{raw}"
+    );
+    let start = texts(&out, 0, ToServer, HttpStart).concat();
+    assert!(
+        start.starts_with("GET /a%41")
+            && start.ends_with("X-A: 1, 2\r\nReferer: http://r/\r\n\r\n")
+    );
+    assert_eq!(texts(&out, 0, ToServer, HttpRequestHeader).len(), 6);
+    for (buffer, text) in [
+        (HttpStatCode, "200"),
+        (HttpStatMsg, "Fine"),
+        (HttpProtocol, "HTTP/1.1"),
+        // htp leaves its end on it.
+        (HttpResponseLine, "HTTP/1.1 200 Fine\r\n"),
+        (HttpCookie, "c=d"),
+        (HttpServer, "s"),
+        (HttpContentLen, "5"),
+        (HttpContentType, "text/plain; charset=x"),
+        (HttpResponseBody, "hello"),
+        (FileData, "hello"),
+        (FileName, "/aA/b/c"),
+    ] {
+        is(&out, 0, ToClient, buffer, text);
+    }
+    let header = texts(&out, 0, ToClient, HttpHeader).concat();
+    assert!(!header.contains("Set-Cookie"), "{header}");
+    assert!(out.get(0).expect("it").is_done());
+}
+
+#[test]
+fn the_record_is_written_once_and_says_what_suricata_says() {
+    let out = said(&[(ToServer, REQUEST), (ToClient, RESPONSE)], 7);
+    assert_eq!(out.records.len(), 1);
+    let (_, record) = &out.records[0];
+    assert_eq!(record.kind, "http");
+    assert_eq!(
+        record.fields,
+        serde_json::json!({
+            "hostname": "www.example.com", "http_port": 80, "url": "/a%41//b/./c?q=%41+b",
+            "http_user_agent": "test", "http_content_type": "text/plain", "http_refer": "http://r/",
+            "http_method": "GET", "protocol": "HTTP/1.1", "status": 200, "length": 5,
+        })
+    );
+}
+
+#[test]
+fn however_it_is_cut_rules_see_the_same() {
+    let form = b"POST /up HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=\"xy\"\r\n\
+        Content-Length: 142\r\n\r\n--xy\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--xy\r\n\
+        Content-Disposition: form-data; filename=\"f.txt\"\r\n\r\nab\r\n--xz\rcd\r\n--xy--\r\n";
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3\r\nefg\r\n0\r\n\r\n";
+    let talk: Talk<'_> = &[
+        (ToServer, REQUEST),
+        (ToClient, RESPONSE),
+        (ToServer, form),
+        (ToClient, chunked),
+    ];
+    let whole = everything(&said(talk, usize::MAX));
+    assert!(
+        whole.iter().any(|line| line.contains("ab\\r\\n--xz\\rcd")),
+        "{whole:#?}"
+    );
+    assert!(whole.iter().any(|line| line.contains("FileName f.txt")));
+    for piece in 1..70 {
+        assert_eq!(everything(&said(talk, piece)), whole, "pieces of {piece}");
+    }
+}

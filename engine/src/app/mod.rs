@@ -9,10 +9,12 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+pub mod dns;
 mod file;
 mod magic;
 mod parser;
 mod proto;
+mod text;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -24,14 +26,16 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 
 /// A parser for a protocol; `None` for one that is only told by name.
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = (udp, hint);
-    match proto {
-        _ => None,
-    }
+    let _ = hint;
+    Some(match proto {
+        AppProto::Dns => Box::new(dns::Dns::new(udp)),
+        AppProto::Mdns => Box::new(dns::Dns::multicast()),
+        _ => return None,
+    })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 0] = [];
-    all.into_iter().flatten().copied()
+    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS];
+    all.iter().copied().flatten().copied()
 }

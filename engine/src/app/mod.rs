@@ -9,6 +9,7 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod dns;
 mod file;
 mod flow;
 mod http;
@@ -16,6 +17,7 @@ mod magic;
 mod parser;
 mod proto;
 mod recognise;
+mod text;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -28,17 +30,24 @@ pub use proto::{AppProto, AppSet};
 pub use recognise::{Guess, Ports, tcp as recognise_tcp, udp as recognise_udp};
 pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wants, Way};
 
-/// A parser for a protocol; `None` for one that is only told by name.
+/// A parser for a protocol; `None` for one that is only told by name. `hint`: what another flow said of this one
+/// ([`Expected::hint`]).
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = (udp, hint);
-    match proto {
-        AppProto::Http1 => Some(Box::new(http::Http1::new())),
-        _ => None,
-    }
+    let _ = hint;
+    Some(match (proto, udp) {
+        (AppProto::Http1, false) => Box::new(http::Http1::new()),
+        (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
+        (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
+        _ => return None,
+    })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 1] = [http::EVENTS];
-    all.into_iter().flatten().copied()
+    const ALL: &[&[&str]] = &[
+        http::EVENTS,
+        dns::EVENTS,
+        dns::MDNS_EVENTS,
+    ];
+    ALL.iter().copied().flatten().copied()
 }

@@ -10,6 +10,8 @@
 
 mod buffer;
 mod file;
+mod ftp;
+mod lines;
 mod magic;
 mod parser;
 mod proto;
@@ -24,14 +26,16 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 
 /// A parser for a protocol; `None` for one that is only told by name.
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = (udp, hint);
+    let _ = udp;
     match proto {
+        AppProto::Ftp => Some(Box::new(ftp::Ftp::default())),
+        AppProto::FtpData => Some(Box::new(ftp::FtpData::new(hint))),
         _ => None,
     }
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 0] = [];
+    let all: [&[&str]; 1] = [ftp::EVENTS];
     all.into_iter().flatten().copied()
 }

@@ -13,6 +13,9 @@ pub trait Parser: Send {
     /// What it reads.
     fn proto(&self) -> AppProto;
 
+    /// The connection was announced in another one, with this name: of a file, for FTP data. Before the first data.
+    fn announced(&mut self, _name: &[u8]) {}
+
     /// The next bytes of one direction; for UDP a datagram.
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output);
 

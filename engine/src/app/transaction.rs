@@ -207,7 +207,7 @@ impl Wants {
 }
 
 /// What a connection that is announced in another one will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Who will listen.
     pub server: Endpoint,
@@ -215,8 +215,11 @@ pub struct Expected {
     pub client: IpAddr,
     /// What it will speak.
     pub proto: AppProto,
-    /// What the parser of the new connection is told: for FTP data, 1 for `RETR`, 2 for `STOR`.
+    /// What the parser of the new connection is told: for FTP data, 1 for `RETR`, 2 for `STOR`, and bit 8 where the file
+    /// goes to the client of the new connection.
     pub hint: u64,
+    /// A name that it is told ([`Parser::announced`](super::Parser::announced)): of the file, for FTP data.
+    pub name: Vec<u8>,
 }
 
 /// A record about a transaction, for EVE.

@@ -11,6 +11,8 @@ pub struct Line<'a> {
     pub ending: u8,
     /// It was longer than the limit: the rest of it is dropped.
     pub truncated: bool,
+    /// It begins a line; false for what [`Lines::piece`] gives of a line that it has begun before.
+    pub begins: bool,
 }
 
 /// Cuts one direction of a stream into lines. It holds at most one line's limit of bytes.
@@ -20,6 +22,8 @@ pub struct Lines {
     begun: Vec<u8>,
     /// The rest of a line that was too long is dropped up to its line feed.
     dropping: bool,
+    /// Pieces of the line at hand have been given.
+    continued: bool,
 }
 
 impl Lines {
@@ -29,6 +33,7 @@ impl Lines {
             limit,
             begun: Vec::new(),
             dropping: false,
+            continued: false,
         }
     }
 
@@ -65,6 +70,7 @@ impl Lines {
             bytes,
             ending,
             truncated: over > 0,
+            begins: !std::mem::take(&mut self.continued),
         })
     }
 
@@ -83,25 +89,54 @@ impl Lines {
                 bytes: Cow::Owned(std::mem::take(&mut self.begun)),
                 ending: 0,
                 truncated: true,
+                begins: !self.continued,
             }
         })
     }
 
-    /// What there is of a line that has not ended, and will not.
-    pub fn rest(&mut self) -> Option<Line<'static>> {
+    /// The next line, or a piece of one that is longer than the limit: nothing is dropped.
+    pub fn piece<'a>(&mut self, data: &mut &'a [u8]) -> Option<Line<'a>> {
         self.dropping = false;
-        let mut begun = std::mem::take(&mut self.begun);
-        begun.truncate(self.limit);
-        (!begun.is_empty()).then(|| Line {
-            bytes: Cow::Owned(begun),
-            ending: 0,
+        let (head, ending) = match memchr::memchr(b'\n', data) {
+            Some(end) => {
+                let (head, rest) = data.split_at(end);
+                *data = rest.get(1..).unwrap_or_default();
+                (head, 1)
+            }
+            None => (std::mem::take(data), 0),
+        };
+        if ending == 0 && self.begun.len() + head.len() <= self.limit {
+            self.begun.extend_from_slice(head);
+            return None;
+        }
+        let mut line = Line {
+            bytes: if self.begun.is_empty() {
+                Cow::Borrowed(head)
+            } else {
+                let mut whole = std::mem::take(&mut self.begun);
+                whole.extend_from_slice(head);
+                Cow::Owned(whole)
+            },
+            ending,
             truncated: false,
-        })
+            begins: !std::mem::replace(&mut self.continued, ending == 0),
+        };
+        if line.bytes.last() == Some(&b'\r') {
+            cut(&mut line.bytes, 1);
+            if ending == 0 {
+                // It may end the line.
+                self.begun.push(b'\r');
+            } else {
+                line.ending = 2;
+            }
+        }
+        Some(line)
     }
 
     /// Bytes are missing: the line at hand is dropped up to the next line feed.
     pub fn gap(&mut self) {
         self.begun.clear();
+        self.continued = false;
         self.dropping = true;
     }
 
@@ -152,14 +187,31 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_a_line_and_a_gap_ends_where_the_next_line_begins() {
+    fn a_gap_ends_where_the_next_line_begins() {
         let mut of = Lines::new(8);
         assert_eq!(of.next(&mut &b"lost"[..]), None);
         of.gap();
         let mut data = &b"still lost\nfound\nre"[..];
         assert_eq!(&*of.next(&mut data).expect("a line").bytes, b"found");
         assert_eq!(of.next(&mut data), None);
-        assert_eq!(&*of.rest().expect("a rest").bytes, b"re");
-        assert_eq!(of.rest(), None);
+    }
+
+    #[test]
+    fn pieces_make_up_the_line() {
+        let text = b"one\r\nfar far too long, far too long\r\nend\n";
+        for chunk in 1..text.len() {
+            let mut of = Lines::new(8);
+            let (mut whole, mut begun) = (Vec::new(), 0);
+            for mut data in text.chunks(chunk) {
+                while let Some(line) = of.piece(&mut data) {
+                    begun += usize::from(line.begins);
+                    whole.extend_from_slice(&line.bytes);
+                    let ends: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
+                    whole.extend_from_slice(ends[usize::from(line.ending)]);
+                }
+            }
+            assert_eq!(whole, text, "chunks of {chunk}");
+            assert_eq!(begun, 3);
+        }
     }
 }

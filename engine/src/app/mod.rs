@@ -15,6 +15,7 @@ mod lines;
 mod magic;
 mod parser;
 mod proto;
+mod smtp;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -30,12 +31,13 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
     match proto {
         AppProto::Ftp => Some(Box::new(ftp::Ftp::default())),
         AppProto::FtpData => Some(Box::new(ftp::FtpData::new(hint))),
+        AppProto::Smtp => Some(Box::new(smtp::Smtp::default())),
         _ => None,
     }
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 1] = [ftp::EVENTS];
+    let all: [&[&str]; 2] = [ftp::EVENTS, smtp::EVENTS];
     all.into_iter().flatten().copied()
 }

@@ -29,6 +29,11 @@ pub trait Parser: Send {
     /// there is nothing to show.
     fn describe(&self, tx: TxId, out: &Output) -> Option<(&'static str, serde_json::Value)>;
 
+    /// A second object beside that of [`describe`](Self::describe): `email` beside `smtp`.
+    fn describe_more(&self, _tx: TxId, _out: &Output) -> Option<(&'static str, serde_json::Value)> {
+        None
+    }
+
     /// Bytes that it holds beside transactions.
     fn memory(&self) -> usize;
 }

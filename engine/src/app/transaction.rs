@@ -229,6 +229,8 @@ pub struct Record {
     pub kind: &'static str,
     /// The object.
     pub fields: serde_json::Value,
+    /// Another object of the record, with its name: `email` beside `smtp`.
+    pub more: Option<(&'static str, serde_json::Value)>,
 }
 
 /// Transactions of a flow, and what else its parser says. A parser writes to it.
@@ -471,8 +473,19 @@ impl Output {
 
     /// A record, where somebody [reads](Self::logs) them; `way` says from which side it is told.
     pub fn log(&mut self, way: Way, kind: &'static str, fields: serde_json::Value) {
+        self.log_with(way, kind, fields, None);
+    }
+
+    /// A record with another object.
+    pub fn log_with(
+        &mut self,
+        way: Way,
+        kind: &'static str,
+        fields: serde_json::Value,
+        more: Option<(&'static str, serde_json::Value)>,
+    ) {
         if self.logs {
-            self.records.push((way, Record { kind, fields }));
+            self.records.push((way, Record { kind, fields, more }));
         }
     }
 

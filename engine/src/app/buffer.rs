@@ -182,8 +182,8 @@ table! {
     EmailBodyMd5 = "email.body_md5", [Smtp], ToServer, BODY;
     FtpCommand = "ftp.command", [Ftp], ToServer, START;
     FtpCommandData = "ftp.command_data", [Ftp], ToServer, START;
-    FtpCompletionCode = "ftp.completion_code", [Ftp], ToClient, START;
-    FtpReply = "ftp.reply", [Ftp], ToClient, START;
+    FtpCompletionCode = "ftp.completion_code", [Ftp], ToClient, DONE;
+    FtpReply = "ftp.reply", [Ftp], ToClient, DONE;
     SmbNamedPipe = "smb.named_pipe", [Smb], Both, START;
     SmbShare = "smb.share", [Smb], ToServer, START;
     SmbNtlmsspUser = "smb.ntlmssp_user", [Smb], ToServer, START;
@@ -261,10 +261,10 @@ table! {
     // Seconds since the Unix epoch.
     TlsCertNotBefore = "tls_cert_notbefore", [Tls], ToClient, HEAD;
     TlsCertNotAfter = "tls_cert_notafter", [Tls], ToClient, HEAD;
-    FtpDynamicPort = "ftp.dynamic_port", [Ftp], ToServer, START;
+    FtpDynamicPort = "ftp.dynamic_port", [Ftp], Both, DONE;
     // 1 active, 2 passive.
-    FtpMode = "ftp.mode", [Ftp], ToServer, START;
-    FtpReplyReceived = "ftp.reply_received", [Ftp], ToClient, START;
+    FtpMode = "ftp.mode", [Ftp], Both, DONE;
+    FtpReplyReceived = "ftp.reply_received", [Ftp], ToClient, DONE;
     // 1 retr, 2 stor.
     FtpDataCommand = "ftpdata_command", [FtpData], Both, BEGUN_LEVEL;
     // 1 where the address of a PORT or EPRT is not the client's.

@@ -12,11 +12,14 @@ mod buffer;
 mod dns;
 mod file;
 mod flow;
+mod ftp;
 mod http;
+mod lines;
 mod magic;
 mod parser;
 mod proto;
 mod recognise;
+mod smtp;
 mod text;
 mod transaction;
 
@@ -33,11 +36,13 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 /// A parser for a protocol; `None` for one that is only told by name. `hint`: what another flow said of this one
 /// ([`Expected::hint`]).
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = hint;
     Some(match (proto, udp) {
         (AppProto::Http1, false) => Box::new(http::Http1::new()),
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
+        (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
+        (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         _ => return None,
     })
 }
@@ -45,9 +50,11 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
     const ALL: &[&[&str]] = &[
-        http::EVENTS,
         dns::EVENTS,
         dns::MDNS_EVENTS,
+        ftp::EVENTS,
+        http::EVENTS,
+        smtp::EVENTS,
     ];
     ALL.iter().copied().flatten().copied()
 }

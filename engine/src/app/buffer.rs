@@ -292,6 +292,52 @@ table! {
     RfbSecResult = "rfb.secresult", [Rfb], ToClient, DONE;
 }
 
+impl AppBuffer {
+    /// True when a transaction can have several, and what a rule asks each time it names the buffer may be met by another
+    /// of them.
+    pub fn is_multiple(self) -> bool {
+        use AppBuffer::*;
+        matches!(
+            self,
+            FileData
+                | FileName
+                | FileMagic
+                | HttpRequestHeader
+                | HttpResponseHeader
+                | Http2HeaderName
+                | DnsQuery
+                | DnsQueriesRrname
+                | DnsAnswersRrname
+                | DnsAuthoritiesRrname
+                | DnsAdditionalsRrname
+                | DnsResponseRrname
+                | MdnsQueriesRrname
+                | MdnsAnswersRrname
+                | MdnsAuthoritiesRrname
+                | MdnsAdditionalsRrname
+                | MdnsResponseRrname
+                | TlsCerts
+                | TlsAlpn
+                | TlsSubjectAltName
+                | SmtpRcptTo
+                | EmailUrl
+                | EmailReceived
+                | FtpReply
+                | FtpCompletionCode
+                | MqttSubscribeTopic
+                | MqttUnsubscribeTopic
+                | SipFrom
+                | SipTo
+                | SipVia
+                | SipUserAgent
+                | SipContentType
+                | SipContentLength
+                | Krb5Cname
+                | Krb5Sname
+        )
+    }
+}
+
 const BEGUN_LEVEL: u8 = level::BEGUN;
 
 #[cfg(test)]

@@ -169,6 +169,7 @@ fn config() -> &'static Config {
             // The personality would lower the case of paths, which rules do not expect.
             htp_config_set_convert_lowercase(config, 0);
             htp_config_set_plusspace_decode(config, 0);
+            htp_config_set_allow_space_uri(config, true);
             htp_config_set_double_decode_normalized_path(config, false);
             htp_config_set_double_decode_normalized_query(config, false);
             htp_config_set_normalized_uri_include_all(config, false);

@@ -44,10 +44,6 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    const ALL: &[&[&str]] = &[
-        http::EVENTS,
-        dns::EVENTS,
-        dns::MDNS_EVENTS,
-    ];
+    const ALL: &[&[&str]] = &[http::EVENTS, dns::EVENTS, dns::MDNS_EVENTS];
     ALL.iter().copied().flatten().copied()
 }

@@ -40,9 +40,9 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Http1, false) => Box::new(http::Http1::new()),
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
+        (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
         (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
-        (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         _ => return None,
     })
 }

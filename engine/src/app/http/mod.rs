@@ -137,6 +137,7 @@ impl htp::Events for Feed<'_> {
 
 /// Puts what a transaction has by now; a direction that is `over` comes to its end whatever it lacks.
 fn look(entry: &mut Entry, tx: Tx<'_>, over: [bool; 2], out: &mut Output) {
+    let mut went_on = false;
     for way in Way::ALL {
         let side = &mut entry.sides[way as usize];
         let (at, over) = (tx.level(way), over[way as usize]);
@@ -146,7 +147,9 @@ fn look(entry: &mut Entry, tx: Tx<'_>, over: [bool; 2], out: &mut Output) {
         if at >= level::START && side.level < level::START {
             buffers::start(entry.id, way, tx, out);
         }
-        if at >= level::HEAD && side.level < level::HEAD {
+        // A response that changes the protocol has no end but its headers.
+        let head = at >= level::HEAD || (over && at >= level::START);
+        if head && side.level < level::HEAD {
             let raw = std::mem::take(&mut side.raw);
             buffers::head(entry.id, way, tx, &raw, out);
             range(entry.id, way, tx, out);
@@ -161,11 +164,12 @@ fn look(entry: &mut Entry, tx: Tx<'_>, over: [bool; 2], out: &mut Output) {
         };
         if level > side.level {
             side.level = level;
+            went_on = true;
             out.reach(entry.id, way, level);
         }
     }
     let flags = tx.flags();
-    if flags != entry.flags || entry.is_done() {
+    if went_on || flags != entry.flags {
         entry.flags = flags;
         for event in events::of_tx(tx) {
             out.event(entry.id, event);

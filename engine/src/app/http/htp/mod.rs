@@ -7,29 +7,26 @@
 //! - Callbacks reach their [`Events`] by a pointer in a thread-local that is set only while htp is fed ([`feed`]), so that
 //!   it always points to something that outlives the call.
 
+mod tx;
+
 use std::cell::Cell;
-use std::ffi::CStr;
 use std::ptr::{NonNull, null};
 use std::sync::OnceLock;
 
 use suricata_htp::HtpStatus;
-use suricata_htp::bstr::Bstr;
-use suricata_htp::c_api::bstr::{bstr_len, bstr_ptr};
 use suricata_htp::c_api::config::*;
 use suricata_htp::c_api::connection::htp_conn_next_log;
 use suricata_htp::c_api::connection_parser::*;
-use suricata_htp::c_api::header::*;
 use suricata_htp::c_api::log::{htp_log_code, htp_log_free};
 use suricata_htp::c_api::transaction::*;
-use suricata_htp::c_api::uri::{htp_uri_hostname, htp_uri_path};
 use suricata_htp::config::{Config, HtpServerPersonality};
 use suricata_htp::connection_parser::{ConnectionParser, HtpStreamState};
 use suricata_htp::log::HtpLogCode;
-use suricata_htp::transaction::{
-    Data, Header, Headers, HtpRequestProgress, HtpResponseProgress, Transaction,
-};
+use suricata_htp::transaction::{Data, Transaction};
 
-use crate::app::{Way, level};
+pub(in crate::app::http) use tx::Tx;
+
+use crate::app::Way;
 
 /// Longest line (request line, header) in bytes, most headers of a message, most transactions that wait: Suricata's
 /// defaults.
@@ -43,7 +40,7 @@ const DECOMPRESSION_LAYERS: i32 = 2;
 const LZMA_MEMORY: usize = 1 << 20;
 
 /// What htp tells while it is fed.
-pub(super) trait Events {
+pub(in crate::app::http) trait Events {
     /// Header or trailer lines, as they are on the wire, in pieces.
     fn raw_headers(&mut self, way: Way, tx: Tx<'_>, data: &[u8]);
     /// Some of a body, without chunking and compression.
@@ -169,6 +166,7 @@ fn config() -> &'static Config {
             // The personality would lower the case of paths, which rules do not expect.
             htp_config_set_convert_lowercase(config, 0);
             htp_config_set_plusspace_decode(config, 0);
+            htp_config_set_allow_space_uri(config, true);
             htp_config_set_double_decode_normalized_path(config, false);
             htp_config_set_double_decode_normalized_query(config, false);
             htp_config_set_normalized_uri_include_all(config, false);
@@ -179,7 +177,7 @@ fn config() -> &'static Config {
 }
 
 /// The parser of a connection.
-pub(super) struct Connection {
+pub(in crate::app::http) struct Connection {
     parser: NonNull<ConnectionParser>,
 }
 
@@ -191,7 +189,7 @@ unsafe impl Send for Connection {}
 
 impl Connection {
     /// A parser for a connection between these ports.
-    pub(super) fn new(client_port: u16, server_port: u16) -> Self {
+    pub(in crate::app::http) fn new(client_port: u16, server_port: u16) -> Self {
         // SAFETY: the configuration lives as long as the process; the new parser is ours. No addresses, no time.
         let parser = unsafe {
             let parser = htp_connp_create(config());
@@ -210,7 +208,12 @@ impl Connection {
     }
 
     /// The next bytes of a direction; none are ignored.
-    pub(super) fn data(&mut self, way: Way, data: &[u8], events: &mut dyn Events) -> Answer {
+    pub(in crate::app::http) fn data(
+        &mut self,
+        way: Way,
+        data: &[u8],
+        events: &mut dyn Events,
+    ) -> Answer {
         if data.is_empty() {
             return Answer::More;
         }
@@ -218,7 +221,12 @@ impl Connection {
     }
 
     /// So many bytes of a direction are missing.
-    pub(super) fn gap(&mut self, way: Way, len: usize, events: &mut dyn Events) -> Answer {
+    pub(in crate::app::http) fn gap(
+        &mut self,
+        way: Way,
+        len: usize,
+        events: &mut dyn Events,
+    ) -> Answer {
         self.chunk(way, null(), len.max(1), events)
     }
 
@@ -245,7 +253,7 @@ impl Connection {
     }
 
     /// Nothing more comes in a direction; after the server's end nothing comes at all.
-    pub(super) fn close(&mut self, way: Way, events: &mut dyn Events) {
+    pub(in crate::app::http) fn close(&mut self, way: Way, events: &mut dyn Events) {
         let parser = self.parser.as_ptr();
         // SAFETY: the parser is ours. No time.
         feed(events, || unsafe {
@@ -257,38 +265,38 @@ impl Connection {
     }
 
     /// How much of the last response data was used.
-    pub(super) fn response_consumed(&self) -> usize {
+    pub(in crate::app::http) fn response_consumed(&self) -> usize {
         // SAFETY: the parser is ours.
         let consumed = unsafe { htp_connp_response_data_consumed(self.parser.as_ptr()) };
         usize::try_from(consumed).unwrap_or(0)
     }
 
     /// How many transactions there were so far.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::app::http) fn count(&self) -> usize {
         // SAFETY: the parser is ours.
         usize::try_from(unsafe { htp_connp_tx_size(self.parser.as_ptr()) }).unwrap_or(0)
     }
 
     /// The transaction at this place among those that are there; `None` past the last.
-    pub(super) fn at(&mut self, place: usize) -> Option<Tx<'_>> {
+    pub(in crate::app::http) fn at(&mut self, place: usize) -> Option<Tx<'_>> {
         // SAFETY: the parser is ours; the transaction is borrowed from `self`, and whatever changes it needs `&mut`.
         unsafe { htp_connp_tx_index(self.parser.as_ptr(), place).as_ref() }.map(Tx)
     }
 
     /// The transaction with this number.
-    pub(super) fn tx(&self, number: usize) -> Option<Tx<'_>> {
+    pub(in crate::app::http) fn tx(&self, number: usize) -> Option<Tx<'_>> {
         // SAFETY: as for `at`.
         unsafe { htp_connp_tx(self.parser.as_ptr(), number).as_ref() }.map(Tx)
     }
 
     /// Forgets a transaction.
-    pub(super) fn remove(&mut self, number: usize) {
+    pub(in crate::app::http) fn remove(&mut self, number: usize) {
         // SAFETY: the parser is ours, and nobody borrows a transaction of it.
         unsafe { htp_tx_destroy(self.parser.as_ptr(), number) }
     }
 
     /// The next thing that htp complains about.
-    pub(super) fn complaint(&mut self) -> Option<HtpLogCode> {
+    pub(in crate::app::http) fn complaint(&mut self) -> Option<HtpLogCode> {
         // SAFETY: the parser is ours, its connection lives as long; the log is a copy that we free once.
         unsafe {
             let log = htp_conn_next_log(htp_connp_connection(self.parser.as_ptr()));
@@ -316,182 +324,11 @@ impl std::fmt::Debug for Connection {
 
 /// What came of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::app::http) enum Answer {
     /// All is well, or well enough.
     More,
     /// From here on it is not HTTP.
     Tunnel,
     /// It cannot go on.
     Error,
-}
-
-/// A transaction of htp's.
-#[derive(Clone, Copy)]
-pub(super) struct Tx<'a>(&'a Transaction);
-
-fn bytes<'a>(_: &'a Transaction, text: *const Bstr) -> Option<&'a [u8]> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: htp gave it for a part of the transaction, which is borrowed for 'a and is not changed meanwhile.
-    Some(unsafe { std::slice::from_raw_parts(bstr_ptr(text), bstr_len(text)) })
-}
-
-macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident = $get:ident;)*) => {
-        $($(#[$doc])* pub(super) fn $name(self) -> Option<&'a [u8]> {
-            // SAFETY: a transaction that lives.
-            bytes(self.0, unsafe { $get(self.0) })
-        })*
-    };
-}
-
-impl<'a> Tx<'a> {
-    texts! {
-        /// The first line of the request, without its end.
-        request_line = htp_tx_request_line;
-        method = htp_tx_request_method;
-        /// The URI as it was sent.
-        uri = htp_tx_request_uri;
-        /// Path, query and fragment, decoded.
-        uri_normal = htp_tx_normalized_uri;
-        request_protocol = htp_tx_request_protocol;
-        /// In lower case, without a port.
-        hostname = htp_tx_request_hostname;
-        response_line = htp_tx_response_line;
-        response_protocol = htp_tx_response_protocol;
-        status = htp_tx_response_status;
-        message = htp_tx_response_message;
-    }
-
-    /// Its number on the connection.
-    pub(super) fn number(self) -> usize {
-        // SAFETY: a transaction that lives, here and below.
-        unsafe { htp_tx_index(self.0) }
-    }
-
-    /// The decoded path.
-    pub(super) fn path(self) -> Option<&'a [u8]> {
-        // SAFETY: as above; the URI is part of the transaction, and may be null.
-        bytes(self.0, unsafe { htp_uri_path(htp_tx_parsed_uri(self.0)) })
-    }
-
-    /// The host in the URI.
-    pub(super) fn uri_host(self) -> Option<&'a [u8]> {
-        // SAFETY: as above.
-        bytes(self.0, unsafe {
-            htp_uri_hostname(htp_tx_parsed_uri(self.0))
-        })
-    }
-
-    /// The port that the client asked for.
-    pub(super) fn port(self) -> Option<u16> {
-        // SAFETY: as above.
-        u16::try_from(unsafe { htp_tx_request_port_number(self.0) }).ok()
-    }
-
-    /// The status as a number, where it is one.
-    pub(super) fn status_number(self) -> Option<u32> {
-        // SAFETY: as above.
-        let number = unsafe { htp_tx_response_status_number(self.0) };
-        u32::try_from(number).ok().filter(|&number| number > 0)
-    }
-
-    /// Bytes of the response's body on the wire.
-    pub(super) fn response_len(self) -> u64 {
-        // SAFETY: as above.
-        u64::try_from(unsafe { htp_tx_response_message_len(self.0) }).unwrap_or(0)
-    }
-
-    /// Which method it is.
-    pub(super) fn method_number(self) -> suricata_htp::request::HtpMethod {
-        // SAFETY: as above.
-        unsafe { htp_tx_request_method_number(self.0) }
-    }
-
-    /// The version that the request names.
-    pub(super) fn protocol_number(self) -> suricata_htp::transaction::HtpProtocol {
-        // SAFETY: as above.
-        unsafe { htp_tx_request_protocol_number(self.0) }
-    }
-
-    /// How the client says who it is.
-    pub(super) fn auth(self) -> suricata_htp::transaction::HtpAuthType {
-        // SAFETY: as above.
-        unsafe { htp_tx_request_auth_type(self.0) }
-    }
-
-    /// No version was named: there are no headers, and the response is a body alone.
-    pub(super) fn is_0_9(self) -> bool {
-        // SAFETY: as above.
-        unsafe { htp_tx_is_protocol_0_9(self.0) != 0 }
-    }
-
-    /// `HtpFlags`.
-    pub(super) fn flags(self) -> u64 {
-        // SAFETY: as above.
-        unsafe { htp_tx_flags(self.0) }
-    }
-
-    /// How far a direction has come ([`level`]).
-    pub(super) fn level(self, way: Way) -> u8 {
-        // SAFETY: as above.
-        let (request, response) = unsafe {
-            (
-                htp_tx_request_progress(self.0),
-                htp_tx_response_progress(self.0),
-            )
-        };
-        match way {
-            Way::ToServer => match request {
-                HtpRequestProgress::HEADERS => level::START,
-                HtpRequestProgress::BODY => level::HEAD,
-                HtpRequestProgress::TRAILER => level::BODY,
-                HtpRequestProgress::COMPLETE => level::DONE,
-                _ => level::BEGUN,
-            },
-            Way::ToClient => match response {
-                HtpResponseProgress::HEADERS => level::START,
-                HtpResponseProgress::BODY => level::HEAD,
-                HtpResponseProgress::TRAILER => level::BODY,
-                HtpResponseProgress::COMPLETE => level::DONE,
-                _ => level::BEGUN,
-            },
-        }
-    }
-
-    fn table(self, way: Way) -> *const Headers {
-        // SAFETY: as above.
-        unsafe {
-            match way {
-                Way::ToServer => htp_tx_request_headers(self.0),
-                Way::ToClient => htp_tx_response_headers(self.0),
-            }
-        }
-    }
-
-    /// The value of a header; values of several are one, with ", " between them.
-    pub(super) fn header(self, way: Way, name: &CStr) -> Option<&'a [u8]> {
-        // SAFETY: the table is part of the transaction; the name ends with a zero.
-        let header = unsafe { htp_headers_get(self.table(way), name.as_ptr()) };
-        self.pair(header).map(|(_, value)| value)
-    }
-
-    /// Headers in order: names and values.
-    pub(super) fn headers(self, way: Way) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let table = self.table(way);
-        (0..).map_while(move |at| {
-            // SAFETY: the table is part of the transaction; past its end it gives null.
-            self.pair(unsafe { htp_headers_get_index(table, at) })
-        })
-    }
-
-    fn pair(self, header: *const Header) -> Option<(&'a [u8], &'a [u8])> {
-        if header.is_null() {
-            return None;
-        }
-        // SAFETY: not null, and part of the transaction.
-        let (name, value) = unsafe { (htp_header_name(header), htp_header_value(header)) };
-        Some((bytes(self.0, name)?, bytes(self.0, value)?))
-    }
 }

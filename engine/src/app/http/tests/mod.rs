@@ -1,5 +1,7 @@
 //! Tests of the HTTP/1 parser.
 
+mod rough;
+
 use super::*;
 use crate::app::{AppBuffer, AppBuffer::*, AppField, FileState};
 
@@ -163,5 +165,129 @@ fn however_it_is_cut_rules_see_the_same() {
     assert!(whole.iter().any(|line| line.contains("FileName f.txt")));
     for piece in 1..70 {
         assert_eq!(everything(&said(talk, piece)), whole, "pieces of {piece}");
+    }
+}
+
+/// A parser that was fed, and what it said.
+fn fed(talk: Talk<'_>) -> (Http1, Output) {
+    let (mut parser, mut out) = (Http1::new(), Output::everything());
+    for (way, data) in talk {
+        parser.data(*way, data, &mut out);
+    }
+    (parser, out)
+}
+
+fn level_of(out: &Output, id: TxId, way: Way) -> u8 {
+    out.get(id).expect("a transaction").level(way)
+}
+
+fn has_event(out: &Output, id: TxId, event: &str) -> bool {
+    out.get(id)
+        .expect("a transaction")
+        .events()
+        .contains(&event)
+}
+
+#[test]
+fn levels_rise_with_what_has_come() {
+    let (mut parser, mut out) = (Http1::new(), Output::everything());
+    let mut at = |parser: &mut Http1, data: &[u8], level: u8| {
+        parser.data(ToServer, data, &mut out);
+        assert_eq!(
+            level_of(&out, 0, ToServer),
+            level,
+            "{}",
+            data.escape_ascii()
+        );
+    };
+    at(&mut parser, b"POST /x HT", level::BEGUN);
+    at(&mut parser, b"TP/1.1\r\nHost: h\r\n", level::START);
+    at(&mut parser, b"Content-Length: 4\r\n\r\nab", level::HEAD);
+    at(&mut parser, b"cd", level::DONE);
+    is(&out, 0, ToServer, HttpRequestBody, "abcd");
+    is(&out, 0, ToServer, FileData, "abcd");
+    is(&out, 0, ToServer, FileName, "/x");
+    assert_eq!(level_of(&out, 0, ToClient), level::BEGUN);
+}
+
+#[test]
+fn pipelined_requests_find_their_responses() {
+    let requests = b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n";
+    let responses =
+        b"HTTP/1.1 200 A\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 404 B\r\nContent-Length: 1\r\n\r\n2";
+    let (_, out) = fed(&[(ToServer, requests), (ToClient, responses)]);
+    for (id, uri, status, body) in [(0, "/1", "200", "1"), (1, "/2", "404", "2")] {
+        is(&out, id, ToServer, HttpUri, uri);
+        is(&out, id, ToClient, HttpStatCode, status);
+        is(&out, id, ToClient, FileData, body);
+        assert!(out.get(id).expect("it").is_done());
+    }
+}
+
+#[test]
+fn what_was_looked_at_is_forgotten() {
+    let (mut parser, mut out) = (Http1::new(), Output::everything());
+    for round in 0..2000 {
+        parser.data(ToServer, REQUEST, &mut out);
+        parser.data(ToClient, RESPONSE, &mut out);
+        assert!(parser.describe(round, &out).is_some());
+        for tx in &mut out.live {
+            tx.fresh = false;
+        }
+        out.sweep();
+        assert!(parser.entries.live.len() <= 1 && parser.memory() < 100_000);
+    }
+}
+
+#[test]
+fn a_name_is_taken_from_the_disposition_first() {
+    let response = b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment; x=\"filename=no\"; filename=\"a b.exe\"\r\n\
+        Content-Length: 2\r\n\r\nMZ";
+    let out = said(&[(ToServer, REQUEST), (ToClient, response)], usize::MAX);
+    is(&out, 0, ToClient, FileName, "a b.exe");
+}
+
+#[test]
+fn trailers_are_headers_where_they_come_in_one_piece() {
+    let response =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: 1\r\n\r\n";
+    let out = said(&[(ToServer, REQUEST), (ToClient, response)], usize::MAX);
+    assert!(
+        texts(&out, 0, ToClient, HttpHeader)
+            .concat()
+            .contains("X-T: 1\r\n")
+    );
+    is(&out, 0, ToClient, FileData, "a");
+}
+
+#[test]
+fn a_file_is_in_its_own_part_with_its_own_name() {
+    let body = b"--b\r\nContent-Disposition: form-data; filename=\"one\"\r\n\r\nfirst\r\n--b\r\n\
+        bad line\r\nContent-Disposition: form-data; filename=two\r\n\r\n--b\r\n\
+        Content-Disposition: form-data; filename*1=\"ree\"; filename*0=th\r\n\r\nthird";
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let request = [head.as_bytes(), body].concat();
+    for piece in [1, 2, 3, 50, 1000] {
+        let out = said(&[(ToServer, &request)], piece);
+        let tx = out.get(0).expect("it");
+        let files: Vec<_> = tx
+            .files()
+            .iter()
+            .map(|file| (file.name(), file.size(), file.state()))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                (&b"one"[..], 5, FileState::Closed),
+                (b"two", 0, FileState::Closed),
+                (b"three", 5, FileState::Truncated),
+            ]
+        );
+        assert_eq!(texts(&out, 0, ToServer, FileData), ["first", "", "third"]);
+        assert!(has_event(&out, 0, "http.multipart_invalid_header"));
+        assert!(has_event(&out, 0, "http.multipart_no_filedata"));
     }
 }

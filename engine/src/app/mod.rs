@@ -9,12 +9,14 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod bytes;
 pub mod dns;
 mod file;
 mod magic;
 mod parser;
 mod proto;
 mod text;
+pub mod tls;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -30,12 +32,13 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
     Some(match proto {
         AppProto::Dns => Box::new(dns::Dns::new(udp)),
         AppProto::Mdns => Box::new(dns::Dns::multicast()),
+        AppProto::Tls => Box::new(tls::Tls::new()),
         _ => return None,
     })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS];
+    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS, tls::EVENTS];
     all.iter().copied().flatten().copied()
 }

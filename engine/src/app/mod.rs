@@ -15,6 +15,7 @@ mod file;
 mod magic;
 mod parser;
 mod proto;
+pub mod ssh;
 mod text;
 pub mod tls;
 mod transaction;
@@ -33,12 +34,13 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Dns => Box::new(dns::Dns::new(udp)),
         AppProto::Mdns => Box::new(dns::Dns::multicast()),
         AppProto::Tls => Box::new(tls::Tls::new()),
+        AppProto::Ssh => Box::new(ssh::Ssh::new()),
         _ => return None,
     })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS, tls::EVENTS];
+    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS, tls::EVENTS, ssh::EVENTS];
     all.iter().copied().flatten().copied()
 }

@@ -15,6 +15,7 @@ mod file;
 mod magic;
 mod parser;
 mod proto;
+pub mod sip;
 pub mod ssh;
 mod text;
 pub mod tls;
@@ -35,12 +36,19 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Mdns => Box::new(dns::Dns::multicast()),
         AppProto::Tls => Box::new(tls::Tls::new()),
         AppProto::Ssh => Box::new(ssh::Ssh::new()),
+        AppProto::Sip => Box::new(sip::Sip::new(udp)),
         _ => return None,
     })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: &[&[&'static str]] = &[dns::EVENTS, dns::MDNS_EVENTS, tls::EVENTS, ssh::EVENTS];
+    let all: &[&[&'static str]] = &[
+        dns::EVENTS,
+        dns::MDNS_EVENTS,
+        tls::EVENTS,
+        ssh::EVENTS,
+        sip::EVENTS,
+    ];
     all.iter().copied().flatten().copied()
 }

@@ -13,6 +13,7 @@ mod bytes;
 pub mod dns;
 mod file;
 mod magic;
+pub mod mqtt;
 mod parser;
 mod proto;
 pub mod sip;
@@ -37,6 +38,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Tls => Box::new(tls::Tls::new()),
         AppProto::Ssh => Box::new(ssh::Ssh::new()),
         AppProto::Sip => Box::new(sip::Sip::new(udp)),
+        AppProto::Mqtt => Box::new(mqtt::Mqtt::new()),
         _ => return None,
     })
 }
@@ -49,6 +51,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         tls::EVENTS,
         ssh::EVENTS,
         sip::EVENTS,
+        mqtt::EVENTS,
     ];
     all.iter().copied().flatten().copied()
 }

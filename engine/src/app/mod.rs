@@ -16,11 +16,15 @@ mod ftp;
 mod http;
 mod lines;
 mod magic;
+mod mqtt;
 mod parser;
 mod proto;
 mod recognise;
+mod sip;
 mod smtp;
+mod ssh;
 mod text;
+mod tls;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -40,9 +44,13 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Http1, false) => Box::new(http::Http1::new()),
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
+        (AppProto::Tls, false) => Box::new(tls::Tls::default()),
+        (AppProto::Ssh, false) => Box::new(ssh::Ssh::default()),
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
         (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
+        (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::default()),
         _ => return None,
     })
 }
@@ -54,7 +62,11 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         dns::MDNS_EVENTS,
         ftp::EVENTS,
         http::EVENTS,
+        mqtt::EVENTS,
+        sip::EVENTS,
         smtp::EVENTS,
+        ssh::EVENTS,
+        tls::EVENTS,
     ];
     ALL.iter().copied().flatten().copied()
 }

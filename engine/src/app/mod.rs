@@ -9,6 +9,7 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod dcerpc;
 mod file;
 mod ftp;
 mod lines;
@@ -27,17 +28,18 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 
 /// A parser for a protocol; `None` for one that is only told by name.
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = udp;
     match proto {
         AppProto::Ftp => Some(Box::new(ftp::Ftp::default())),
         AppProto::FtpData => Some(Box::new(ftp::FtpData::new(hint))),
         AppProto::Smtp => Some(Box::new(smtp::Smtp::default())),
+        AppProto::DceRpc if udp => Some(Box::new(dcerpc::DceRpcUdp::default())),
+        AppProto::DceRpc => Some(Box::new(dcerpc::DceRpc::default())),
         _ => None,
     }
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 2] = [ftp::EVENTS, smtp::EVENTS];
+    let all: [&[&str]; 3] = [ftp::EVENTS, smtp::EVENTS, dcerpc::EVENTS];
     all.into_iter().flatten().copied()
 }

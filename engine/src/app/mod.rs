@@ -9,6 +9,7 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod dcerpc;
 mod dns;
 mod file;
 mod flow;
@@ -49,6 +50,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
         (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::DceRpc, _) => Box::new(dcerpc::DceRpc::new(udp)),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::default()),
         _ => return None,
@@ -58,6 +60,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
     const ALL: &[&[&str]] = &[
+        dcerpc::EVENTS,
         dns::EVENTS,
         dns::MDNS_EVENTS,
         ftp::EVENTS,

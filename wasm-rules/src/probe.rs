@@ -149,7 +149,7 @@ pub fn choose_buffer(
     frequency: &impl Frequency,
 ) -> Option<ProbeChoice> {
     let loss = |buffer: Buffer| match buffer {
-        Buffer::App(buffer) => commonness(buffer),
+        Buffer::App(buffer) | Buffer::AppOf(buffer, _) => commonness(buffer),
         _ => 0.0,
     };
     let best = |preferred: bool| {

@@ -182,8 +182,8 @@ table! {
     EmailBodyMd5 = "email.body_md5", [Smtp], ToServer, BODY;
     FtpCommand = "ftp.command", [Ftp], ToServer, START;
     FtpCommandData = "ftp.command_data", [Ftp], ToServer, START;
-    FtpCompletionCode = "ftp.completion_code", [Ftp], ToClient, START;
-    FtpReply = "ftp.reply", [Ftp], ToClient, START;
+    FtpCompletionCode = "ftp.completion_code", [Ftp], ToClient, DONE;
+    FtpReply = "ftp.reply", [Ftp], ToClient, DONE;
     SmbNamedPipe = "smb.named_pipe", [Smb], Both, START;
     SmbShare = "smb.share", [Smb], ToServer, START;
     SmbNtlmsspUser = "smb.ntlmssp_user", [Smb], ToServer, START;
@@ -261,10 +261,10 @@ table! {
     // Seconds since the Unix epoch.
     TlsCertNotBefore = "tls_cert_notbefore", [Tls], ToClient, HEAD;
     TlsCertNotAfter = "tls_cert_notafter", [Tls], ToClient, HEAD;
-    FtpDynamicPort = "ftp.dynamic_port", [Ftp], ToServer, START;
+    FtpDynamicPort = "ftp.dynamic_port", [Ftp], Both, DONE;
     // 1 active, 2 passive.
-    FtpMode = "ftp.mode", [Ftp], ToServer, START;
-    FtpReplyReceived = "ftp.reply_received", [Ftp], ToClient, START;
+    FtpMode = "ftp.mode", [Ftp], Both, DONE;
+    FtpReplyReceived = "ftp.reply_received", [Ftp], ToClient, DONE;
     // 1 retr, 2 stor.
     FtpDataCommand = "ftpdata_command", [FtpData], Both, BEGUN_LEVEL;
     // 1 where the address of a PORT or EPRT is not the client's.
@@ -290,6 +290,52 @@ table! {
     WebsocketFlags = "websocket.flags", [Websocket], Both, DONE;
     RfbSecType = "rfb.sectype", [Rfb], ToClient, DONE;
     RfbSecResult = "rfb.secresult", [Rfb], ToClient, DONE;
+}
+
+impl AppBuffer {
+    /// True when a transaction can have several, and what a rule asks each time it names the buffer may be met by another
+    /// of them.
+    pub fn is_multiple(self) -> bool {
+        use AppBuffer::*;
+        matches!(
+            self,
+            FileData
+                | FileName
+                | FileMagic
+                | HttpRequestHeader
+                | HttpResponseHeader
+                | Http2HeaderName
+                | DnsQuery
+                | DnsQueriesRrname
+                | DnsAnswersRrname
+                | DnsAuthoritiesRrname
+                | DnsAdditionalsRrname
+                | DnsResponseRrname
+                | MdnsQueriesRrname
+                | MdnsAnswersRrname
+                | MdnsAuthoritiesRrname
+                | MdnsAdditionalsRrname
+                | MdnsResponseRrname
+                | TlsCerts
+                | TlsAlpn
+                | TlsSubjectAltName
+                | SmtpRcptTo
+                | EmailUrl
+                | EmailReceived
+                | FtpReply
+                | FtpCompletionCode
+                | MqttSubscribeTopic
+                | MqttUnsubscribeTopic
+                | SipFrom
+                | SipTo
+                | SipVia
+                | SipUserAgent
+                | SipContentType
+                | SipContentLength
+                | Krb5Cname
+                | Krb5Sname
+        )
+    }
 }
 
 const BEGUN_LEVEL: u8 = level::BEGUN;

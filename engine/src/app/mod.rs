@@ -9,15 +9,23 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod dcerpc;
 mod dns;
 mod file;
 mod flow;
+mod ftp;
 mod http;
+mod lines;
 mod magic;
+mod mqtt;
 mod parser;
 mod proto;
 mod recognise;
+mod sip;
+mod smtp;
+mod ssh;
 mod text;
+mod tls;
 mod transaction;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
@@ -33,17 +41,36 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 /// A parser for a protocol; `None` for one that is only told by name. `hint`: what another flow said of this one
 /// ([`Expected::hint`]).
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
-    let _ = hint;
     Some(match (proto, udp) {
         (AppProto::Http1, false) => Box::new(http::Http1::new()),
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
+        (AppProto::Tls, false) => Box::new(tls::Tls::new()),
+        (AppProto::Ssh, false) => Box::new(ssh::Ssh::new()),
+        (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
+        (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
+        (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::DceRpc, true) => Box::new(dcerpc::DceRpcUdp::default()),
+        (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
+        (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
+        (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
         _ => return None,
     })
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    const ALL: &[&[&str]] = &[http::EVENTS, dns::EVENTS, dns::MDNS_EVENTS];
+    const ALL: &[&[&str]] = &[
+        dcerpc::EVENTS,
+        dns::EVENTS,
+        dns::MDNS_EVENTS,
+        ftp::EVENTS,
+        http::EVENTS,
+        mqtt::EVENTS,
+        sip::EVENTS,
+        smtp::EVENTS,
+        ssh::EVENTS,
+        tls::EVENTS,
+    ];
     ALL.iter().copied().flatten().copied()
 }

@@ -13,6 +13,9 @@ pub trait Parser: Send {
     /// What it reads.
     fn proto(&self) -> AppProto;
 
+    /// The connection was announced in another one, with this name: of a file, for FTP data. Before the first data.
+    fn announced(&mut self, _name: &[u8]) {}
+
     /// The next bytes of one direction; for UDP a datagram.
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output);
 
@@ -31,6 +34,11 @@ pub trait Parser: Send {
     /// The object that EVE shows for a transaction in alerts (`http`, `dns`, `tls` …), with Suricata's names; `None` where
     /// there is nothing to show.
     fn describe(&self, tx: TxId, out: &Output) -> Option<(&'static str, serde_json::Value)>;
+
+    /// A second object beside that of [`describe`](Self::describe): `email` beside `smtp`.
+    fn describe_more(&self, _tx: TxId, _out: &Output) -> Option<(&'static str, serde_json::Value)> {
+        None
+    }
 
     /// Bytes that it holds beside transactions.
     fn memory(&self) -> usize;

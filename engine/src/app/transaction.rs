@@ -204,7 +204,7 @@ impl Wants {
 }
 
 /// What a connection that is announced in another one will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Who will listen.
     pub server: Endpoint,
@@ -212,8 +212,11 @@ pub struct Expected {
     pub client: IpAddr,
     /// What it will speak.
     pub proto: AppProto,
-    /// What the parser of the new connection is told: for FTP data, 1 for `RETR`, 2 for `STOR`.
+    /// What the parser of the new connection is told: for FTP data, 1 for `RETR`, 2 for `STOR`, and bit 8 where the file
+    /// goes to the client of the new connection.
     pub hint: u64,
+    /// A name that it is told ([`Parser::announced`](super::Parser::announced)): of the file, for FTP data.
+    pub name: Vec<u8>,
 }
 
 /// A record about a transaction, for EVE.
@@ -223,6 +226,8 @@ pub struct Record {
     pub kind: &'static str,
     /// The object.
     pub fields: serde_json::Value,
+    /// Another object of the record, with its name: `email` beside `smtp`.
+    pub more: Option<(&'static str, serde_json::Value)>,
 }
 
 /// Transactions of a flow, and what else its parser says. A parser writes to it.
@@ -476,8 +481,19 @@ impl Output {
 
     /// A record, where somebody [reads](Self::logs) them; `way` says from which side it is told.
     pub fn log(&mut self, way: Way, kind: &'static str, fields: serde_json::Value) {
+        self.log_with(way, kind, fields, None);
+    }
+
+    /// A record with another object.
+    pub fn log_with(
+        &mut self,
+        way: Way,
+        kind: &'static str,
+        fields: serde_json::Value,
+        more: Option<(&'static str, serde_json::Value)>,
+    ) {
         if self.logs {
-            self.records.push((way, Record { kind, fields }));
+            self.records.push((way, Record { kind, fields, more }));
         }
     }
 

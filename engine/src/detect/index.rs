@@ -339,7 +339,8 @@ impl Index {
 /// The rule's probe, if it has one for the payload; in no group yet.
 fn probe_of(rule: &Rule) -> Option<Probe> {
     let of_transaction = |choice: &&ProbeChoice| {
-        matches!(choice.buffer, Buffer::App(_)) && rule.kind() == RuleKind::Transaction
+        matches!(choice.buffer, Buffer::App(_) | Buffer::AppOf(..))
+            && rule.kind() == RuleKind::Transaction
     };
     let choice = rule
         .probe

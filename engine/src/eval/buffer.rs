@@ -109,6 +109,10 @@ fn select<'a>(buffer: Buffer, subject: &Subject<'a>, joined: &'a mut Vec<u8>) ->
             let way = super::app::way_of(buffer.ways(), subject.app.way());
             subject.app.transaction?.buffers(way, buffer).next()
         }
+        Buffer::AppOf(buffer, to_server) => {
+            let way = crate::app::Way::of(usize::from(!to_server));
+            subject.app.transaction?.buffers(way, buffer).next()
+        }
         Buffer::IpSrc => match packet.net {
             Net::V4 { header } => header.get(12..16),
             Net::V6 { header, .. } => header.get(8..24),

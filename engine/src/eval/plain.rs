@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::machine::Machine;
 use super::program::{Program, Step};
 use super::{Buffers, EvalCounters, Evaluator, Subject, app, header};
-use crate::app::AppBuffer;
+use crate::app::{AppBuffer, Way};
 use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
 
 /// Evaluates plans as they stand. It is the reference for every faster evaluator.
@@ -97,8 +97,17 @@ impl Plain {
         machine.start_rule(rule.variables);
         machine.byte_order(subject);
         prepared.buffers.iter().all(|(which, transforms, program)| {
-            if let Buffer::App(buffer) = which {
-                return of_transaction(*buffer, transforms, program, subject, machine, buffers);
+            let of_app = match *which {
+                Buffer::App(buffer) => {
+                    Some((buffer, app::way_of(buffer.ways(), subject.app.way())))
+                }
+                Buffer::AppOf(buffer, to_server) => {
+                    Some((buffer, Way::of(usize::from(!to_server))))
+                }
+                _ => None,
+            };
+            if let Some(of_app) = of_app {
+                return of_transaction(of_app, transforms, program, subject, machine, buffers);
             }
             match buffers.bytes(*which, transforms, subject) {
                 Some(bytes) => {
@@ -117,14 +126,13 @@ impl Plain {
 
 /// True when one of a transaction's buffers of a kind passes, or there is none and none is wanted.
 fn of_transaction(
-    buffer: AppBuffer,
+    (buffer, way): (AppBuffer, Way),
     transforms: &[Transform],
     program: &Program,
     subject: &Subject<'_>,
     machine: &mut Machine,
     buffers: &mut Buffers,
 ) -> bool {
-    let way = app::way_of(buffer.ways(), subject.app.way());
     let mut all = subject
         .app
         .transaction

@@ -214,7 +214,7 @@ impl Rule {
     /// The buffers of transactions that the rule looks at.
     pub fn app_buffers(&self) -> impl Iterator<Item = AppBuffer> {
         self.buffers.iter().filter_map(|plan| match plan.buffer {
-            Buffer::App(buffer) => Some(buffer),
+            Buffer::App(buffer) | Buffer::AppOf(buffer, _) => Some(buffer),
             _ => None,
         })
     }
@@ -240,9 +240,12 @@ impl Rule {
         if let Some(flow) = self.flow {
             needs.ways = [!flow.to_client, !flow.to_server];
         }
-        let of_buffers = self
-            .app_buffers()
-            .map(|buffer| (buffer.ways(), buffer.level(), buffer.protos()));
+        let of_buffers = self.buffers.iter().filter_map(|plan| match plan.buffer {
+            Buffer::App(buffer) => Some((buffer.ways(), buffer.level(), buffer.protos())),
+            Buffer::AppOf(buffer, true) => Some((Ways::ToServer, buffer.level(), buffer.protos())),
+            Buffer::AppOf(buffer, false) => Some((Ways::ToClient, buffer.level(), buffer.protos())),
+            _ => None,
+        });
         let of_tests =
             (self.app.tests.iter()).map(|test| (test.ways(), test.level(), test.protos()));
         for (ways, level, protos) in of_buffers.chain(of_tests) {

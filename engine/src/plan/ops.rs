@@ -32,8 +32,10 @@ pub enum Buffer {
     IpSrc,
     /// `ip.dst`: 4 or 16 bytes
     IpDst,
-    /// Of a transaction of an application layer.
+    /// Of a transaction of an application layer, in the direction that the rule is inspected in.
     App(crate::app::AppBuffer),
+    /// The same, to the server (true) or to the client: in a rule about both.
+    AppOf(crate::app::AppBuffer, bool),
 }
 
 /// A buffer and what must hold in it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_engine::app::{self, AppBuffer, AppField, AppProto, AppSet, FLOW_EVENTS};
+use weir_engine::app::{self, AppBuffer, AppField, AppProto, AppSet, FLOW_EVENTS, Ways};
 use weir_engine::plan::{
     AppTest, Buffer, Content, Num, NumOp, Op, ProtocolMode, ProtocolTest, Which,
 };
@@ -99,15 +99,20 @@ pub(super) fn of_table(
         return Some((|| {
             readable(buffer.protos(), keyword.name, place)?;
             draft.restrict(buffer.protos(), place)?;
-            if let Some(value) = &option.value {
-                let message = "a direction is for transactional rules (`=>`)";
-                return Err(Problem::unsupported(
-                    value.place,
-                    keyword.name.to_owned(),
-                    message,
-                ));
+            let target = match &option.value {
+                None => Buffer::App(buffer),
+                Some(_) if !draft.app.both_ways => {
+                    let message = "a direction is for transactional rules (`=>`)";
+                    return Err(Problem::syntax(place, message));
+                }
+                Some(value) => Buffer::AppOf(buffer, is_to_server(&args::bare(value))),
+            };
+            let either = draft.app.both_ways && buffer.ways() == Ways::Both;
+            if either && target == Buffer::App(buffer) && buffer != AppBuffer::FileData {
+                let message = "in a transactional rule (`=>`) this buffer needs a direction: `to_server` or `to_client`";
+                return Err(Problem::syntax(place, message));
             }
-            draft.select(Target::Buffer(Buffer::App(buffer)), place)
+            draft.select(Target::Buffer(target), place)
         })());
     }
     let names: &[(&str, u64)] = match keyword.name {

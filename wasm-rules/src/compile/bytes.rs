@@ -1,5 +1,6 @@
 //! Keywords that read numbers out of a buffer, or decode it.
 
+use weir_engine::app::AppField;
 use weir_engine::plan::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp, Endian, Entropy, JumpFrom,
     MathOp, NumOp, NumberBase, Op, Value,
@@ -71,17 +72,17 @@ impl Common {
         }
     }
 
+    /// `dce` needs flows of DCE/RPC: its requests say the byte order.
+    fn of_dce(&self, draft: &mut Draft<'_>) -> Result<(), Problem> {
+        match self.dce {
+            Some(place) => draft.restrict(AppField::DceLittleEndian.protos(), place),
+            None => Ok(()),
+        }
+    }
+
     /// The encoding, checked against the number of bytes. Digits have no byte order: Suricata takes `big` and `little`
     /// with `string`, and they mean nothing.
-    ///
-    /// What is not supported is refused here and not earlier: a variable must be defined by then, or the options that
-    /// use it would be called wrong.
     fn base(&self, bytes: Value, text: &Text) -> Result<NumberBase, Problem> {
-        if let Some(place) = self.dce {
-            let message =
-                "`dce` takes the byte order from the DCE/RPC header, which needs that protocol";
-            return Err(Problem::unsupported(place, "", message));
-        }
         let place = text.place;
         let count = match bytes {
             Value::Const(count) => Some(count),
@@ -108,6 +109,7 @@ impl Common {
         Ok(match (self.base, self.string) {
             (Some(base), _) => base,
             (None, true) => NumberBase::Guessed,
+            (None, false) if self.dce.is_some() => NumberBase::Binary(Endian::Dce),
             (None, false) => NumberBase::Binary(self.endian.unwrap_or_default()),
         })
     }
@@ -208,6 +210,7 @@ pub(super) fn byte_test(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
         }
     }
     let base = common.base(bytes, count)?;
+    common.of_dce(draft)?;
     if bytes == Value::Const(0) {
         if !common.string {
             return Err(args::expected(count, "at least 1 byte for a binary number"));
@@ -279,6 +282,7 @@ pub(super) fn byte_jump(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
         }
     }
     let base = common.base(bytes, count)?;
+    common.of_dce(draft)?;
     draft.keep_position(common.relative);
     let Common {
         relative, bitmask, ..
@@ -338,6 +342,7 @@ pub(super) fn byte_extract(draft: &mut Draft<'_>, option: &RuleOption) -> Result
         common.base.get_or_insert(NumberBase::Dec);
     }
     let base = common.base(Value::Const(bytes), count)?;
+    common.of_dce(draft)?;
     draft.keep_position(common.relative);
     let extract = ByteExtract {
         bytes: bytes as u8,
@@ -421,6 +426,7 @@ pub(super) fn byte_math(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
     }
     let var = draft.define(&name)?;
     let base = common.base(bytes, &count)?;
+    common.of_dce(draft)?;
     draft.keep_position(common.relative);
     let Common {
         relative, bitmask, ..

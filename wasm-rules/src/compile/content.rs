@@ -388,6 +388,7 @@ pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pro
             Problem::syntax(text.place, format!("the expression is not valid: {error}"))
         })?;
     draft.keep_position(from_cursor);
+    draft.stay();
     draft.push(
         Op::Pcre(Pcre {
             regex,

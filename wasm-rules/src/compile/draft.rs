@@ -34,6 +34,8 @@ pub(super) enum Target {
 pub(super) struct List {
     pub(super) target: Target,
     pub(super) transforms: Vec<Transform>,
+    /// Tells apart what is asked of several buffers of one kind, each of which may be met by another of them.
+    instance: u32,
     pub(super) entries: Vec<Entry>,
     /// Tests on state that look at the buffer. The index of the buffer in them is not known yet.
     pub(super) tests: Vec<StateTest>,
@@ -62,6 +64,7 @@ impl List {
 pub(super) struct Selected {
     pub(super) target: Target,
     pub(super) transforms: Vec<Transform>,
+    instance: u32,
     /// The keyword that chose it.
     place: Place,
     /// Something was asked of it.
@@ -133,6 +136,10 @@ pub(super) struct Draft<'c> {
     /// What the rule says of the sets that it names.
     pub(super) data_sets: Vec<Declared>,
     pub(super) latest: Option<Latest>,
+    /// Where the next operation goes, because it starts where another one ended that is not in the payload.
+    follows: Option<usize>,
+    /// How often a buffer was chosen of which there may be several.
+    instances: u32,
     /// What is asked of the application layer.
     pub(super) app: AppPlan,
     /// Names of the byte variables; the index is the [`VarId`].
@@ -173,6 +180,8 @@ impl<'c> Draft<'c> {
             replacements: Vec::new(),
             data_sets: Vec::new(),
             latest: None,
+            follows: None,
+            instances: 0,
             app: AppPlan::default(),
             variables: Vec::new(),
             require_packet: false,
@@ -184,7 +193,13 @@ impl<'c> Draft<'c> {
     /// Index of the list for `target`, which is made when it is not there: a buffer that is named twice is one list, but
     /// not with other transforms. Of lists beyond [`MAX_LISTS`], which get the rule refused, there is one.
     pub(super) fn list(&mut self, target: Target, transforms: &[Transform]) -> usize {
-        let same = |list: &List| list.target == target && list.transforms == transforms;
+        self.instance(target, transforms, 0)
+    }
+
+    fn instance(&mut self, target: Target, transforms: &[Transform], instance: u32) -> usize {
+        let same = |list: &List| {
+            list.target == target && list.transforms == transforms && list.instance == instance
+        };
         match self.lists.iter().position(same) {
             Some(at) => at,
             None if self.lists.len() > MAX_LISTS => MAX_LISTS,
@@ -192,6 +207,7 @@ impl<'c> Draft<'c> {
                 self.lists.push(List {
                     target,
                     transforms: transforms.to_vec(),
+                    instance,
                     entries: Vec::new(),
                     tests: Vec::new(),
                 });
@@ -213,9 +229,15 @@ impl<'c> Draft<'c> {
             ));
         }
         self.deselect();
+        let several = match target {
+            Target::Buffer(Buffer::App(buffer) | Buffer::AppOf(buffer, _)) => buffer.is_multiple(),
+            _ => false,
+        };
+        self.instances += u32::from(several);
         self.sticky = Some(Selected {
             target,
             transforms: Vec::new(),
+            instance: if several { self.instances } else { 0 },
             place,
             used: false,
         });
@@ -256,16 +278,21 @@ impl<'c> Draft<'c> {
         };
         selected.used = true;
         let Selected {
-            target, transforms, ..
+            target,
+            transforms,
+            instance,
+            ..
         } = selected.clone();
-        self.list(target, &transforms)
+        self.instance(target, &transforms, instance)
     }
 
     /// Index of the current list, if anything was asked of this buffer before.
     fn at(&self) -> Option<usize> {
         let is_current = |list: &List| match &self.sticky {
             Some(selected) => {
-                list.target == selected.target && list.transforms == selected.transforms
+                list.target == selected.target
+                    && list.transforms == selected.transforms
+                    && list.instance == selected.instance
             }
             None => list.is_payload(),
         };
@@ -274,7 +301,10 @@ impl<'c> Draft<'c> {
 
     /// Appends an operation to the current list.
     pub(super) fn push(&mut self, op: Op, place: Place) {
-        let at = self.current();
+        let at = match self.follows.take() {
+            Some(at) => at,
+            None => self.current(),
+        };
         if let Some(list) = self.lists.get_mut(at) {
             list.entries.push(Entry {
                 op,
@@ -330,10 +360,30 @@ impl<'c> Draft<'c> {
 
     /// Before an operation that starts at the cursor: the operation before it is not a mere `fast_pattern:only` then.
     pub(super) fn keep_position(&mut self, relative: bool) {
-        let at = self.at().filter(|_| relative);
+        self.follows = self
+            .latest_placed()
+            .filter(|_| relative && self.sticky.is_none());
+        let at = self.follows.or_else(|| self.at()).filter(|_| relative);
         if let Some(entry) = at.and_then(|at| self.lists.get_mut(at)?.entries.last_mut()) {
             entry.extras.only = false;
         }
+    }
+
+    /// The list of the latest operation that has a position.
+    fn latest_placed(&self) -> Option<usize> {
+        let placed =
+            |entry: &&Entry| !matches!(entry.op, Op::BSize(_) | Op::Absent { .. } | Op::Entropy(_));
+        let of_list = |(at, list): (usize, &List)| {
+            let places = list.entries.iter().filter(placed).map(|entry| entry.place);
+            Some((places.max()?, at))
+        };
+        let latest = self.lists.iter().enumerate().filter_map(of_list).max();
+        latest.map(|(_, at)| at)
+    }
+
+    /// The next operation goes to the buffer at hand, whatever the one before it.
+    pub(super) fn stay(&mut self) {
+        self.follows = None;
     }
 
     /// True when there is a `base64_decode`.

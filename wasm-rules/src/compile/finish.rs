@@ -282,7 +282,12 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
 /// those that must be in its payload.
 fn probe(draft: &Draft<'_>) -> Option<ProbeChoice> {
     let frequency = draft.compiler.frequency();
-    let of_app = |list: &&List| matches!(list.target, Target::Buffer(Buffer::App(_)));
+    let of_app = |list: &&List| {
+        matches!(
+            list.target,
+            Target::Buffer(Buffer::App(_) | Buffer::AppOf(..))
+        )
+    };
     let about_transactions =
         draft.lists.iter().any(|list| of_app(&list)) || !draft.app.tests.is_empty();
     if !about_transactions {

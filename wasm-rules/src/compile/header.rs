@@ -105,14 +105,6 @@ pub(super) fn header(
         or_any(problem);
         (Proto::Ip, None, AppSet::EMPTY)
     });
-    if rule.direction.value == Direction::Transaction {
-        let message = "a transactional rule (`=>`) needs application-layer transactions";
-        or_any(Problem::unsupported(
-            rule.direction.place,
-            "direction =>",
-            message,
-        ));
-    }
     let variables = compiler.variables();
     let any = || weir_engine::plan::AddrSet::any();
     let any_port = || weir_engine::plan::PortSet::any();
@@ -136,7 +128,8 @@ pub(super) fn header(
         }
     };
     let (sport, dport) = (ports(&rule.sport), ports(&rule.dport));
-    let bidirectional = rule.direction.value == Direction::Both;
+    // A rule about request and answer is decided in the answer's direction, and written in the request's.
+    let bidirectional = rule.direction.value != Direction::ToRight;
     (
         Header {
             proto,

@@ -33,7 +33,7 @@ use weir_engine::plan::{Buffer, Op, PacketTest, Proto, Rule};
 use crate::classification::Classification;
 use crate::frequency::Table;
 use crate::keywords::{self, Category, Keyword, Tier};
-use crate::syntax::ast::{Place, Problem, RuleOption, RuleText};
+use crate::syntax::ast::{Direction, Place, Problem, RuleOption, RuleText};
 use draft::{Draft, Latest, Target};
 
 pub use load::{Counts, Loaded, Refused, Skipped, load};
@@ -167,6 +167,7 @@ impl Compiler {
         }
         draft.tests.extend(test);
         draft.app.protos = protos;
+        draft.app.both_ways = rule.direction.value == Direction::Transaction;
         for option in &rule.options {
             if let Err(problem) = apply(&mut draft, option) {
                 problems.push(problem.about(&option.name.value));

@@ -361,9 +361,7 @@ impl Names {
             steps += 1;
             if steps > MOST_LABELS {
                 self.oddities.too_many_labels = true;
-                if jumped.is_none() {
-                    return None;
-                }
+                jumped.as_ref()?;
                 name.truncated = true;
                 break;
             }

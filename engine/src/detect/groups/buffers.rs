@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::{AppBuffer, Way};
+use crate::app::{AppBuffer, Way, Ways};
 use crate::matcher::MAX_GROUPS;
 use crate::plan::{Buffer, Rule, RuleSet};
 
@@ -89,13 +89,15 @@ impl BufferGroups {
 fn places(rule: &Rule) -> impl Iterator<Item = (AppBuffer, usize)> {
     let probe = rule.probe.as_ref().zip(rule.tx_needs());
     let place = probe.and_then(|(probe, needs)| match probe.buffer {
-        Buffer::App(buffer) => Some((buffer, needs)),
+        Buffer::App(buffer) => Some((buffer, buffer.ways(), needs)),
+        Buffer::AppOf(buffer, true) => Some((buffer, Ways::ToServer, needs)),
+        Buffer::AppOf(buffer, false) => Some((buffer, Ways::ToClient, needs)),
         _ => None,
     });
-    place.into_iter().flat_map(|(buffer, needs)| {
+    place.into_iter().flat_map(|(buffer, ways, needs)| {
         let both = needs.ways == [false, true];
         let looks = move |way: usize| {
-            buffer.ways().has(way) && (needs.ways.get(way).copied().unwrap_or(false) || both)
+            ways.has(way) && (needs.ways.get(way).copied().unwrap_or(false) || both)
         };
         [0, 1]
             .into_iter()

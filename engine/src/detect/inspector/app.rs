@@ -408,10 +408,12 @@ impl Inspector {
     pub(super) fn news(&mut self, packet: &Packet<'_>, view: FlowView, out: &mut Vec<Event>) {
         let flow = self.flows.get_mut(view);
         let way = usize::from(!view.to_server);
-        if !std::mem::take(&mut flow.app.news[way]) {
+        let app = flow.app;
+        // An event is told once.
+        let events = std::mem::take(&mut flow.app.events);
+        if !std::mem::take(&mut flow.app.news[way]) && events == 0 {
             return;
         }
-        let app = flow.app;
         let due = self
             .candidates
             .on_protocol(&self.prepared.index, packet, view);

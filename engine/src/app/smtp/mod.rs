@@ -1,0 +1,474 @@
+//! SMTP (RFC 5321, RFC 3207, RFC 3030, RFC 2920): a transaction is a mail, with the commands that lead to it.
+//!
+//! Like Suricata, this looks into mails that `DATA` sends, not into those of `BDAT`, and takes lines as they are: dots
+//! that were doubled stay doubled.
+
+mod decode;
+mod header;
+mod mime;
+mod url;
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use super::lines::{Line, Lines};
+use super::{AppBuffer, AppProto, FileState, Output, Parser, TxId, Way, level};
+use mime::Mime;
+
+/// Events that rules can ask for.
+pub const EVENTS: &[&str] = &[
+    "smtp.invalid_reply",
+    "smtp.unable_to_match_reply_with_request",
+    "smtp.max_command_line_len_exceeded",
+    "smtp.max_reply_line_len_exceeded",
+    "smtp.invalid_pipelined_sequence",
+    "smtp.bdat_chunk_len_exceeded",
+    "smtp.no_server_welcome_message",
+    "smtp.tls_rejected",
+    "smtp.data_command_rejected",
+    "smtp.mime_parse_failed",
+    "smtp.mime_malformed_msg",
+    "smtp.mime_invalid_base64",
+    "smtp.mime_invalid_qp",
+    "smtp.mime_long_line",
+    "smtp.mime_long_enc_line",
+    "smtp.mime_long_header_name",
+    "smtp.mime_long_header_value",
+    "smtp.mime_long_boundary",
+    "smtp.mime_long_filename",
+    "smtp.failed_protocol_change",
+    "smtp.duplicate_fields",
+    "smtp.unparsable_content",
+    "smtp.truncated_line",
+];
+
+/// Longest line of commands, replies and headers (Suricata's limit).
+const LINE_LIMIT: usize = 4096;
+
+/// Most commands that wait for a reply; further ones are not matched with theirs.
+const MOST_COMMANDS: usize = 4096;
+
+/// Most recipients of a mail that are kept.
+const MOST_RECIPIENTS: usize = 1024;
+
+/// Replies that there are.
+const CODES: &[u16] = &[
+    211, 214, 220, 221, 235, 250, 251, 252, 334, 354, 401, 402, 421, 435, 450, 451, 452, 454, 455,
+    500, 501, 502, 503, 504, 521, 525, 530, 534, 535, 538, 541, 543, 550, 551, 552, 553, 554, 555,
+];
+
+/// The bytes that ended a line ([`Line::ending`]).
+fn ending(ending: u8) -> &'static [u8] {
+    match ending {
+        0 => b"",
+        1 => b"\n",
+        _ => b"\r\n",
+    }
+}
+
+/// Commands whose replies matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    StartTls,
+    Data,
+    Bdat,
+    /// The end of a mail, which is answered as well.
+    Mail,
+    Reset,
+    Other,
+}
+
+/// What the client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Commands,
+    Mail,
+    /// So many bytes of a chunk are to come.
+    Chunk(u64),
+}
+
+/// A mail, while its transaction lives.
+#[derive(Debug)]
+struct Mail {
+    tx: TxId,
+    from: Option<Vec<u8>>,
+    to: Vec<Vec<u8>>,
+    mime: Option<Mime>,
+    done: bool,
+}
+
+/// Reads SMTP.
+#[derive(Debug)]
+pub struct Smtp {
+    lines: [Lines; 2],
+    mode: Mode,
+    helo: Option<Vec<u8>>,
+    /// The last one is at hand.
+    mails: VecDeque<Mail>,
+    waiting: VecDeque<Verb>,
+    /// Within a reply of several lines.
+    multiline: bool,
+    welcomed: bool,
+    pipelining: bool,
+    /// A chunk ended within a line.
+    chunk_cut: bool,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            lines: [Lines::new(LINE_LIMIT), Lines::new(LINE_LIMIT)],
+            mode: Mode::Commands,
+            helo: None,
+            mails: VecDeque::new(),
+            waiting: VecDeque::new(),
+            multiline: false,
+            welcomed: false,
+            pipelining: false,
+            chunk_cut: false,
+        }
+    }
+}
+
+/// What a command says, without spaces before it and options behind it.
+fn argument(line: &[u8], command: usize) -> &[u8] {
+    let rest = line.get(command..).unwrap_or_default();
+    let start = rest.iter().position(|&byte| byte != b' ');
+    let rest = rest.get(start.unwrap_or(rest.len())..).unwrap_or_default();
+    let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
+impl Smtp {
+    fn open(&mut self) -> Option<&mut Mail> {
+        self.mails.back_mut().filter(|mail| !mail.done)
+    }
+
+    fn event(&mut self, event: &'static str, out: &mut Output) {
+        if let Some(mail) = self.mails.back() {
+            out.event(mail.tx, event);
+        }
+    }
+
+    fn begin(&mut self, out: &mut Output) {
+        let tx = out.begin();
+        if let Some(helo) = &self.helo {
+            out.put(tx, Way::ToServer, AppBuffer::SmtpHelo, helo);
+        }
+        self.mails.push_back(Mail {
+            tx,
+            from: None,
+            to: Vec::new(),
+            mime: None,
+            done: false,
+        });
+    }
+
+    /// The mail at hand is over.
+    fn finish(&mut self, state: FileState, out: &mut Output) {
+        let Some(mail) = self.mails.back_mut().filter(|mail| !mail.done) else {
+            return;
+        };
+        mail.done = true;
+        if let Some(mime) = &mut mail.mime {
+            mime.complete(mail.tx, state, out);
+        }
+        out.finish(mail.tx);
+        if out.logs() {
+            let email = mail
+                .mime
+                .as_ref()
+                .map(|mime| ("email", mime.describe(true)));
+            let fields = mail.fields(self.helo.as_deref());
+            out.log_with(Way::ToServer, "smtp", fields, email);
+        }
+    }
+
+    fn wait(&mut self, verb: Verb, out: &mut Output) {
+        if let Some(Verb::StartTls | Verb::Data) = self.waiting.back() {
+            self.event("smtp.invalid_pipelined_sequence", out);
+        }
+        if self.waiting.len() < MOST_COMMANDS {
+            self.waiting.push_back(verb);
+        }
+    }
+
+    fn request(&mut self, line: &Line<'_>, out: &mut Output) {
+        let text = &line.bytes[..];
+        let is = |command: &str| {
+            let head = text.get(..command.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(command.as_bytes()))
+        };
+        // RSET and QUIT belong to what was before.
+        if self.open().is_none() && (self.mails.is_empty() || !(is("rset") || is("quit"))) {
+            self.begin(out);
+        }
+        if !self.welcomed {
+            self.event("smtp.no_server_welcome_message", out);
+        }
+        if line.truncated {
+            self.event("smtp.truncated_line", out);
+        }
+        if std::mem::take(&mut self.chunk_cut) {
+            self.event("smtp.bdat_chunk_len_exceeded", out);
+        }
+        let mut verb = Verb::Other;
+        if is("starttls") {
+            verb = Verb::StartTls;
+        } else if is("data") {
+            verb = Verb::Data;
+            self.data_begins(out);
+        } else if is("bdat") {
+            let size = std::str::from_utf8(argument(text, 4)).ok();
+            let size = size.and_then(|size| size.parse().ok());
+            if let (Some(size), Some(b' ')) = (size, text.get(4)) {
+                verb = Verb::Bdat;
+                if size > 0 {
+                    self.mode = Mode::Chunk(size);
+                }
+                if let Some(mail) = self.open() {
+                    out.reach(mail.tx, Way::ToServer, level::START);
+                }
+            }
+        } else if is("helo") || is("ehlo") {
+            if self.helo.is_some() {
+                self.event("smtp.duplicate_fields", out);
+            } else {
+                let helo = argument(text, 5).to_vec();
+                if let Some(mail) = self.open() {
+                    out.put(mail.tx, Way::ToServer, AppBuffer::SmtpHelo, &helo);
+                }
+                self.helo = Some(helo);
+            }
+        } else if is("mail from") {
+            let from = argument(text, 10).to_vec();
+            match self.open() {
+                Some(mail) if mail.from.is_none() => {
+                    out.put(mail.tx, Way::ToServer, AppBuffer::SmtpMailFrom, &from);
+                    mail.from = Some(from);
+                }
+                _ => self.event("smtp.duplicate_fields", out),
+            }
+        } else if is("rcpt to") {
+            let to = argument(text, 8).to_vec();
+            if let Some(mail) = self.open()
+                && mail.to.len() < MOST_RECIPIENTS
+            {
+                out.put(mail.tx, Way::ToServer, AppBuffer::SmtpRcptTo, &to);
+                mail.to.push(to);
+            }
+        } else if is("rset") {
+            verb = Verb::Reset;
+        }
+        self.wait(verb, out);
+    }
+
+    /// A mail follows, if the server lets it.
+    fn data_begins(&mut self, out: &mut Output) {
+        let again = self.open().is_some_and(|mail| mail.mime.is_some());
+        if again {
+            // The end of the mail before was not seen.
+            self.event("smtp.unparsable_content", out);
+            self.finish(FileState::Truncated, out);
+            self.begin(out);
+        }
+        let mime = Mime::new(out);
+        if let Some(mail) = self.open() {
+            mail.mime = Some(mime);
+            out.reach(mail.tx, Way::ToServer, level::START);
+        }
+        if self.pipelining {
+            self.mode = Mode::Mail;
+        }
+    }
+
+    fn mail_line(&mut self, line: &Line<'_>, out: &mut Output) {
+        if line.begins && line.ending > 0 && &line.bytes[..] == b"." {
+            self.mode = Mode::Commands;
+            self.wait(Verb::Mail, out);
+            self.finish(FileState::Closed, out);
+            return;
+        }
+        let Some(mail) = self.open() else { return };
+        let tx = mail.tx;
+        if let Some(mime) = &mut mail.mime {
+            if mime.in_headers() && line.ending == 0 {
+                out.event(tx, "smtp.truncated_line");
+            }
+            mime.line(tx, line, out);
+        }
+    }
+
+    fn reply(&mut self, line: &Line<'_>, out: &mut Output) {
+        let text = &line.bytes[..];
+        if text.is_empty() {
+            return;
+        }
+        if line.truncated {
+            self.event("smtp.truncated_line", out);
+        }
+        let code = text
+            .get(..3)
+            .and_then(|code| std::str::from_utf8(code).ok());
+        let code = code.and_then(|code| code.parse::<u16>().ok());
+        self.multiline = text.get(3) == Some(&b'-');
+        let Some(code) = code.filter(|code| CODES.contains(code)) else {
+            self.event("smtp.invalid_reply", out);
+            return;
+        };
+        let Some(&verb) = self.waiting.front() else {
+            if !self.welcomed {
+                self.welcomed = !self.multiline;
+                if code != 220 {
+                    self.event("smtp.invalid_reply", out);
+                }
+            }
+            return;
+        };
+        match verb {
+            Verb::StartTls if code == 220 => {
+                out.change_to(AppProto::Tls, &[]);
+                self.finish(FileState::Closed, out);
+            }
+            Verb::StartTls => self.event("smtp.tls_rejected", out),
+            Verb::Data if code == 354 => {
+                let begun = self.open().is_some_and(|mail| mail.mime.is_some());
+                self.mode = if begun { Mode::Mail } else { self.mode };
+            }
+            Verb::Data => {
+                self.event("smtp.data_command_rejected", out);
+                // Where nothing of it came yet, nothing will.
+                if !self.multiline
+                    && let Some(mail) = self.open()
+                    && mail.mime.as_ref().is_some_and(Mime::is_untouched)
+                {
+                    mail.mime = None;
+                    self.mode = Mode::Commands;
+                }
+            }
+            Verb::Reset if code == 250 && !self.multiline => {
+                self.finish(FileState::Truncated, out);
+            }
+            _ => {}
+        }
+        if !self.multiline {
+            self.waiting.pop_front();
+        }
+        let offered = text.get(4..).unwrap_or_default();
+        if self.welcomed && code == 250 && offered.eq_ignore_ascii_case(b"pipelining") {
+            self.pipelining = true;
+        }
+    }
+
+    /// Bytes of a chunk, which nobody looks into.
+    fn chunk(&mut self, left: u64, data: &mut &[u8]) {
+        let taken = usize::try_from(left).map_or(data.len(), |left| left.min(data.len()));
+        let (head, rest) = data.split_at(taken);
+        *data = rest;
+        let left = left.saturating_sub(taken as u64);
+        self.mode = if left > 0 {
+            Mode::Chunk(left)
+        } else {
+            self.chunk_cut = head.last() != Some(&b'\n');
+            Mode::Commands
+        };
+    }
+}
+
+impl Mail {
+    fn fields(&self, helo: Option<&[u8]>) -> Value {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut fields = Map::new();
+        if let Some(helo) = helo {
+            fields.insert("helo".into(), text(helo).into());
+        }
+        if let Some(from) = &self.from {
+            fields.insert("mail_from".into(), text(from).into());
+        }
+        if !self.to.is_empty() {
+            let to: Vec<_> = self.to.iter().map(|to| text(to)).collect();
+            fields.insert("rcpt_to".into(), json!(to));
+        }
+        fields.into()
+    }
+}
+
+impl Parser for Smtp {
+    fn proto(&self) -> AppProto {
+        AppProto::Smtp
+    }
+
+    fn data(&mut self, way: Way, mut data: &[u8], out: &mut Output) {
+        // The last one is kept: RSET and QUIT belong to it.
+        while self.mails.len() > 1
+            && self
+                .mails
+                .front()
+                .is_some_and(|mail| mail.done && out.get(mail.tx).is_none())
+        {
+            self.mails.pop_front();
+        }
+        if way == Way::ToClient {
+            while let Some(line) = self.lines[way as usize].next(&mut data) {
+                self.reply(&line, out);
+            }
+            return;
+        }
+        loop {
+            let lines = &mut self.lines[way as usize];
+            match self.mode {
+                Mode::Chunk(_) if data.is_empty() => break,
+                Mode::Chunk(left) => self.chunk(left, &mut data),
+                Mode::Mail => match lines.piece(&mut data) {
+                    Some(line) => self.mail_line(&line, out),
+                    None => break,
+                },
+                Mode::Commands => match lines.next(&mut data) {
+                    Some(line) => self.request(&line, out),
+                    None => break,
+                },
+            }
+        }
+    }
+
+    fn gap(&mut self, way: Way, out: &mut Output) {
+        self.lines[way as usize].gap();
+        if way == Way::ToServer
+            && let Some(mail) = self.open()
+        {
+            let tx = mail.tx;
+            if let Some(mime) = &mut mail.mime {
+                mime.gap(tx, out);
+            }
+        }
+    }
+
+    fn end(&mut self, way: Way, out: &mut Output) {
+        if way == Way::ToServer {
+            self.finish(FileState::Truncated, out);
+        }
+    }
+
+    fn describe(&self, tx: TxId, _: &Output) -> Option<(&'static str, Value)> {
+        let mail = self.mails.iter().find(|mail| mail.tx == tx)?;
+        Some(("smtp", mail.fields(self.helo.as_deref())))
+    }
+
+    fn describe_more(&self, tx: TxId, _: &Output) -> Option<(&'static str, Value)> {
+        let mail = self.mails.iter().find(|mail| mail.tx == tx)?;
+        Some(("email", mail.mime.as_ref()?.describe(mail.done)))
+    }
+
+    fn memory(&self) -> usize {
+        let mails = self.mails.iter().map(|mail| {
+            let to: usize = mail.to.iter().map(Vec::len).sum();
+            to + mail.from.as_ref().map_or(0, Vec::len) + mail.mime.as_ref().map_or(0, Mime::memory)
+        });
+        let lines: usize = self.lines.iter().map(Lines::memory).sum();
+        mails.sum::<usize>() + lines + self.waiting.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod bytes;
 mod dcerpc;
 mod dns;
 mod file;

@@ -17,6 +17,7 @@ pub mod mqtt;
 mod parser;
 mod proto;
 pub mod sip;
+pub mod snmp;
 pub mod ssh;
 mod text;
 pub mod tls;
@@ -39,6 +40,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Ssh => Box::new(ssh::Ssh::new()),
         AppProto::Sip => Box::new(sip::Sip::new(udp)),
         AppProto::Mqtt => Box::new(mqtt::Mqtt::new()),
+        AppProto::Snmp => Box::new(snmp::Snmp::new()),
         _ => return None,
     })
 }
@@ -52,6 +54,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         ssh::EVENTS,
         sip::EVENTS,
         mqtt::EVENTS,
+        snmp::EVENTS,
     ];
     all.iter().copied().flatten().copied()
 }

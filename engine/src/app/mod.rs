@@ -16,6 +16,7 @@ mod magic;
 pub mod mqtt;
 mod parser;
 mod proto;
+pub mod quic;
 pub mod sip;
 pub mod snmp;
 pub mod ssh;
@@ -41,6 +42,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Sip => Box::new(sip::Sip::new(udp)),
         AppProto::Mqtt => Box::new(mqtt::Mqtt::new()),
         AppProto::Snmp => Box::new(snmp::Snmp::new()),
+        AppProto::Quic => Box::new(quic::Quic::new()),
         _ => return None,
     })
 }
@@ -55,6 +57,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         sip::EVENTS,
         mqtt::EVENTS,
         snmp::EVENTS,
+        quic::EVENTS,
     ];
     all.iter().copied().flatten().copied()
 }

@@ -12,6 +12,7 @@ mod buffer;
 mod bytes;
 pub mod dns;
 mod file;
+pub mod krb5;
 mod magic;
 pub mod mqtt;
 mod parser;
@@ -43,6 +44,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         AppProto::Mqtt => Box::new(mqtt::Mqtt::new()),
         AppProto::Snmp => Box::new(snmp::Snmp::new()),
         AppProto::Quic => Box::new(quic::Quic::new()),
+        AppProto::Krb5 => Box::new(krb5::Krb5::new(udp)),
         _ => return None,
     })
 }
@@ -58,6 +60,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         mqtt::EVENTS,
         snmp::EVENTS,
         quic::EVENTS,
+        krb5::EVENTS,
     ];
     all.iter().copied().flatten().copied()
 }

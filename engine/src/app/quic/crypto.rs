@@ -129,7 +129,7 @@ impl InitialKeys {
     pub(super) fn seal(&self, way: usize, header: &[u8], text: &[u8]) -> Vec<u8> {
         let keys = &self.sides[way];
         let mut clear = header.to_vec();
-        clear[0] = clear[0] & 0xf0;
+        clear[0] &= 0xf0;
         clear.push(0);
         let payload = Payload {
             msg: text,

@@ -16,14 +16,17 @@ mod file;
 mod flow;
 mod ftp;
 mod http;
+mod krb5;
 mod lines;
 mod magic;
 mod mqtt;
 mod parser;
 mod proto;
+mod quic;
 mod recognise;
 mod sip;
 mod smtp;
+mod snmp;
 mod ssh;
 mod text;
 mod tls;
@@ -47,6 +50,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
         (AppProto::Tls, false) => Box::new(tls::Tls::new()),
+        (AppProto::Quic, true) => Box::new(quic::Quic::default()),
         (AppProto::Ssh, false) => Box::new(ssh::Ssh::new()),
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
@@ -55,6 +59,8 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
+        (AppProto::Snmp, true) => Box::new(snmp::Snmp::default()),
+        (AppProto::Krb5, _) => Box::new(krb5::Krb5::new(udp)),
         _ => return None,
     })
 }
@@ -68,10 +74,13 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         ftp::EVENTS,
         http::EVENTS,
         mqtt::EVENTS,
+        quic::EVENTS,
         sip::EVENTS,
         smtp::EVENTS,
+        snmp::EVENTS,
         ssh::EVENTS,
         tls::EVENTS,
+        krb5::EVENTS,
     ];
     ALL.iter().copied().flatten().copied()
 }

@@ -16,6 +16,7 @@ mod lines;
 mod magic;
 mod parser;
 mod proto;
+mod smb;
 mod smtp;
 mod transaction;
 
@@ -31,6 +32,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
     match proto {
         AppProto::Ftp => Some(Box::new(ftp::Ftp::default())),
         AppProto::FtpData => Some(Box::new(ftp::FtpData::new(hint))),
+        AppProto::Smb => Some(Box::new(smb::Smb::default())),
         AppProto::Smtp => Some(Box::new(smtp::Smtp::default())),
         AppProto::DceRpc if udp => Some(Box::new(dcerpc::DceRpcUdp::default())),
         AppProto::DceRpc => Some(Box::new(dcerpc::DceRpc::default())),
@@ -40,6 +42,6 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.
 pub fn events() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 3] = [ftp::EVENTS, smtp::EVENTS, dcerpc::EVENTS];
+    let all: [&[&str]; 4] = [ftp::EVENTS, smtp::EVENTS, smb::EVENTS, dcerpc::EVENTS];
     all.into_iter().flatten().copied()
 }

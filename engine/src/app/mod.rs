@@ -25,6 +25,7 @@ mod proto;
 mod quic;
 mod recognise;
 mod sip;
+mod smb;
 mod smtp;
 mod snmp;
 mod ssh;
@@ -55,6 +56,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
         (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::Smb, false) => Box::new(smb::Smb::default()),
         (AppProto::DceRpc, true) => Box::new(dcerpc::DceRpcUdp::default()),
         (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
@@ -76,6 +78,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         mqtt::EVENTS,
         quic::EVENTS,
         sip::EVENTS,
+        smb::EVENTS,
         smtp::EVENTS,
         snmp::EVENTS,
         ssh::EVENTS,

@@ -51,7 +51,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
         (AppProto::Tls, false) => Box::new(tls::Tls::new()),
-        (AppProto::Quic, true) => Box::new(quic::Quic::default()),
+        (AppProto::Quic, true) => Box::new(quic::Quic::new()),
         (AppProto::Ssh, false) => Box::new(ssh::Ssh::new()),
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
@@ -61,7 +61,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
-        (AppProto::Snmp, true) => Box::new(snmp::Snmp::default()),
+        (AppProto::Snmp, true) => Box::new(snmp::Snmp::new()),
         (AppProto::Krb5, _) => Box::new(krb5::Krb5::new(udp)),
         _ => return None,
     })

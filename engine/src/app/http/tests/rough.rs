@@ -205,7 +205,7 @@ fn requests_go_on_where_responses_are_never_seen() {
         is(&out, round, ToServer, HttpUri, &format!("/{round}"));
         out.crowd();
         for tx in &mut out.live {
-            tx.fresh = false;
+            tx.halves.iter_mut().for_each(|half| half.fresh = false);
         }
         out.sweep();
     }

@@ -86,6 +86,7 @@ impl Context {
         config.flow.apply(&mut engine.flow);
         engine.flow_records = config.eve.wants(EveType::Flow);
         engine.tagged_packets = config.eve.wants(EveType::Packet);
+        engine.app_records = config.eve.app_records();
         if config.eve.wants(EveType::Stats)
             && let Some(seconds) = config.eve.stats_interval
         {

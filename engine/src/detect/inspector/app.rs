@@ -378,7 +378,17 @@ impl Inspector {
         if app.output.records.is_empty() {
             return;
         }
-        for (way, record) in std::mem::take(&mut app.output.records) {
+        for (way, mut record) in std::mem::take(&mut app.output.records) {
+            if !self.app_records.contains(&record.kind) {
+                continue;
+            }
+            if record.kind == "fileinfo" {
+                let tx = record
+                    .fields
+                    .get("tx_id")
+                    .and_then(serde_json::Value::as_u64);
+                record.more = tx.and_then(|tx| app.describe(tx));
+            }
             let packet = facts(way as usize, flow);
             out.push(Event {
                 place: self.place,

@@ -204,10 +204,7 @@ fn requests_go_on_where_responses_are_never_seen() {
         parser.data(ToServer, request.as_bytes(), &mut out);
         is(&out, round, ToServer, HttpUri, &format!("/{round}"));
         out.crowd();
-        for tx in &mut out.live {
-            tx.fresh = false;
-        }
-        out.sweep();
+        out.look();
     }
     assert!(!out.failed);
     parser.data(ToClient, RESPONSE, &mut out);

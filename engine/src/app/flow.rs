@@ -213,9 +213,15 @@ impl Apps {
         self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data))
     }
 
-    /// Bytes are missing.
-    pub(crate) fn gap(&mut self, flow: &mut FlowApp, way: Way, now_ns: u64) -> bool {
-        self.with(flow, now_ns, |app, flow| app.gap(flow, way))
+    /// Bytes are missing: so many, where it is known.
+    pub(crate) fn gap(
+        &mut self,
+        flow: &mut FlowApp,
+        way: Way,
+        missing: Option<u64>,
+        now_ns: u64,
+    ) -> bool {
+        self.with(flow, now_ns, |app, flow| app.gap(flow, way, missing))
     }
 
     /// Nothing more comes in one direction.
@@ -428,11 +434,12 @@ impl AppFlow {
         }
     }
 
-    fn gap(&mut self, flow: &mut FlowApp, way: Way) {
+    fn gap(&mut self, flow: &mut FlowApp, way: Way, missing: Option<u64>) {
         self.output.way = way;
-        match &mut self.parser {
-            Some(parser) => parser.gap(way, &mut self.output),
-            None if flow.proto.is_none() => {
+        match (&mut self.parser, missing) {
+            (Some(parser), Some(missing)) => parser.gap_of(way, missing, &mut self.output),
+            (Some(parser), None) => parser.gap(way, &mut self.output),
+            (None, _) if flow.proto.is_none() => {
                 flow.found[way as usize].get_or_insert(AppProto::Failed);
                 flow.events |= SKIPPED;
                 self.early[way as usize] = Vec::new();
@@ -440,7 +447,7 @@ impl AppFlow {
                     self.give_up(flow);
                 }
             }
-            None => {}
+            (None, _) => {}
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) struct Lists {
 /// What a parser is told.
 enum Word {
     Data(Range<u64>),
-    Gap,
+    /// So many bytes are missing, where it is known.
+    Gap(Option<u64>),
     End,
 }
 
@@ -45,8 +46,14 @@ impl Inspector {
     }
 
     /// Tells the flow's parser that bytes are missing.
-    pub(super) fn tell_gap(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
-        self.tell(scene, side, Word::Gap, out);
+    pub(super) fn tell_gap(
+        &mut self,
+        scene: &mut Scene<'_, '_>,
+        side: Side,
+        missing: Option<u64>,
+        out: &mut Vec<Event>,
+    ) {
+        self.tell(scene, side, Word::Gap(missing), out);
     }
 
     /// Tells the flow's parser that nothing more comes in a direction.
@@ -83,7 +90,7 @@ impl Inspector {
                 };
                 apps.data(&mut flow.app, way, direction.bytes(range), &told)
             }
-            Word::Gap => apps.gap(&mut flow.app, way, now_ns),
+            Word::Gap(missing) => apps.gap(&mut flow.app, way, missing, now_ns),
             Word::End => apps.end(&mut flow.app, way, now_ns),
         };
         flow.app.visible |= self.inline && flow.app.proto.is_some();

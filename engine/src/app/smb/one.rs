@@ -44,10 +44,13 @@ pub(super) fn record(bytes: &[u8]) -> Option<Record<'_>> {
         tree: 0,
         message: 0,
         unicode: false,
+        answer: false,
         bytes,
     };
     const UNICODE: u16 = 0x8000;
+    const ANSWER: u8 = 0x80;
     record.status = record.u32(5)?;
+    record.answer = record.u8(9)? & ANSWER != 0;
     record.unicode = record.u16(10)? & UNICODE != 0;
     record.tree = u32::from(record.u16(24)?);
     let process = u64::from(record.u16(26)?);
@@ -153,12 +156,18 @@ impl State {
                 const EXTENDED: u8 = 12;
                 let mut who = None;
                 let mut host = None;
+                let mut malformed = false;
                 if r.u8(at)? == EXTENDED {
                     let length = usize::from(r.u16(at + 15)?);
-                    who = auth::ntlmssp(r.part(at + 27, length as u64));
+                    let blob = r.part(at + 27, length as u64);
+                    who = auth::ntlmssp(blob);
+                    malformed = who.is_none() && auth::authenticates(blob);
                     host = hosts(r, at + 27 + length);
                 }
                 self.session(r, who, host, out);
+                if malformed {
+                    self.event("smb.malformed_ntlmssp_request", out);
+                }
             }
             TREE_CONNECT_ANDX => {
                 let password = usize::from(r.u16(at + 7)?);

@@ -10,6 +10,7 @@ mod names;
 mod one;
 mod pipe;
 mod state;
+mod text;
 mod transaction;
 mod two;
 

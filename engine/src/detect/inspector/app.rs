@@ -186,7 +186,8 @@ impl Inspector {
         };
         let view = FlowView {
             app: Speaks::Is(proto),
-            established: scene.view.established,
+            // What a server takes from a stream is part of a connection, also where it came with the SYN.
+            established: streams.is_some() || scene.view.established,
             ..in_stream(scene.view.slot, way)
         };
         let Self {
@@ -340,6 +341,7 @@ impl Inspector {
             Some(Box::new(AppFacts {
                 kind,
                 fields,
+                more: app.describe_more(id),
                 tx: id,
             }))
         });

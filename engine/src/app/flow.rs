@@ -459,6 +459,7 @@ impl AppFlow {
             return;
         }
         self.output.way = way;
+        self.output.settle_events(way);
         if let Some(parser) = &mut self.parser {
             parser.end(way, &mut self.output);
         }

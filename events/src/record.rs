@@ -67,6 +67,8 @@ struct Record<'a> {
     app_proto: Option<&'static str>,
     #[serde(flatten)]
     app: Option<Object<'a>>,
+    #[serde(flatten)]
+    more: Option<Object<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +180,10 @@ impl<'a> Record<'a> {
                 .map(|carrier| TunnelPart::new(&carrier, packet.depth, pcap_cnt(packet))),
             app_proto: packet.flow.and_then(|flow| Some(flow.app.proto?.name())),
             app: alert.app.map(|app| Object(app.kind, &app.fields)),
+            more: alert.app.and_then(|app| {
+                let (name, fields) = app.more.as_ref()?;
+                Some(Object(name, fields))
+            }),
             direction: packet.flow.map(|flow| {
                 if flow.to_server {
                     "to_server"

@@ -18,14 +18,72 @@ pub enum EveType {
     Packet,
     /// What has been counted, from time to time and at the end
     Stats,
+    /// HTTP/1 and HTTP/2 transactions
+    Http,
+    /// DNS requests and responses
+    Dns,
+    /// Multicast DNS messages
+    Mdns,
+    /// TLS handshakes
+    Tls,
+    /// QUIC handshakes
+    Quic,
+    /// SSH banners and offers
+    Ssh,
+    /// Mails, with their headers
+    Smtp,
+    /// FTP commands with their replies
+    Ftp,
+    /// FTP data connections
+    #[value(name = "ftp_data")]
+    FtpData,
+    /// SMB transactions
+    Smb,
+    /// DCE/RPC calls
+    Dcerpc,
+    /// SIP messages
+    Sip,
+    /// MQTT messages
+    Mqtt,
+    /// SNMP messages
+    Snmp,
+    /// Kerberos messages
+    Krb5,
+    /// WebSocket messages
+    Websocket,
+    /// RFB handshakes
+    Rfb,
+    /// DHCP messages
+    Dhcp,
+    /// Files that HTTP, mail, FTP or SMB carried
+    Fileinfo,
 }
 
 /// Types by name.
-const TYPES: [(&str, EveType); 4] = [
+const TYPES: [(&str, EveType); 23] = [
     ("alert", EveType::Alert),
     ("flow", EveType::Flow),
     ("packet", EveType::Packet),
     ("stats", EveType::Stats),
+    ("http", EveType::Http),
+    ("dns", EveType::Dns),
+    ("mdns", EveType::Mdns),
+    ("tls", EveType::Tls),
+    ("quic", EveType::Quic),
+    ("ssh", EveType::Ssh),
+    ("smtp", EveType::Smtp),
+    ("ftp", EveType::Ftp),
+    ("ftp_data", EveType::FtpData),
+    ("smb", EveType::Smb),
+    ("dcerpc", EveType::Dcerpc),
+    ("sip", EveType::Sip),
+    ("mqtt", EveType::Mqtt),
+    ("snmp", EveType::Snmp),
+    ("krb5", EveType::Krb5),
+    ("websocket", EveType::Websocket),
+    ("rfb", EveType::Rfb),
+    ("dhcp", EveType::Dhcp),
+    ("fileinfo", EveType::Fileinfo),
 ];
 
 /// What `[eve]` says; `None` where it says nothing.
@@ -47,6 +105,21 @@ impl EveSection {
                 .map(|types| types.into_iter().collect()),
             stats_interval: eve.number("stats-interval", 1, 86_400)?,
         })
+    }
+
+    /// The records of application layers that are to be written, by their names.
+    pub fn app_records(&self) -> Vec<&'static str> {
+        let packets = [
+            EveType::Alert,
+            EveType::Flow,
+            EveType::Packet,
+            EveType::Stats,
+        ];
+        let of_apps = TYPES.iter().filter(|(_, kind)| !packets.contains(kind));
+        of_apps
+            .filter(|(_, kind)| self.wants(*kind))
+            .map(|&(name, _)| name)
+            .collect()
     }
 
     /// True for a type of records that is to be written: the alerts, unless others are named.

@@ -29,8 +29,14 @@
 //! bytes = "1 GiB"                             # in one direction, within
 //! interval = 10                               # seconds
 //! [eve]
-//! types = ["alert", "flow", "packet", "stats"] # records to write; default: alert
+//! types = [                                   # records to write; default: alert
+//!     "alert", "flow", "packet", "stats", "fileinfo",
+//!     "http", "dns", "mdns", "tls", "quic", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "sip", "mqtt",
+//!     "snmp", "krb5", "websocket", "rfb", "dhcp",
+//! ]
 //! stats-interval = 60                         # seconds of packet time; default: at the end only
+//! [app-layer]
+//! memory = "256 MiB"                          # of each worker's parsers and transactions
 //! [defrag]
 //! policy = "bsd"                              # who wins where fragments overlap
 //! memory = "32 MiB"
@@ -124,6 +130,8 @@ pub struct Config {
     pub defrag_timeout: Option<usize>,
     /// `detect.alert-max`.
     pub alert_max: Option<usize>,
+    /// `app-layer.memory`, in bytes.
+    pub app_memory: Option<usize>,
     /// `card`.
     pub card: CardSection,
     /// `suppress`, `threshold` and `rate-filter`.
@@ -222,6 +230,7 @@ impl Config {
             "stream",
             "flow",
             "eve",
+            "app-layer",
             "defrag",
             "detect",
             "card",
@@ -257,6 +266,12 @@ impl Config {
         }
         if let Some(eve) = root.section("eve")? {
             config.eve = EveSection::read(&eve)?;
+        }
+        if let Some(app) = root.section("app-layer")? {
+            app.only(&["memory"])?;
+            config.app_memory = app
+                .size("memory")?
+                .map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         }
         if let Some(defrag) = root.section("defrag")? {
             defrag.only(&["policy", "memory", "timeout"])?;
@@ -340,6 +355,7 @@ mod tests {
                     types: Some(EveType::value_variants().iter().copied().collect()),
                     stats_interval: Some(60),
                 },
+                app_memory: Some(256 << 20),
                 defrag_policy: Some(OverlapPolicy::Bsd),
                 defrag_timeout: Some(60),
                 defrag_memory: Some(32 << 20),
@@ -438,11 +454,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, eve, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+             Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(

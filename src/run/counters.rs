@@ -1,5 +1,6 @@
 //! What has been counted, for records of type `stats`.
 
+use weir_engine::app::AppProto;
 use weir_engine::detect::Counters;
 use weir_engine::flow::FlowState;
 use weir_engine::packet::DecoderEvent;
@@ -29,7 +30,7 @@ type Pick = fn(&Counters) -> u64;
 /// What workers counted, all together.
 fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
     let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
-    let named: [(&str, Pick); 44] = [
+    let named: [(&str, Pick); 48] = [
         ("decoder.pkts", |c| c.decoder.frames),
         ("decoder.bytes", |c| c.decoder.bytes),
         ("decoder.invalid", |c| c.decoder.invalid),
@@ -78,7 +79,15 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("tcp.invalid_checksum", |c| c.decoder.bad_checksums),
         ("tcp.reassembly_gap", |c| c.streams.gaps),
         ("tcp.overlap_diff_data", |c| c.streams.different),
+        ("app_layer.transactions", |c| c.app.transactions),
+        ("app_layer.failed", |c| c.app.failed),
+        ("app_layer.dropped", |c| c.app.dropped),
+        ("app_layer.no_room", |c| c.app.no_room),
     ];
+    let protocols = AppProto::ALL.iter().map(|&proto| {
+        let of_worker = |c: &Counters| c.app.flows.get(proto as usize).copied().unwrap_or(0);
+        (format!("app_layer.flow.{}", proto.name()), sum(&of_worker))
+    });
     let states = FlowState::ALL.map(|state| {
         let local = if state == FlowState::Bypassed {
             "local_"
@@ -96,6 +105,7 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         .into_iter()
         .map(|(name, pick)| (name.to_owned(), sum(&pick)))
         .chain(states)
+        .chain(protocols)
         .chain(events)
         .collect()
 }

@@ -84,8 +84,10 @@ impl Context {
             .apply(&mut engine, &variables)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         config.flow.apply(&mut engine.flow);
+        set(&mut engine.app_memory, config.app_memory);
         engine.flow_records = config.eve.wants(EveType::Flow);
         engine.tagged_packets = config.eve.wants(EveType::Packet);
+        engine.app_records = config.eve.app_records();
         if config.eve.wants(EveType::Stats)
             && let Some(seconds) = config.eve.stats_interval
         {

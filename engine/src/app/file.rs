@@ -111,6 +111,37 @@ impl File {
         self.magic
     }
 
+    /// What EVE says of it in a record of type `fileinfo`; `tx`: its transaction.
+    pub fn describe(&self, tx: u64) -> serde_json::Value {
+        let state = match self.state {
+            FileState::Open => "UNKNOWN",
+            FileState::Closed => "CLOSED",
+            FileState::Truncated => "TRUNCATED",
+        };
+        let mut fields = serde_json::json!({
+            "filename": String::from_utf8_lossy(&self.name),
+            "gaps": self.gaps,
+            "state": state,
+            "stored": false,
+            "size": self.size,
+            "tx_id": tx,
+        });
+        let mut put = |key: &str, value: String| {
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert(key.to_owned(), value.into());
+            }
+        };
+        if let Some(magic) = self.magic {
+            put("magic", magic.to_owned());
+        }
+        for (key, hash) in ["md5", "sha1", "sha256"].into_iter().zip(self.hashes()) {
+            if let Some(hash) = hash {
+                put(key, hash.iter().map(|byte| format!("{byte:02x}")).collect());
+            }
+        }
+        fields
+    }
+
     /// Which way it goes.
     pub fn way(&self) -> Way {
         self.way

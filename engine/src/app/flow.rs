@@ -76,6 +76,8 @@ impl FlowApp {
 /// One flow's application layer.
 pub(crate) struct AppFlow {
     parser: Option<Box<dyn Parser>>,
+    /// The one before it, until rules have looked at what it found.
+    past: Option<Box<dyn Parser>>,
     pub(crate) output: Output,
     /// What came before the protocol was known.
     early: [Vec<u8>; 2],
@@ -159,6 +161,7 @@ impl Apps {
         }
         let mut app = Box::new(AppFlow {
             parser: None,
+            past: None,
             output: Output {
                 wants: self.wants,
                 logs: self.logs,
@@ -213,9 +216,15 @@ impl Apps {
         self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data))
     }
 
-    /// Bytes are missing.
-    pub(crate) fn gap(&mut self, flow: &mut FlowApp, way: Way, now_ns: u64) -> bool {
-        self.with(flow, now_ns, |app, flow| app.gap(flow, way))
+    /// Bytes are missing: so many, where it is known.
+    pub(crate) fn gap(
+        &mut self,
+        flow: &mut FlowApp,
+        way: Way,
+        missing: Option<u64>,
+        now_ns: u64,
+    ) -> bool {
+        self.with(flow, now_ns, |app, flow| app.gap(flow, way, missing))
     }
 
     /// Nothing more comes in one direction.
@@ -408,7 +417,7 @@ impl AppFlow {
         flow.opaque |= std::mem::take(&mut self.output.opaque);
         if let Some(next) = self.output.change.take() {
             flow.original = flow.original.or(flow.proto);
-            self.parser = None;
+            self.past = self.parser.take();
             self.early = Default::default();
             flow.found = [None; 2];
             flow.proto = None;
@@ -428,11 +437,12 @@ impl AppFlow {
         }
     }
 
-    fn gap(&mut self, flow: &mut FlowApp, way: Way) {
+    fn gap(&mut self, flow: &mut FlowApp, way: Way, missing: Option<u64>) {
         self.output.way = way;
-        match &mut self.parser {
-            Some(parser) => parser.gap(way, &mut self.output),
-            None if flow.proto.is_none() => {
+        match (&mut self.parser, missing) {
+            (Some(parser), Some(missing)) => parser.gap_of(way, missing, &mut self.output),
+            (Some(parser), None) => parser.gap(way, &mut self.output),
+            (None, _) if flow.proto.is_none() => {
                 flow.found[way as usize].get_or_insert(AppProto::Failed);
                 flow.events |= SKIPPED;
                 self.early[way as usize] = Vec::new();
@@ -440,7 +450,7 @@ impl AppFlow {
                     self.give_up(flow);
                 }
             }
-            None => {}
+            (None, _) => {}
         }
     }
 
@@ -459,7 +469,13 @@ impl AppFlow {
 
     /// What EVE shows of a transaction.
     pub(crate) fn describe(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        self.parser.as_ref()?.describe(tx, &self.output)
+        let of = |parser: &Box<dyn Parser>| parser.describe(tx, &self.output);
+        (self.parser.as_ref().and_then(of)).or_else(|| self.past.as_ref().and_then(of))
+    }
+
+    /// What it shows beside that.
+    pub(crate) fn describe_more(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
+        self.parser.as_ref()?.describe_more(tx, &self.output)
     }
 
     fn memory(&self) -> usize {

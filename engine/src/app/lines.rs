@@ -39,12 +39,7 @@ impl Lines {
 
     /// The next line; it is taken from `data`. `None` when all of `data` is taken and the line is not complete.
     pub fn next<'a>(&mut self, data: &mut &'a [u8]) -> Option<Line<'a>> {
-        if self.dropping {
-            let end = memchr::memchr(b'\n', data);
-            self.dropping = end.is_none();
-            let taken = end.map_or(data.len(), |end| end + 1);
-            *data = data.get(taken..).unwrap_or_default();
-        }
+        self.drop_rest(data);
         let Some(end) = memchr::memchr(b'\n', data) else {
             return self.keep(std::mem::take(data));
         };
@@ -74,6 +69,16 @@ impl Lines {
         })
     }
 
+    /// Drops the rest of a line of which no more is wanted.
+    fn drop_rest(&mut self, data: &mut &[u8]) {
+        if self.dropping {
+            let end = memchr::memchr(b'\n', data);
+            self.dropping = end.is_none();
+            let taken = end.map_or(data.len(), |end| end + 1);
+            *data = data.get(taken..).unwrap_or_default();
+        }
+    }
+
     /// Keeps the beginning of a line; it is the line where it is too long already.
     fn keep<'a>(&mut self, part: &[u8]) -> Option<Line<'a>> {
         // One more than the limit: it may be the carriage return of a line that is just not too long.
@@ -96,7 +101,10 @@ impl Lines {
 
     /// The next line, or a piece of one that is longer than the limit: nothing is dropped.
     pub fn piece<'a>(&mut self, data: &mut &'a [u8]) -> Option<Line<'a>> {
-        self.dropping = false;
+        self.drop_rest(data);
+        if data.is_empty() {
+            return None;
+        }
         let (head, ending) = match memchr::memchr(b'\n', data) {
             Some(end) => {
                 let (head, rest) = data.split_at(end);
@@ -194,6 +202,11 @@ mod tests {
         let mut data = &b"still lost\nfound\nre"[..];
         assert_eq!(&*of.next(&mut data).expect("a line").bytes, b"found");
         assert_eq!(of.next(&mut data), None);
+        of.gap();
+        let mut data = &b"st\nof it"[..];
+        assert_eq!(of.piece(&mut data), None);
+        let mut data = &b" all\n"[..];
+        assert_eq!(&*of.piece(&mut data).expect("a line").bytes, b"of it all");
     }
 
     #[test]

@@ -239,6 +239,8 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
                 Some(_) => return Guess::Is(AppProto::Ftp),
                 None => more = true,
             }
+        } else {
+            more |= begins(data, b"220 ") == Fit::SoFar;
         }
     }
     let mut is = |fit: Fit| {

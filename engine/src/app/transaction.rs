@@ -462,6 +462,7 @@ impl Output {
             return;
         };
         of_tx.close(state);
+        let info = of_tx.describe(id);
         let (way, size) = (of_tx.way(), of_tx.size());
         let hashes = of_tx.hashes();
         self.fill_file(id, file);
@@ -474,6 +475,9 @@ impl Output {
             if let Some(hash) = hash {
                 self.put(id, way, kind, &hash);
             }
+        }
+        if self.logs {
+            self.log(way, "fileinfo", info);
         }
         self.number(id, way, AppField::FileSize, size);
     }

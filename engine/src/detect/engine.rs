@@ -42,8 +42,8 @@ pub struct EngineConfig {
     pub counters_every_ns: u64,
     /// Hand out flows that ended ([`super::What::Flow`]).
     pub flow_records: bool,
-    /// Hand out records of application layers ([`super::What::App`]).
-    pub app_records: bool,
+    /// Hand out these records of application layers ([`super::What::App`]), by their names in EVE.
+    pub app_records: Vec<&'static str>,
     /// Most bytes that the application layers of a worker hold; flows that begin when they hold more are not read.
     pub app_memory: usize,
     /// Hand out packets that rules have tagged ([`super::What::Tagged`]).
@@ -66,7 +66,7 @@ impl Default for EngineConfig {
             state: StateConfig::default(),
             counters_every_ns: 0,
             flow_records: false,
-            app_records: false,
+            app_records: Vec::new(),
             app_memory: 256 << 20,
             tagged_packets: false,
             handover: false,

@@ -73,6 +73,8 @@ pub struct AppFacts {
     pub kind: &'static str,
     /// The object.
     pub fields: serde_json::Value,
+    /// Another one, with its name: `email` beside `smtp`.
+    pub more: Option<(&'static str, serde_json::Value)>,
     /// The transaction's number in its flow (`tx_id`).
     pub tx: u64,
 }

@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use super::Record;
 
 /// The format that is written and read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"weirflow";
 const WRITER: usize = 16;

@@ -27,6 +27,8 @@ pub struct DceRpc {
     pending: [Pending; 2],
     /// After a gap a header is looked for.
     lost: [bool; 2],
+    /// There were gaps: what looks like a header may be none.
+    gaps: [bool; 2],
     interfaces: Interfaces,
     calls: Calls,
 }
@@ -157,13 +159,22 @@ impl Parser for DceRpc {
             if self.lost[index] && pending.bytes().is_empty() {
                 let found = (0..data.len()).find(|&at| data.get(at..).is_some_and(plausible));
                 data = found.and_then(|at| data.get(at..)).unwrap_or_default();
-                self.lost[index] = false;
+                self.lost[index] = found.is_none();
             }
             let waiting = !pending.bytes().is_empty();
             let seen = if waiting { pending.bytes() } else { data };
             let missing = match pdu::header(seen) {
                 Some(header) => header.length.saturating_sub(seen.len()),
                 None if seen.len() < HEADER => HEADER - seen.len(),
+                None if self.gaps[index] => {
+                    if waiting {
+                        pending.clear();
+                    } else {
+                        data = data.get(1..).unwrap_or_default();
+                    }
+                    self.lost[index] = true;
+                    continue;
+                }
                 None => {
                     out.fail();
                     break;
@@ -199,6 +210,7 @@ impl Parser for DceRpc {
     fn gap(&mut self, way: Way, out: &mut Output) {
         self.pending[way as usize].clear();
         self.lost[way as usize] = true;
+        self.gaps[way as usize] = true;
         // What was under way may have ended in what is missing.
         self.calls.end(way, false, &self.interfaces, out);
     }

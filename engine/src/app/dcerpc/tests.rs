@@ -132,7 +132,11 @@ fn after_a_gap_the_next_header_counts() {
     let (mut parser, mut out) = (DceRpc::default(), Output::everything());
     parser.data(Way::ToServer, &request(1, 7, 0, 1, b"begun"), &mut out);
     parser.gap(Way::ToServer, &mut out);
-    let more = [&b"\x05\x05 rest"[..], &request(3, 8, 0, 2, b"whole")].concat();
+    let more = [
+        &b"\x05\x05 rest \x05\0\0\0\x10\0\0\0\x01\0 is no header"[..],
+        &request(3, 8, 0, 2, b"whole"),
+    ]
+    .concat();
     parser.data(Way::ToServer, &more, &mut out);
     assert_eq!(
         buffers(&out, 0, Way::ToServer, AppBuffer::DceStubData),

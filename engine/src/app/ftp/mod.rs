@@ -53,6 +53,7 @@ struct Command {
     port: u16,
     active: bool,
     done: bool,
+    answered: bool,
 }
 
 /// Reads the control connection.
@@ -98,6 +99,7 @@ impl Ftp {
             port: 0,
             active: false,
             done: false,
+            answered: false,
         });
         tx
     }
@@ -239,7 +241,7 @@ impl Ftp {
             return;
         };
         self.over += 1;
-        command.done = true;
+        (command.done, command.answered) = (true, answered);
         let tx = command.tx;
         if command.name.is_some() {
             let received = u64::from(answered);
@@ -255,13 +257,13 @@ impl Ftp {
         }
         out.finish(tx);
         if out.logs() {
-            out.log(Way::ToServer, "ftp", command.fields(answered));
+            out.log(Way::ToServer, "ftp", command.fields());
         }
     }
 }
 
 impl Command {
-    fn fields(&self, answered: bool) -> Value {
+    fn fields(&self) -> Value {
         let mut fields = Map::new();
         if let Some(name) = self.name {
             fields.insert("command".into(), name.into());
@@ -284,7 +286,7 @@ impl Command {
             let mode = if self.active { "active" } else { "passive" };
             fields.insert("mode".into(), mode.into());
         }
-        let received = if answered { "yes" } else { "no" };
+        let received = if self.answered { "yes" } else { "no" };
         fields.insert("reply_received".into(), received.into());
         fields.insert("reply_truncated".into(), self.reply_truncated.into());
         fields.into()
@@ -336,7 +338,7 @@ impl Parser for Ftp {
 
     fn describe(&self, tx: TxId, _: &Output) -> Option<(&'static str, Value)> {
         let command = self.commands.iter().find(|of| of.tx == tx)?;
-        Some(("ftp", command.fields(command.done)))
+        Some(("ftp", command.fields()))
     }
 
     fn memory(&self) -> usize {

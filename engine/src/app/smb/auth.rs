@@ -29,13 +29,21 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Looks for the message in a blob, whatever wraps it.
-pub(super) fn ntlmssp(blob: &[u8]) -> Option<Ntlmssp> {
+/// The message in a blob, whatever wraps it.
+fn find(blob: &[u8]) -> Option<&[u8]> {
     let start = memchr::memmem::find(blob, SIGNATURE)?;
     let message = blob.get(start..)?;
-    if u32_at(message, 8)? != AUTHENTICATE {
-        return None;
-    }
+    (u32_at(message, 8)? == AUTHENTICATE).then_some(message)
+}
+
+/// True when the message is there, even if it cannot be read.
+pub(super) fn authenticates(blob: &[u8]) -> bool {
+    find(blob).is_some()
+}
+
+/// Reads the message in a blob.
+pub(super) fn ntlmssp(blob: &[u8]) -> Option<Ntlmssp> {
+    let message = find(blob)?;
     let text = |at: usize| {
         let length = u16_at(message, at)?;
         let offset = usize::try_from(u32_at(message, at + 4)?).ok()?;
@@ -99,6 +107,7 @@ pub(super) mod tests {
         assert_eq!(found.fields()["version"], "6.1 build 7601 rev 15");
         for end in 0..blob.len() {
             assert_eq!(ntlmssp(&blob[..end]), None);
+            assert_eq!(authenticates(&blob[..end]), end >= 9 + 12);
         }
     }
 }

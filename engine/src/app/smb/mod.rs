@@ -10,6 +10,7 @@ mod names;
 mod one;
 mod pipe;
 mod state;
+mod text;
 mod transaction;
 mod two;
 
@@ -35,12 +36,11 @@ pub const EVENTS: &[&str] = &[
     "smb.negotiate_max_write_size_too_large",
     "smb.read_request_too_large",
     "smb.read_response_too_large",
-    "smb.read_response_queue_size_exceeded",
-    "smb.read_response_queue_cnt_exceeded",
+    "smb.read_queue_size_exceeded",
+    "smb.read_queue_cnt_exceeded",
     "smb.write_request_too_large",
     "smb.write_queue_size_exceeded",
     "smb.write_queue_cnt_exceeded",
-    "smb.unusual_ntlmssp_order",
     "smb.too_many_transactions",
 ];
 
@@ -195,6 +195,7 @@ impl Smb {
         match bytes {
             [0xff, b'S', b'M', b'B', ..] => {
                 let record = one::record(bytes)?;
+                self.right_way(way, record.answer, out)?;
                 match way {
                     Way::ToServer => self.state.request1(&record, out),
                     Way::ToClient => self.state.response1(&record, out),
@@ -202,6 +203,7 @@ impl Smb {
             }
             [0xfe, b'S', b'M', b'B', ..] => {
                 let record = two::record(bytes)?;
+                self.right_way(way, record.answer, out)?;
                 match way {
                     Way::ToServer => self.state.request2(&record, out),
                     Way::ToClient => self.state.response2(&record, out),
@@ -214,6 +216,17 @@ impl Smb {
                 None
             }
         }
+    }
+
+    /// Requests go to the server and answers to the client; others are passed over.
+    fn right_way(&mut self, way: Way, answer: bool, out: &mut Output) -> Option<()> {
+        let wrong = match (way, answer) {
+            (Way::ToServer, true) => "smb.response_to_server",
+            (Way::ToClient, false) => "smb.request_to_client",
+            _ => return Some(()),
+        };
+        self.state.event(wrong, out);
+        None
     }
 
     /// Looks for a message; where it is found, what waits, or the data behind it, begins with it.

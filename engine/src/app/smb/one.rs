@@ -2,6 +2,7 @@
 
 use super::auth;
 use super::state::{Flowing, NAME_LIMIT, Record, State};
+use super::text::{bytes_at, file, hosts, narrow, string};
 use super::transaction::{About, FileId, Opened};
 use crate::app::{Output, Way};
 
@@ -44,10 +45,13 @@ pub(super) fn record(bytes: &[u8]) -> Option<Record<'_>> {
         tree: 0,
         message: 0,
         unicode: false,
+        answer: false,
         bytes,
     };
     const UNICODE: u16 = 0x8000;
+    const ANSWER: u8 = 0x80;
     record.status = record.u32(5)?;
+    record.answer = record.u8(9)? & ANSWER != 0;
     record.unicode = record.u16(10)? & UNICODE != 0;
     record.tree = u32::from(record.u16(24)?);
     let process = u64::from(record.u16(26)?);
@@ -70,43 +74,6 @@ fn chains(command: u16) -> bool {
             | NT_CREATE_ANDX
             | WRITE_ANDX
     )
-}
-
-/// A string that ends with zero, and where the next one begins. Of UTF-16 the low bytes are kept, as Suricata does.
-fn string(r: &Record<'_>, mut at: usize) -> Option<(Vec<u8>, usize)> {
-    let mut text = Vec::new();
-    let width = if r.unicode { 2 } else { 1 };
-    if r.unicode {
-        at += at % 2;
-    }
-    loop {
-        let unit = r.bytes.get(at..at + width)?;
-        at += width;
-        if unit.iter().all(|&byte| byte == 0) {
-            return Some((text, at));
-        }
-        if text.len() < NAME_LIMIT {
-            text.extend(unit.first());
-        }
-    }
-}
-
-/// A string of one byte each.
-fn narrow(r: &Record<'_>, at: usize) -> Option<String> {
-    let rest = r.bytes.get(at..)?;
-    let end = memchr::memchr(0, rest)?;
-    let text = rest.get(..end.min(NAME_LIMIT))?;
-    Some(String::from_utf8_lossy(text).into_owned())
-}
-
-/// A file: its number, and who opened it.
-fn file(r: &Record<'_>, at: usize) -> Option<FileId> {
-    Some(FileId::from(r.u16(at)?) | FileId::from(r.session) << 16)
-}
-
-/// Where the bytes begin, behind the words of a command at this place.
-fn bytes_at(r: &Record<'_>, at: usize) -> Option<usize> {
-    Some(at + 3 + 2 * usize::from(r.u8(at)?))
 }
 
 impl State {
@@ -153,12 +120,18 @@ impl State {
                 const EXTENDED: u8 = 12;
                 let mut who = None;
                 let mut host = None;
+                let mut malformed = false;
                 if r.u8(at)? == EXTENDED {
                     let length = usize::from(r.u16(at + 15)?);
-                    who = auth::ntlmssp(r.part(at + 27, length as u64));
+                    let blob = r.part(at + 27, length as u64);
+                    who = auth::ntlmssp(blob);
+                    malformed = who.is_none() && auth::authenticates(blob);
                     host = hosts(r, at + 27 + length);
                 }
                 self.session(r, who, host, out);
+                if malformed {
+                    self.event("smb.malformed_ntlmssp_request", out);
+                }
             }
             TREE_CONNECT_ANDX => {
                 let password = usize::from(r.u16(at + 7)?);
@@ -445,12 +418,4 @@ impl State {
         };
         Some(self.data(r, Way::ToClient, file, (offset, length, start), out))
     }
-}
-
-/// Operating system and LAN manager.
-fn hosts(r: &Record<'_>, at: usize) -> Option<(String, String)> {
-    let (os, next) = string(r, at)?;
-    let (manager, _) = string(r, next)?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Some((text(os), text(manager)))
 }

@@ -72,6 +72,8 @@ pub(super) struct Record<'a> {
     pub message: u64,
     /// Text is UTF-16.
     pub unicode: bool,
+    /// It says that it is an answer.
+    pub answer: bool,
     /// From its header on; of a very long one only the beginning.
     pub bytes: &'a [u8],
 }
@@ -170,6 +172,9 @@ impl State {
     /// Begins a transaction under a number that it has got.
     pub fn begin_as(&mut self, id: TxId, r: &Record<'_>, about: About, out: &mut Output) {
         if self.txs.len() >= MOST_LIVE {
+            if let Some(tx) = self.txs.front().filter(|tx| tx.done != [true; 2]) {
+                out.event(tx.id, "smb.too_many_transactions");
+            }
             self.finish_all(0, FileState::Truncated, out);
             self.txs.pop_front();
         }
@@ -400,8 +405,8 @@ impl State {
             (Placed::Overlap, _) => Some("smb.file_overlap"),
             (Placed::TooMuch, Way::ToServer) => Some("smb.write_queue_size_exceeded"),
             (Placed::TooMany, Way::ToServer) => Some("smb.write_queue_cnt_exceeded"),
-            (Placed::TooMuch, Way::ToClient) => Some("smb.read_response_queue_size_exceeded"),
-            (Placed::TooMany, Way::ToClient) => Some("smb.read_response_queue_cnt_exceeded"),
+            (Placed::TooMuch, Way::ToClient) => Some("smb.read_queue_size_exceeded"),
+            (Placed::TooMany, Way::ToClient) => Some("smb.read_queue_cnt_exceeded"),
         };
         if let Some(event) = event {
             self.event(event, out);

@@ -204,10 +204,17 @@ fn talk2() -> Vec<(Way, Vec<u8>)> {
     said
 }
 
+/// Marks what a server says as an answer.
+fn marked(way: Way, mut bytes: Vec<u8>) -> Vec<u8> {
+    let (place, flag) = if bytes[4] == 0xfe { (16, 1) } else { (9, 0x80) };
+    bytes[4 + place] |= if way == Way::ToClient { flag } else { 0 };
+    bytes
+}
+
 fn run(said: &[(Way, Vec<u8>)], chunk: usize) -> (Smb, Output) {
     let (mut smb, mut out) = (Smb::default(), Output::everything());
     for (way, bytes) in said {
-        for piece in bytes.chunks(chunk) {
+        for piece in marked(*way, bytes.clone()).chunks(chunk) {
             smb.data(*way, piece, &mut out);
         }
     }
@@ -330,6 +337,21 @@ fn long_data_goes_on_as_it_comes() {
         assert!(smb.memory() < 100_000, "{}", smb.memory());
         assert_eq!(out.transactions().count(), 2);
     }
+}
+
+#[test]
+fn answers_of_clients_are_passed_over() {
+    let echo = session(two(13, 1, 0, 0, &[(67, &[0])]));
+    let (mut smb, mut out) = run(&[(Way::ToServer, echo.clone())], usize::MAX);
+    smb.data(
+        Way::ToServer,
+        &marked(Way::ToClient, echo.clone()),
+        &mut out,
+    );
+    smb.data(Way::ToClient, &echo, &mut out);
+    let events = out.get(0).expect("one").events();
+    assert_eq!(events, ["smb.response_to_server", "smb.request_to_client"]);
+    assert_eq!(out.transactions().count(), 1);
 }
 
 #[test]
@@ -473,7 +495,7 @@ fn what_is_remembered_is_bounded() {
         let mut file = [0; 16];
         file[..8].copy_from_slice(&message.to_le_bytes());
         for (way, bytes) in Way::ALL.into_iter().zip(create2(message, 1, &name, &file)) {
-            smb.data(way, &session(bytes), &mut out);
+            smb.data(way, &marked(way, session(bytes)), &mut out);
         }
         smb.data(
             Way::ToServer,
@@ -499,7 +521,7 @@ proptest::proptest! {
             } else {
                 one(COMMANDS[usize::from(*command)], *message as u16, &[(32 + place / 8, body)])
             };
-            for piece in session(record).chunks(cut) {
+            for piece in marked(Way::of(*way), session(record)).chunks(cut) {
                 smb.data(Way::of(*way), piece, &mut out);
             }
             smb.data(Way::of(*way), &body[..body.len() / 9], &mut out);

@@ -41,12 +41,15 @@ pub(super) fn record(bytes: &[u8]) -> Option<Record<'_>> {
         tree: 0,
         message: 0,
         unicode: true,
+        answer: false,
         bytes,
     };
     record.status = record.u32(8)?;
     record.command = record.u16(12)?;
+    const ANSWER: u32 = 1;
     const ASYNC: u32 = 2;
     let flags = record.u32(16)?;
+    record.answer = flags & ANSWER != 0;
     record.message = record.u64(24)?;
     record.tree = if flags & ASYNC == 0 {
         record.u32(36)?
@@ -102,7 +105,11 @@ impl State {
             SESSION_SETUP => {
                 let blob = r.part(usize::from(r.u16(76)?), u64::from(r.u16(78)?));
                 let who = auth::ntlmssp(blob);
+                let malformed = who.is_none() && auth::authenticates(blob);
                 self.session(r, who, None, out);
+                if malformed {
+                    self.event("smb.malformed_ntlmssp_request", out);
+                }
             }
             TREE_CONNECT => {
                 let name = text(r.part(usize::from(r.u16(68)?), u64::from(r.u16(70)?)));

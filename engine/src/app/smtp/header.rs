@@ -28,13 +28,13 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Name and value of a header line.
+/// Name and value of a header line. White space before the colon is of old times, but everybody takes it.
 pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let value = line.get(colon + 1..)?;
     let start = value.iter().position(|byte| !space(byte));
     let value = value.get(start.unwrap_or(value.len())..)?;
-    Some((line.get(..colon)?, value))
+    Some((trim(line.get(..colon)?), value))
 }
 
 /// The next parameter after a semicolon: its name, its value without quotes, and what follows it.
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn header_lines_are_split() {
-        assert_eq!(split(b"To: \t me "), Some((&b"To"[..], &b"me "[..])));
+        assert_eq!(split(b"To : \t me "), Some((&b"To"[..], &b"me "[..])));
         assert_eq!(split(b"To:"), Some((&b"To"[..], &b""[..])));
         assert_eq!(split(b"To"), None);
         assert_eq!(trim(b" \r\n"), b"");

@@ -21,6 +21,9 @@ const MOST_BOUNDARIES: usize = 32;
 /// Most attachments of a mail; further ones are not looked into.
 const MOST_FILES: usize = 128;
 
+/// How deep mails may lie in files of mails.
+const DEEPEST: u8 = 4;
+
 /// Longer ones are told by events; lengths as in RFC 2045 and, for values, as Suricata's default.
 const LONG_LINE: usize = 998;
 const LONG_ENCODED_LINE: usize = 76;
@@ -62,6 +65,9 @@ pub(super) struct Mime {
     attachments: Vec<Vec<u8>>,
     urls: Urls,
     md5: Option<Md5>,
+    /// How many mails this one lies in, and a mail that lies in the file at hand.
+    depth: u8,
+    inner: Option<Box<Mime>>,
 }
 
 impl Mime {
@@ -82,7 +88,17 @@ impl Mime {
             attachments: Vec::new(),
             urls: Urls::default(),
             md5: out.wants(AppBuffer::EmailBodyMd5).then(Md5::new),
+            depth: 0,
+            inner: None,
         }
+    }
+
+    /// A mail that lies in a file of this one: only its attachments are looked for.
+    fn embedded(&self, out: &Output) -> Self {
+        let mut inner = Self::new(out);
+        inner.md5 = None;
+        inner.depth = self.depth + 1;
+        inner
     }
 
     /// True while lines are headers.
@@ -176,7 +192,7 @@ impl Mime {
         });
         let is = |what: &str| plain_kind.is_some_and(|of| of.eq_ignore_ascii_case(what.as_bytes()));
         self.text = plain_kind.is_none() || is("text/plain") || is("text/html");
-        let within = is("message/rfc822") && name.is_empty();
+        let within = is("message/rfc822");
         let encoding = value("content-transfer-encoding").map(header::trim);
         self.encoding = match encoding {
             Some(of) if of.eq_ignore_ascii_case(b"base64") => Encoding::Base64(Base64::default()),
@@ -199,14 +215,18 @@ impl Mime {
         let main = self.main.is_none();
         if main {
             self.main = Some(self.headers.len());
-            self.put_headers(tx, out);
-            out.reach(tx, Way::ToServer, level::HEAD);
+            if self.depth == 0 {
+                self.put_headers(tx, out);
+                out.reach(tx, Way::ToServer, level::HEAD);
+            }
         }
         self.body = true;
         self.named = !name.is_empty();
         self.ending = 0;
         if self.named {
             self.open(tx, name, out);
+            let deeper = within && self.depth < DEEPEST && matches!(self.encoding, Encoding::Plain);
+            self.inner = deeper.then(|| Box::new(self.embedded(out)));
         } else if within && matches!(self.encoding, Encoding::Plain) {
             // A mail in the mail: its headers are those of a part.
             self.next_part();
@@ -257,7 +277,8 @@ impl Mime {
         if !self.named && !self.text {
             return;
         }
-        let looks_for_urls = out.logs() || out.wants(AppBuffer::EmailUrl);
+        // What holds this mail has looked for links.
+        let looks_for_urls = self.depth == 0 && (out.logs() || out.wants(AppBuffer::EmailUrl));
         if !self.named {
             if let (Encoding::Base64(decoder), true) = (&mut self.encoding, looks_for_urls) {
                 let mut decoded = Vec::new();
@@ -269,6 +290,9 @@ impl Mime {
                 self.urls.text(super::ending(line.ending));
             }
             return;
+        }
+        if let Some(inner) = &mut self.inner {
+            inner.line(tx, line, out);
         }
         let mut decoded = Vec::new();
         let valid = match &mut self.encoding {
@@ -312,6 +336,12 @@ impl Mime {
             self.add(tx, &decoded, false, out);
         }
         self.urls.flush();
+        if let Some(mut inner) = self.inner.take() {
+            inner.part_ends(tx, state, out);
+            let room = MOST_FILES.saturating_sub(self.attachments.len());
+            self.attachments
+                .extend(inner.attachments.into_iter().take(room));
+        }
         if let Some(file) = self.file.take() {
             out.close_file(tx, file, state);
         }
@@ -321,6 +351,9 @@ impl Mime {
     pub fn gap(&mut self, tx: TxId, out: &mut Output) {
         if let Some(file) = self.file {
             out.file_gap(tx, file);
+        }
+        if let Some(inner) = &mut self.inner {
+            inner.gap(tx, out);
         }
         self.md5 = None;
     }
@@ -420,6 +453,7 @@ impl Mime {
     pub fn memory(&self) -> usize {
         let boundaries: usize = self.boundaries.iter().map(Vec::len).sum();
         let names: usize = self.attachments.iter().map(Vec::len).sum();
-        self.held + boundaries + names + self.urls.memory() + size_of::<Self>()
+        let inner = self.inner.as_ref().map_or(0, |inner| inner.memory());
+        self.held + boundaries + names + self.urls.memory() + inner + size_of::<Self>()
     }
 }

@@ -120,6 +120,30 @@ fn cuts_do_not_matter() {
     }
 }
 
+#[test]
+fn mails_in_files_are_looked_into() {
+    use Way::{ToClient, ToServer};
+    let inner = "From: x\r\nContent-Disposition: attachment; filename=bad.exe\r\n\r\npayload";
+    let mail = format!(
+        "Content-Type: message/rfc822\r\nContent-Disposition : a; filename=mail.eml\r\n\r\n{inner}\r\n.\r\n"
+    );
+    let said = [
+        (ToClient, "220 x\r\n"),
+        (ToServer, "DATA\r\n"),
+        (ToClient, "354 x\r\n"),
+        (ToServer, &mail[..]),
+    ];
+    let (smtp, out, _) = events_of(&said);
+    assert_eq!(
+        strings(&out, 0, AppBuffer::FileName),
+        ["mail.eml", "bad.exe"]
+    );
+    assert_eq!(strings(&out, 0, AppBuffer::FileData), ["payload", inner]);
+    assert!(strings(&out, 0, AppBuffer::EmailFrom).is_empty());
+    let (_, fields) = smtp.describe_more(0, &out).expect("an object");
+    assert_eq!(fields["attachment"], json!(["mail.eml", "bad.exe"]));
+}
+
 fn events_of(said: &[(Way, &str)]) -> (Smtp, Output, Vec<&'static str>) {
     let (mut smtp, mut out) = (Smtp::default(), Output::everything());
     for (way, text) in said {

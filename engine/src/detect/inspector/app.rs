@@ -28,7 +28,8 @@ pub(super) struct Lists {
 /// What a parser is told.
 enum Word {
     Data(Range<u64>),
-    Gap,
+    /// So many bytes are missing, where it is known.
+    Gap(Option<u64>),
     End,
 }
 
@@ -45,8 +46,14 @@ impl Inspector {
     }
 
     /// Tells the flow's parser that bytes are missing.
-    pub(super) fn tell_gap(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
-        self.tell(scene, side, Word::Gap, out);
+    pub(super) fn tell_gap(
+        &mut self,
+        scene: &mut Scene<'_, '_>,
+        side: Side,
+        missing: Option<u64>,
+        out: &mut Vec<Event>,
+    ) {
+        self.tell(scene, side, Word::Gap(missing), out);
     }
 
     /// Tells the flow's parser that nothing more comes in a direction.
@@ -83,7 +90,7 @@ impl Inspector {
                 };
                 apps.data(&mut flow.app, way, direction.bytes(range), &told)
             }
-            Word::Gap => apps.gap(&mut flow.app, way, now_ns),
+            Word::Gap(missing) => apps.gap(&mut flow.app, way, missing, now_ns),
             Word::End => apps.end(&mut flow.app, way, now_ns),
         };
         flow.app.visible |= self.inline && flow.app.proto.is_some();
@@ -179,7 +186,8 @@ impl Inspector {
         };
         let view = FlowView {
             app: Speaks::Is(proto),
-            established: scene.view.established,
+            // What a server takes from a stream is part of a connection, also where it came with the SYN.
+            established: streams.is_some() || scene.view.established,
             ..in_stream(scene.view.slot, way)
         };
         let Self {
@@ -333,6 +341,7 @@ impl Inspector {
             Some(Box::new(AppFacts {
                 kind,
                 fields,
+                more: app.describe_more(id),
                 tx: id,
             }))
         });
@@ -378,7 +387,17 @@ impl Inspector {
         if app.output.records.is_empty() {
             return;
         }
-        for (way, record) in std::mem::take(&mut app.output.records) {
+        for (way, mut record) in std::mem::take(&mut app.output.records) {
+            if !self.app_records.contains(&record.kind) {
+                continue;
+            }
+            if record.kind == "fileinfo" {
+                let tx = record
+                    .fields
+                    .get("tx_id")
+                    .and_then(serde_json::Value::as_u64);
+                record.more = tx.and_then(|tx| app.describe(tx));
+            }
             let packet = facts(way as usize, flow);
             out.push(Event {
                 place: self.place,

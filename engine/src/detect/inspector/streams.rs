@@ -467,8 +467,9 @@ impl Inspector {
             return;
         };
         self.close_window(scene, side, end, When::Last, out);
-        self.tell_gap(scene, side, out);
         let fresh = self.streams.skip_gap(side.id, side.way);
+        let missing = fresh.start.checked_sub(end).filter(|&missing| missing > 0);
+        self.tell_gap(scene, side, missing, out);
         self.streams.restart_window(side.id, side.way, fresh.start);
         scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
         let hits = std::mem::take(&mut self.scratch.hits);
@@ -550,7 +551,7 @@ impl Inspector {
                 ended: None,
             };
             self.flush(&mut scene, Side { id, way }, out);
-            self.tell_gap(&mut scene, Side { id, way }, out);
+            self.tell_gap(&mut scene, Side { id, way }, None, out);
         }
         self.flows.get_mut(in_stream(slot, 0)).streams = StreamId::LOST;
         self.streams.end(id);

@@ -295,8 +295,11 @@ table! {
     WebsocketOpcode = "websocket.opcode", [Websocket], Both, DONE;
     WebsocketMask = "websocket.mask", [Websocket], Both, DONE;
     WebsocketFlags = "websocket.flags", [Websocket], Both, DONE;
-    RfbSecType = "rfb.sectype", [Rfb], ToClient, DONE;
-    RfbSecResult = "rfb.secresult", [Rfb], ToClient, DONE;
+    RfbSecType = "rfb.sectype", [Rfb], ToServer, START;
+    RfbSecResult = "rfb.secresult", [Rfb], ToClient, START;
+    DhcpLeaseTime = "dhcp.leasetime", [Dhcp], Both, DONE;
+    DhcpRebindingTime = "dhcp.rebinding_time", [Dhcp], Both, DONE;
+    DhcpRenewalTime = "dhcp.renewal_time", [Dhcp], Both, DONE;
 }
 
 impl AppBuffer {

@@ -11,6 +11,7 @@
 mod buffer;
 mod bytes;
 mod dcerpc;
+mod dhcp;
 mod dns;
 mod file;
 mod flow;
@@ -24,6 +25,7 @@ mod parser;
 mod proto;
 mod quic;
 mod recognise;
+mod rfb;
 mod sip;
 mod smb;
 mod smtp;
@@ -32,6 +34,7 @@ mod ssh;
 mod text;
 mod tls;
 mod transaction;
+mod websocket;
 
 pub use buffer::{AppBuffer, AppField, Ways, level};
 pub use file::{FILE_LIMIT, File, FileState};
@@ -63,6 +66,9 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
         (AppProto::Snmp, true) => Box::new(snmp::Snmp::new()),
         (AppProto::Krb5, _) => Box::new(krb5::Krb5::new(udp)),
+        (AppProto::Dhcp, true) => Box::new(dhcp::Dhcp::new()),
+        (AppProto::Rfb, false) => Box::new(rfb::Rfb::new()),
+        (AppProto::Websocket, false) => Box::new(websocket::Websocket::new()),
         _ => return None,
     })
 }
@@ -71,12 +77,14 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
 pub fn events() -> impl Iterator<Item = &'static str> {
     const ALL: &[&[&str]] = &[
         dcerpc::EVENTS,
+        dhcp::EVENTS,
         dns::EVENTS,
         dns::MDNS_EVENTS,
         ftp::EVENTS,
         http::EVENTS,
         mqtt::EVENTS,
         quic::EVENTS,
+        rfb::EVENTS,
         sip::EVENTS,
         smb::EVENTS,
         smtp::EVENTS,
@@ -84,6 +92,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         ssh::EVENTS,
         tls::EVENTS,
         krb5::EVENTS,
+        websocket::EVENTS,
     ];
     ALL.iter().copied().flatten().copied()
 }

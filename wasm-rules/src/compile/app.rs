@@ -123,7 +123,10 @@ pub(super) fn of_table(
         | "tls.cert_chain_len"
         | "snmp.version"
         | "mqtt.protocol_version"
-        | "krb5_msg_type" => &[],
+        | "krb5_msg_type"
+        | "dhcp.leasetime"
+        | "dhcp.rebinding_time"
+        | "dhcp.renewal_time" => &[],
         "mqtt.reason_code" => names::MQTT_REASONS,
         "mqtt.type" => names::MQTT_TYPES,
         "snmp.pdu_type" => names::SNMP_PDUS,

@@ -16,6 +16,8 @@ pub fn write_app(out: &mut Vec<u8>, record: &AppRecord) {
         app_proto: Option<&'static str>,
         #[serde(flatten)]
         object: Object<'a>,
+        #[serde(flatten)]
+        more: Option<Object<'a>>,
     }
     let proto = record.packet.flow.and_then(|flow| flow.app.proto);
     write_line(
@@ -27,6 +29,7 @@ pub fn write_app(out: &mut Vec<u8>, record: &AppRecord) {
                 .map(|proto| proto.name())
                 .filter(|_| record.record.kind == "fileinfo"),
             object: Object(record.record.kind, &record.record.fields),
+            more: (record.record.more.as_ref()).map(|(name, fields)| Object(name, fields)),
         },
     );
 }

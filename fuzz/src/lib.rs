@@ -9,6 +9,7 @@
 //! `link` picks from [`LINKS`]. Of a `length`, the low 13 bits count the frame's bytes; bit 15 lets more than a
 //! minute pass before the frame (so that fragments time out), bit 14 says that the frame was longer on the wire.
 
+pub mod app;
 mod cases;
 mod detector;
 pub mod handover;

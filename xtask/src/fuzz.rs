@@ -81,6 +81,51 @@ const TARGETS: &[Target] = &[
         max_len: 512,
         dictionary: None,
     },
+    Target {
+        name: "app_http",
+        max_len: 2048,
+        dictionary: Some("app.dict"),
+    },
+    Target {
+        name: "app_dns",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_tls",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_ssh",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_smtp",
+        max_len: 2048,
+        dictionary: Some("app.dict"),
+    },
+    Target {
+        name: "app_ftp",
+        max_len: 2048,
+        dictionary: Some("app.dict"),
+    },
+    Target {
+        name: "app_dcerpc",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_sip",
+        max_len: 2048,
+        dictionary: Some("app.dict"),
+    },
+    Target {
+        name: "app_mqtt",
+        max_len: 2048,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

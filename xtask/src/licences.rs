@@ -6,6 +6,7 @@
 //! key that it does not know is an error, so that the file never says more than is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ const KNOWN: &[(&str, &[&str])] = &[
         &[
             "allow",
             "exceptions",
+            "clarify",
             "unused-allowed-license",
             "confidence-threshold",
         ],
@@ -42,8 +44,37 @@ struct Rules {
     targets: Vec<String>,
     allow: Vec<String>,
     exceptions: BTreeMap<String, Vec<String>>,
+    clarified: BTreeMap<String, Clarified>,
     banned: BTreeSet<String>,
     registries: Vec<String>,
+}
+
+/// What the licence of a crate is that names a file instead: true as long as the files are those that were read.
+struct Clarified {
+    expression: String,
+    /// Paths in the crate and XXH32 sums, as cargo-deny has them.
+    files: Vec<(String, u32)>,
+}
+
+impl Clarified {
+    fn parse(item: &toml::Value) -> Option<Self> {
+        let file = |file: &toml::Value| {
+            let hash = u32::try_from(file.get("hash")?.as_integer()?).ok()?;
+            Some((file.get("path")?.as_str()?.to_owned(), hash))
+        };
+        let files = item.get("license-files")?.as_array()?;
+        Some(Self {
+            expression: item.get("expression")?.as_str()?.to_owned(),
+            files: files.iter().map(file).collect::<Option<_>>()?,
+        })
+    }
+
+    fn holds(&self, folder: &Path) -> bool {
+        self.files.iter().all(|(path, hash)| {
+            std::fs::read(folder.join(path))
+                .is_ok_and(|text| twox_hash::XxHash32::oneshot(0, &text) == *hash)
+        })
+    }
 }
 
 /// Checks the dependencies of the workspace and of the fuzz targets.
@@ -102,6 +133,8 @@ struct Package {
     version: String,
     license: Option<String>,
     source: String,
+    /// Where its files are.
+    folder: PathBuf,
 }
 
 /// The packages from elsewhere that are reachable on the targets asked for.
@@ -131,6 +164,9 @@ fn used(metadata: &Value) -> Vec<Package> {
                 version: package["version"].as_str()?.into(),
                 license: package["license"].as_str().map(Into::into),
                 source: package["source"].as_str()?.into(),
+                folder: Path::new(package["manifest_path"].as_str()?)
+                    .parent()?
+                    .to_owned(),
             })
         })
         .collect()
@@ -185,10 +221,17 @@ impl Rules {
                 .ok_or_else(|| format!("expected an allow list: {item}"))?;
             exceptions.insert(name_in(&item)?, allow);
         }
+        let mut clarified = BTreeMap::new();
+        for item in list("licenses", "clarify") {
+            let clear = Clarified::parse(&item)
+                .ok_or_else(|| format!("expected an expression and license-files: {item}"))?;
+            clarified.insert(name_in(&item)?, clear);
+        }
         Ok(Self {
             targets: strings("graph", "targets")?,
             allow: strings("licenses", "allow")?,
             exceptions,
+            clarified,
             banned: list("bans", "deny")
                 .iter()
                 .map(name_in)
@@ -215,7 +258,16 @@ impl Rules {
                 package.source
             ));
         }
-        match &package.license {
+        let clear = self.clarified.get(name);
+        if clear.is_some_and(|clear| !clear.holds(&package.folder)) {
+            problems.push(format!(
+                "{name} {version}: its licence is not the one that was read"
+            ));
+        }
+        let license = clear
+            .map(|clear| &clear.expression)
+            .or(package.license.as_ref());
+        match license {
             None => problems.push(format!("{name} {version}: names no licence")),
             Some(license) => match spdx::Expression::parse_mode(license, spdx::ParseMode::LAX) {
                 Err(error) => problems.push(format!(
@@ -264,6 +316,7 @@ mod tests {
         [licenses]
         allow = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"]
         exceptions = [{ crate = "fuzzer", allow = ["NCSA"] }]
+        clarify = [{ crate = "by-file", expression = "MIT", license-files = [{ path = "LICENSE", hash = 0x550d7456 }] }]
         [bans]
         deny = ["openssl", { crate = "left-pad" }]
         [sources]
@@ -278,7 +331,20 @@ mod tests {
             version: "1.0.0".into(),
             license,
             source,
+            folder: std::env::temp_dir().join("weir-xtask-licences"),
         })
+    }
+
+    #[test]
+    fn a_licence_in_a_file_counts_as_long_as_it_is_that_file() {
+        let folder = std::env::temp_dir().join("weir-xtask-licences");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let registry = "registry+https://example.org/index";
+        for (text, expected) in [("a", 0), ("b", 1)] {
+            std::fs::write(folder.join("LICENSE"), text).expect("a file");
+            assert_eq!(problems("by-file", None, registry).len(), expected);
+        }
+        std::fs::remove_dir_all(&folder).expect("a folder");
     }
 
     #[test]

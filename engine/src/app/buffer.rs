@@ -285,6 +285,8 @@ table! {
     SnmpTrapType = "snmp.trap_type", [Snmp], Both, DONE;
     Krb5MsgType = "krb5_msg_type", [Krb5], Both, DONE;
     Krb5ErrCode = "krb5_err_code", [Krb5], ToClient, DONE;
+    // 32 bits of a signed number.
+    Krb5TicketEncryption = "krb5.ticket_encryption", [Krb5], ToClient, DONE;
     WebsocketOpcode = "websocket.opcode", [Websocket], Both, DONE;
     WebsocketMask = "websocket.mask", [Websocket], Both, DONE;
     WebsocketFlags = "websocket.flags", [Websocket], Both, DONE;

@@ -183,6 +183,11 @@ impl Apps {
         {
             app.hint = expected.hint;
             app.name(flow, expected.proto);
+            flow.found = [Some(expected.proto); 2];
+            flow.visible = true;
+            if let Some(parser) = &mut app.parser {
+                parser.announced(&expected.name);
+            }
         }
         let id = match self.free.pop() {
             Some(id) => id,
@@ -396,6 +401,7 @@ impl AppFlow {
     }
 
     fn feed(&mut self, flow: &mut FlowApp, way: Way, data: &[u8]) {
+        self.output.way = way;
         if let Some(parser) = &mut self.parser {
             parser.data(way, data, &mut self.output);
         }
@@ -423,6 +429,7 @@ impl AppFlow {
     }
 
     fn gap(&mut self, flow: &mut FlowApp, way: Way) {
+        self.output.way = way;
         match &mut self.parser {
             Some(parser) => parser.gap(way, &mut self.output),
             None if flow.proto.is_none() => {
@@ -441,6 +448,7 @@ impl AppFlow {
         if std::mem::replace(&mut self.ended[way as usize], true) {
             return;
         }
+        self.output.way = way;
         if let Some(parser) = &mut self.parser {
             parser.end(way, &mut self.output);
         }

@@ -9,20 +9,24 @@
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
 mod buffer;
+mod bytes;
 mod dcerpc;
 mod dns;
 mod file;
 mod flow;
 mod ftp;
 mod http;
+mod krb5;
 mod lines;
 mod magic;
 mod mqtt;
 mod parser;
 mod proto;
+mod quic;
 mod recognise;
 mod sip;
 mod smtp;
+mod snmp;
 mod ssh;
 mod text;
 mod tls;
@@ -46,6 +50,7 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
         (AppProto::Tls, false) => Box::new(tls::Tls::new()),
+        (AppProto::Quic, true) => Box::new(quic::Quic::default()),
         (AppProto::Ssh, false) => Box::new(ssh::Ssh::new()),
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
@@ -54,6 +59,8 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
+        (AppProto::Snmp, true) => Box::new(snmp::Snmp::default()),
+        (AppProto::Krb5, _) => Box::new(krb5::Krb5::new(udp)),
         _ => return None,
     })
 }
@@ -67,10 +74,13 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         ftp::EVENTS,
         http::EVENTS,
         mqtt::EVENTS,
+        quic::EVENTS,
         sip::EVENTS,
         smtp::EVENTS,
+        snmp::EVENTS,
         ssh::EVENTS,
         tls::EVENTS,
+        krb5::EVENTS,
     ];
     ALL.iter().copied().flatten().copied()
 }

@@ -13,10 +13,11 @@ use crate::plan::RuleId;
 pub type TxId = u64;
 
 /// To the server (0) or to the client (1): an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Way {
     /// What the client sends.
+    #[default]
     ToServer = 0,
     /// What the server sends.
     ToClient = 1,
@@ -76,8 +77,8 @@ pub(crate) struct Half {
     pub(crate) matched: Vec<RuleId>,
     /// Rules that need no probe were made candidates.
     pub(crate) begun: bool,
-    /// Rules do not look at it.
-    pub(crate) nothing: bool,
+    /// Something changed since rules last looked.
+    pub(crate) fresh: bool,
     /// How many events rules have seen.
     pub(crate) events_seen: usize,
 }
@@ -90,8 +91,6 @@ pub struct Transaction {
     pub(crate) halves: [Half; 2],
     events: Vec<&'static str>,
     pub(crate) files: Vec<File>,
-    /// Something changed since rules last looked.
-    pub(crate) fresh: bool,
 }
 
 impl Transaction {
@@ -101,7 +100,6 @@ impl Transaction {
             halves: Default::default(),
             events: Vec::new(),
             files: Vec::new(),
-            fresh: true,
         }
     }
 
@@ -252,6 +250,8 @@ pub struct Output {
     /// Transactions that gave way, buffers and numbers that found no room.
     pub(crate) dropped: u64,
     pub(crate) fresh: bool,
+    /// Direction of the data at hand.
+    pub(crate) way: Way,
 }
 
 impl Output {
@@ -286,9 +286,7 @@ impl Output {
     fn tx(&mut self, id: TxId) -> Option<&mut Transaction> {
         let at = self.at(id)?;
         self.fresh = true;
-        let tx = self.live.get_mut(at)?;
-        tx.fresh = true;
-        Some(tx)
+        self.live.get_mut(at)
     }
 
     /// All transactions that are not over.
@@ -325,6 +323,7 @@ impl Output {
         let mut full = false;
         if let Some(tx) = self.tx(id) {
             let half = &mut tx.halves[way as usize];
+            half.fresh = true;
             full = half.bytes.len() + bytes.len() > MOST_BYTES || half.pieces.len() >= MOST_ENTRIES;
             if !full {
                 let start = half.bytes.len() as u32;
@@ -350,7 +349,9 @@ impl Output {
     pub fn number(&mut self, id: TxId, way: Way, field: AppField, number: u64) {
         let mut full = false;
         if let Some(tx) = self.tx(id) {
-            let numbers = &mut tx.halves[way as usize].numbers;
+            let half = &mut tx.halves[way as usize];
+            half.fresh = true;
+            let numbers = &mut half.numbers;
             full = numbers.len() >= MOST_ENTRIES;
             if !full {
                 numbers.push((field, number));
@@ -361,10 +362,13 @@ impl Output {
 
     /// Something is wrong with a transaction: the event's name in rules (`http.request_field_too_long`).
     pub fn event(&mut self, id: TxId, event: &'static str) {
+        let way = self.way;
         if let Some(tx) = self.tx(id)
             && !tx.events.contains(&event)
         {
             tx.events.push(event);
+            // The other side's rules see it when something of theirs comes.
+            tx.halves[way as usize].fresh = true;
         }
     }
 
@@ -372,14 +376,21 @@ impl Output {
     pub fn reach(&mut self, id: TxId, way: Way, level: u8) {
         if let Some(tx) = self.tx(id) {
             let half = &mut tx.halves[way as usize];
+            half.fresh |= half.level < level;
             half.level = half.level.max(level);
         }
     }
 
-    /// Nothing more comes in either direction.
+    /// Nothing more comes in either direction. A direction that has said nothing is not looked at.
     pub fn finish(&mut self, id: TxId) {
-        for way in Way::ALL {
-            self.reach(id, way, level::DONE);
+        let own = self.way;
+        if let Some(tx) = self.tx(id) {
+            for way in Way::ALL {
+                let half = &mut tx.halves[way as usize];
+                let said = !half.pieces.is_empty() || !half.numbers.is_empty() || half.level > 0;
+                half.fresh |= half.level < level::DONE && (said || way == own);
+                half.level = level::DONE;
+            }
         }
     }
 
@@ -511,15 +522,6 @@ impl Output {
         self.rest = rest.to_vec();
     }
 
-    /// The transaction is a message of one direction; in the other there is nothing to look at.
-    pub fn one_way(&mut self, id: TxId, way: Way) {
-        if let Some(tx) = self.tx(id) {
-            let other = &mut tx.halves[way.other() as usize];
-            other.level = level::DONE;
-            other.nothing = true;
-        }
-    }
-
     /// How many transactions were begun.
     pub(crate) fn begun(&self) -> u64 {
         self.next
@@ -537,7 +539,8 @@ impl Output {
 
     /// The transactions that are to be looked at. What is done and was looked at goes.
     pub(crate) fn sweep(&mut self) {
-        self.live.retain(|tx| !(tx.is_done() && !tx.fresh));
+        self.live
+            .retain(|tx| !tx.is_done() || tx.halves.iter().any(|half| half.fresh));
     }
 
     /// Ends the oldest transactions where there are too many.
@@ -546,12 +549,29 @@ impl Output {
         for at in 0..over {
             if let Some(tx) = self.live.get_mut(at) {
                 self.dropped += u64::from(!tx.is_done());
-                tx.fresh = true;
                 for half in &mut tx.halves {
+                    half.fresh |= half.level < level::DONE;
                     half.level = level::DONE;
                 }
             }
         }
+    }
+
+    /// Counts everything as looked at, as the engine does after each piece of data: for tests and tools.
+    pub fn look(&mut self) {
+        self.crowd();
+        for tx in &mut self.live {
+            tx.halves.iter_mut().for_each(|half| half.fresh = false);
+        }
+        self.sweep();
+        self.records.clear();
+        self.expected.clear();
+        self.fresh = false;
+    }
+
+    /// True when the parser gave up, or another one is to go on.
+    pub fn is_over(&self) -> bool {
+        self.failed || self.change.is_some()
     }
 
     /// Bytes that transactions hold.

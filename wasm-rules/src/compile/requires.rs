@@ -7,6 +7,9 @@ use crate::syntax::value::split_list;
 /// The version of Suricata whose rule language this is: major, minor, patch.
 pub const SURICATA_VERSION: [u8; 3] = [8, 0, 6];
 
+/// What rules can ask for and is there. (`output::file-store` is not: files are not written.)
+const FEATURES: [&str; 4] = ["ja3", "ja4", "hassh", "true"];
+
 /// Whether the rule is for this engine; if not, why.
 ///
 /// # Errors
@@ -31,8 +34,8 @@ pub(super) fn unmet(option: &RuleOption) -> Result<Option<String>, Problem> {
             (b"keyword", Some(_)) => crate::keywords::lookup(&wanted)
                 .is_none()
                 .then(|| format!("it requires the keyword {wanted}")),
-            // No feature that rules can ask for (output of files, JA3, JA4, …) is there yet.
-            (b"feature", Some(_)) => Some(format!("it requires the feature {wanted}")),
+            (b"feature", Some(_)) => (!FEATURES.contains(&wanted.as_str()))
+                .then(|| format!("it requires the feature {wanted}")),
             (b"version" | b"keyword" | b"feature", None) => {
                 return Err(Problem::syntax(
                     key.place,

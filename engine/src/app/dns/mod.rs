@@ -271,6 +271,18 @@ fn begins_message(data: &[u8]) -> bool {
     }
 }
 
+/// Puts a message that came in something else (DNS over HTTPS, RFC 8484) into the transaction of that, and gives its
+/// `dns` object; `None` where it is no message, or one of the other direction.
+pub fn put_carried(tx: TxId, way: Way, message: &[u8], out: &mut Output) -> Option<Value> {
+    let header = Header::read(message, message.len())?;
+    if header.is_response() != (way == Way::ToClient) {
+        return None;
+    }
+    let message = Message::read(message, header)?;
+    put(&message, way, tx, out);
+    Some(log::dns(tx, &message, way == Way::ToServer))
+}
+
 /// What rules look at in a message.
 fn put(message: &Message, way: Way, id: TxId, out: &mut Output) {
     let header = message.header;

@@ -131,6 +131,18 @@ fn a_response_shows_names_of_records_and_in_their_data() {
 }
 
 #[test]
+fn a_message_can_come_in_something_else() {
+    let mut out = Output::everything();
+    let tx = out.begin();
+    let object = put_carried(tx, Way::ToServer, &request("a.org"), &mut out);
+    assert_eq!(object.expect("an object")["type"], "request");
+    assert_eq!(all(&out, Way::ToServer, AppBuffer::DnsQuery), ["a.org"]);
+    assert_eq!(put_carried(tx, Way::ToServer, &response(), &mut out), None);
+    assert!(put_carried(tx, Way::ToClient, &response(), &mut out).is_some());
+    assert!(!out.get(tx).expect("a transaction").is_done());
+}
+
+#[test]
 fn every_kind_of_data_has_its_form() {
     let soa = [name("a.b"), name("c.d"), vec![0; 20]].concat();
     let srv = [vec![0, 1, 0, 2, 0, 80], name("t.x")].concat();

@@ -125,12 +125,9 @@ impl Sip {
     }
 
     fn datagram(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        match Message::read(data, way == Way::ToServer, true) {
-            Ok(message) => {
-                self.message(way, &message, out);
-            }
-            // A datagram that is none is that datagram's matter, and there is no transaction to tell it about.
-            Err(_) => {}
+        // What is none is that datagram's matter, and there is no transaction to tell it about.
+        if let Ok(message) = Message::read(data, way == Way::ToServer, true) {
+            self.message(way, &message, out);
         }
     }
 

@@ -15,7 +15,7 @@ const MOST_SNI: usize = 255;
 /// Something odd in a hello; the last part of the event's name.
 pub(crate) type Oddity = &'static str;
 
-/// What a hello says. GREASE values (RFC 8701) are left out of all lists.
+/// What a hello says. Lists have all values, GREASE (RFC 8701) among them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hello {
     /// As it is in its old place.
@@ -46,7 +46,8 @@ pub(crate) fn is_version(version: u16) -> bool {
     matches!(version, 0x0300..=0x0304 | 0x7f01 | 0x7f10..=0x7f1c | 0xfb17 | 0xfb1a)
 }
 
-fn is_grease(value: u16) -> bool {
+/// True for a value that is there to be ignored (RFC 8701).
+pub(crate) fn is_grease(value: u16) -> bool {
     value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
 }
 
@@ -107,9 +108,7 @@ impl Hello {
         if ciphers.len() % 2 != 0 {
             return None;
         }
-        self.ciphers = pairs(ciphers)
-            .filter(|&cipher| !is_grease(cipher))
-            .collect();
+        self.ciphers = pairs(ciphers).collect();
         if !old_draft {
             let compressions = if server { 1 } else { bytes.u8()? };
             bytes.take(compressions.into())?;
@@ -141,9 +140,7 @@ impl Hello {
             if kind == 42 && !server {
                 self.early_data = true;
             }
-            if !is_grease(kind) {
-                self.extensions.push(kind);
-            }
+            self.extensions.push(kind);
         }
         Ok(())
     }
@@ -169,8 +166,7 @@ impl Hello {
                     if groups.len() % 2 != 0 {
                         return Err(Stop::Error);
                     }
-                    let groups = pairs(groups).filter(|&group| !is_grease(group));
-                    self.groups.extend(groups);
+                    self.groups.extend(pairs(groups));
                 }
             }
             11 => {

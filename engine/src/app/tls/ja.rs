@@ -5,14 +5,14 @@ use std::fmt::{Display, Write};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-use super::hello::Hello;
+use super::hello::{Hello, is_grease};
 use crate::app::text::hex;
 
-fn joined<T: Display>(values: &[T], separator: &str) -> String {
+fn joined<T: Display>(values: impl IntoIterator<Item = T>) -> String {
     let mut text = String::new();
-    for (at, value) in values.iter().enumerate() {
+    for (at, value) in values.into_iter().enumerate() {
         if at > 0 {
-            text.push_str(separator);
+            text.push('-');
         }
         // Writing to a string cannot fail.
         let _ = write!(text, "{value}");
@@ -20,20 +20,31 @@ fn joined<T: Display>(values: &[T], separator: &str) -> String {
     text
 }
 
+/// Whether GREASE counts. JA3 leaves it out; Suricata leaves it out of TLS and not out of QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grease {
+    Out,
+    In,
+}
+
+impl Grease {
+    fn of(self, values: &[u16]) -> impl Iterator<Item = u16> {
+        let values = values.iter().copied();
+        values.filter(move |&value| self == Self::In || !is_grease(value))
+    }
+}
+
 /// The string of JA3: version, ciphers, extensions, groups and point formats.
-pub(crate) fn ja3(hello: &Hello) -> String {
-    let point_formats = joined(&hello.point_formats, "-");
-    format!(
-        "{},{},{point_formats}",
-        ja3s(hello),
-        joined(&hello.groups, "-")
-    )
+pub(crate) fn ja3(hello: &Hello, grease: Grease) -> String {
+    let groups = joined(grease.of(&hello.groups));
+    let point_formats = joined(&hello.point_formats);
+    format!("{},{groups},{point_formats}", ja3s(hello, grease))
 }
 
 /// The string of JA3S: version, cipher, extensions.
-pub(crate) fn ja3s(hello: &Hello) -> String {
-    let ciphers = joined(&hello.ciphers, "-");
-    let extensions = joined(&hello.extensions, "-");
+pub(crate) fn ja3s(hello: &Hello, grease: Grease) -> String {
+    let ciphers = joined(grease.of(&hello.ciphers));
+    let extensions = joined(grease.of(&hello.extensions));
     format!("{},{ciphers},{extensions}", hello.legacy_version)
 }
 
@@ -62,25 +73,24 @@ pub(crate) fn ja4(hello: &Hello, quic: bool) -> String {
     } else {
         'i'
     };
+    let known = |list: &[u16]| Grease::Out.of(list).collect::<Vec<_>>();
+    let (ciphers, extensions) = (known(&hello.ciphers), known(&hello.extensions));
     let count = |list: &[u16]| list.len().min(99);
-    let (ciphers, extensions) = (count(&hello.ciphers), count(&hello.extensions));
     let [first, last] = alpn_letters(hello.alpns.first().map_or(&[], |alpn| alpn.as_slice()));
 
-    let mut sorted_ciphers = four_digits(&hello.ciphers);
+    let mut sorted_ciphers = four_digits(&ciphers);
     sorted_ciphers.sort_unstable();
     // Server name and ALPN are in the first part.
-    let others: Vec<_> = hello
-        .extensions
-        .iter()
-        .copied()
-        .filter(|kind| !matches!(kind, 0 | 16))
-        .collect();
+    let others = extensions.iter().copied();
+    let others: Vec<_> = others.filter(|kind| !matches!(kind, 0 | 16)).collect();
     let mut sorted_extensions = four_digits(&others);
     sorted_extensions.sort_unstable();
-    let signatures = four_digits(&hello.signatures).join(",");
+    let signatures = four_digits(&known(&hello.signatures)).join(",");
     let third = format!("{}_{signatures}", sorted_extensions.join(","));
     format!(
-        "{transport}{version}{named}{ciphers:02}{extensions:02}{first}{last}_{}_{}",
+        "{transport}{version}{named}{:02}{:02}{first}{last}_{}_{}",
+        count(&ciphers),
+        count(&extensions),
         twelve(&sorted_ciphers.join(",")),
         twelve(&third)
     )

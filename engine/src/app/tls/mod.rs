@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use self::cert::Cert;
 use self::hello::{Hello, TLS12};
+use self::ja::Grease;
 use self::record::Side;
 use super::bytes::Bytes;
 use super::{AppBuffer, AppField, AppProto, Output, Parser, TxId, Way, level};
@@ -225,11 +226,14 @@ impl Tls {
         if hello.whole && wants_ja3(out) {
             let (text, buffers) = if server {
                 (
-                    ja::ja3s(hello),
+                    ja::ja3s(hello, Grease::Out),
                     [AppBuffer::Ja3sString, AppBuffer::Ja3sHash],
                 )
             } else {
-                (ja::ja3(hello), [AppBuffer::Ja3String, AppBuffer::Ja3Hash])
+                (
+                    ja::ja3(hello, Grease::Out),
+                    [AppBuffer::Ja3String, AppBuffer::Ja3Hash],
+                )
             };
             out.put(tx, way, buffers[0], text.as_bytes());
             out.put(tx, way, buffers[1], ja::ja3_hash(&text).as_bytes());

@@ -152,11 +152,6 @@ impl Inspector {
                 };
                 self.look_at(scene, at, way, packet, streams, out);
             }
-            if let Some(app) = self.apps.get_mut(id)
-                && let Some(tx) = app.output.live.get_mut(at)
-            {
-                tx.fresh = false;
-            }
         }
         self.hand_out_records(scene, other.as_ref(), out);
         if let Some(app) = self.apps.get_mut(id) {
@@ -201,10 +196,10 @@ impl Inspector {
         let Some(app) = apps.get_mut(facts.id) else {
             return;
         };
-        let Some(tx) = app.output.live.get_mut(at).filter(|tx| tx.fresh) else {
+        let Some(tx) = app.output.live.get_mut(at) else {
             return;
         };
-        if tx.halves[way].nothing {
+        if !std::mem::take(&mut tx.halves[way].fresh) {
             return;
         }
         candidates.next_packet();
@@ -331,6 +326,7 @@ impl Inspector {
             Some((flow, way == 0)),
             Settled::Transaction,
         );
+        self.scratch.passed |= flow.action == FlowAction::Pass;
         let id = tx.id;
         found.app = self.apps.get(facts.id).and_then(|app| {
             let (kind, fields) = app.describe(id)?;

@@ -210,6 +210,7 @@ impl Inspector {
         self.profile.lap(Stage::Stream);
         self.scratch.settled.clear();
         self.scratch.dropped = false;
+        self.scratch.passed = false;
         let before = fresh.start;
         let mut scene = Scene {
             packet,
@@ -229,11 +230,13 @@ impl Inspector {
             app: view.app,
             ..scene.view
         };
-        if self.flows.get(view).action != FlowAction::None {
+        let passed = self.flows.get(view).action == FlowAction::Pass && self.scratch.passed;
+        if self.flows.get(view).action != FlowAction::None && !passed {
             // A window that ended decided about the flow.
             return Stage::Settle;
         }
-        if let Some(end) = self.streams.end_of(side.id, side.way) {
+        // What a transaction has passed, it has from the next packet on, as in Suricata: this one has rules of its own.
+        if !passed && let Some(end) = self.streams.end_of(side.id, side.way) {
             self.decide(&scene, side, end, When::Open { since });
         }
         let payload = inspected_payload(packet);

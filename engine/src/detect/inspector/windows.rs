@@ -28,6 +28,8 @@ pub(super) struct Scratch {
     pub(super) settled: Vec<RuleId>,
     /// One of them says that the packet is to be dropped.
     pub(super) dropped: bool,
+    /// A rule about a transaction has passed the flow.
+    pub(super) passed: bool,
 }
 
 /// When rules are decided.

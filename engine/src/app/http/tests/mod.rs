@@ -232,7 +232,7 @@ fn what_was_looked_at_is_forgotten() {
         parser.data(ToClient, RESPONSE, &mut out);
         assert!(parser.describe(round, &out).is_some());
         for tx in &mut out.live {
-            tx.fresh = false;
+            tx.halves.iter_mut().for_each(|half| half.fresh = false);
         }
         out.sweep();
         assert!(parser.entries.live.len() <= 1 && parser.memory() < 100_000);

@@ -11,8 +11,14 @@ pub(super) fn repeats(buffer: AppBuffer) -> bool {
     use AppBuffer::*;
     matches!(
         buffer,
-        HttpRequestHeader | HttpResponseHeader | EmailUrl | EmailReceived | SmtpRcptTo | DnsAnswersRrname
-            | DnsAdditionalsRrname | DnsAuthoritiesRrname
+        HttpRequestHeader
+            | HttpResponseHeader
+            | EmailUrl
+            | EmailReceived
+            | SmtpRcptTo
+            | DnsAnswersRrname
+            | DnsAdditionalsRrname
+            | DnsAuthoritiesRrname
     )
 }
 
@@ -29,20 +35,25 @@ pub(super) fn canonical(buffer: Buffer, bytes: Vec<u8>) -> Option<Vec<u8>> {
         HttpHeaderRaw => headers(&bytes),
         HttpHeaderNames => Some(names(&bytes)),
         HttpHost | HttpHostRaw => {
-            let bytes = if buffer == HttpHost { bytes.to_ascii_lowercase() } else { bytes };
+            let bytes = if buffer == HttpHost {
+                bytes.to_ascii_lowercase()
+            } else {
+                bytes
+            };
             let fits = |byte: &u8| byte.is_ascii_graphic() && !b"/?#@".contains(byte);
             (bytes.iter().all(fits) && !bytes.is_empty()).then_some(bytes)
         }
         HttpStatCode => (bytes.len() <= 3 && bytes.iter().all(u8::is_ascii_digit)).then_some(bytes),
-        HttpCookie | HttpUserAgent | HttpAccept | HttpAcceptEnc | HttpAcceptLang | HttpReferer | HttpConnection
-        | HttpContentLen | HttpContentType | HttpLocation | HttpServer | HttpRequestHeader | HttpResponseHeader
-        | HttpStatMsg | HttpRequestLine | HttpResponseLine => {
+        HttpCookie | HttpUserAgent | HttpAccept | HttpAcceptEnc | HttpAcceptLang | HttpReferer
+        | HttpConnection | HttpContentLen | HttpContentType | HttpLocation | HttpServer
+        | HttpRequestHeader | HttpResponseHeader | HttpStatMsg | HttpRequestLine
+        | HttpResponseLine => {
             let bytes = bytes.trim_ascii().to_vec();
             let one_line = !bytes.iter().any(|byte| b"\r\n\0".contains(byte));
             (one_line && !bytes.is_empty()).then_some(bytes)
         }
-        DnsQuery | DnsQueriesRrname | DnsAnswersRrname | DnsAuthoritiesRrname | DnsAdditionalsRrname
-        | DnsResponseRrname => {
+        DnsQuery | DnsQueriesRrname | DnsAnswersRrname | DnsAuthoritiesRrname
+        | DnsAdditionalsRrname | DnsResponseRrname => {
             let fits = |label: &[u8]| (1..64).contains(&label.len());
             (bytes.len() < 254 && bytes.split(|&byte| byte == b'.').all(fits)).then_some(bytes)
         }
@@ -53,7 +64,10 @@ pub(super) fn canonical(buffer: Buffer, bytes: Vec<u8>) -> Option<Vec<u8>> {
 
 /// A request's URI begins with a slash, or with what says that it is another form.
 fn uri(bytes: Vec<u8>) -> Option<Vec<u8>> {
-    if bytes.starts_with(b"/") || bytes.starts_with(b"http://") || bytes.contains(&b':') && !bytes.contains(&b'/') {
+    if bytes.starts_with(b"/")
+        || bytes.starts_with(b"http://")
+        || bytes.contains(&b':') && !bytes.contains(&b'/')
+    {
         return Some(bytes);
     }
     Some([b"/", bytes.as_slice()].concat())
@@ -61,7 +75,10 @@ fn uri(bytes: Vec<u8>) -> Option<Vec<u8>> {
 
 /// True for a line that has a name, a colon and a value.
 pub(super) fn is_header(line: &[u8]) -> bool {
-    let name = line.iter().position(|&byte| byte == b':').and_then(|at| line.get(..at));
+    let name = line
+        .iter()
+        .position(|&byte| byte == b':')
+        .and_then(|at| line.get(..at));
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     name.is_some_and(|name| !name.is_empty() && name.iter().all(token))
 }
@@ -73,7 +90,10 @@ pub(super) fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     while !rest.is_empty() {
         let len = rest.windows(2).position(|two| two == b"\r\n");
         let (line, after) = match len {
-            Some(len) => (rest.get(..len).unwrap_or_default(), rest.get(len + 2..).unwrap_or_default()),
+            Some(len) => (
+                rest.get(..len).unwrap_or_default(),
+                rest.get(len + 2..).unwrap_or_default(),
+            ),
             None => (rest, &b""[..]),
         };
         if !line.is_empty() {

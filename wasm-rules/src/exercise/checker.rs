@@ -43,9 +43,13 @@ impl Checker {
                 output.put(id, way, buffer, bytes);
             }
             let way = u8::from(!buffer.ways().has(0));
-            let proto = AppProto::ALL.iter().copied().find(|&of| buffer.protos().has(of));
+            let mut flow = FlowApp::default();
+            flow.proto = AppProto::ALL
+                .iter()
+                .copied()
+                .find(|&of| buffer.protos().has(of));
             subject.app = AppSubject {
-                flow: FlowApp { proto, ..FlowApp::default() },
+                flow,
                 transaction: output.get(id),
                 way,
             };

@@ -19,7 +19,8 @@ pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, tcp: bool) -> Result<Vec<
             });
         };
         let pass = |most: u64, wanted: u16| {
-            let number = passing(num, most, wanted.into()).and_then(|number| u16::try_from(number).ok());
+            let number =
+                passing(num, most, wanted.into()).and_then(|number| u16::try_from(number).ok());
             number.ok_or(Unmet::Field("dns"))
         };
         match field {
@@ -91,7 +92,10 @@ fn question_of(out: &mut Vec<u8>, name: &[u8], kind: u16) {
 }
 
 fn labels(out: &mut Vec<u8>, name: &[u8]) {
-    for label in name.split(|&byte| byte == b'.').filter(|label| !label.is_empty()) {
+    for label in name
+        .split(|&byte| byte == b'.')
+        .filter(|label| !label.is_empty())
+    {
         // Longer labels were refused.
         out.push(label.len() as u8);
         out.extend_from_slice(label);

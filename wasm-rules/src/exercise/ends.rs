@@ -31,12 +31,20 @@ impl End<'_> {
         let inside = 0x0a10_0000 + (side << 22) + number % 0x3f_0000 + 1;
         let outside = 0xc612_0000 + (side << 16) + number % 0xfff0 + 1;
         let also = 0xc0a8_0000 + number % 0xfff0 + 1;
-        let preferred = if open { [outside, inside, also] } else { [inside, outside, also] };
+        let preferred = if open {
+            [outside, inside, also]
+        } else {
+            [inside, outside, also]
+        };
         let preferred = preferred.map(|bits| IpAddr::V4(Ipv4Addr::from(bits)));
         if let Some(&address) = preferred.iter().find(|&&address| self.allows(address)) {
             return Some(address);
         }
-        let ranges = self.addresses.iter().map(|set| set.v4_ranges()).min_by_key(|ranges| ranges.len())?;
+        let ranges = self
+            .addresses
+            .iter()
+            .map(|set| set.v4_ranges())
+            .min_by_key(|ranges| ranges.len())?;
         let usable = |bits: u32| {
             let address = Ipv4Addr::from(bits);
             !address.is_unspecified() && self.allows(IpAddr::V4(address))
@@ -56,7 +64,11 @@ impl End<'_> {
 
     fn v6(&self, number: u32, side: u32) -> Option<IpAddr> {
         let first = 0x2001_0db8_u128 << 96 | u128::from(side) << 64 | u128::from(number) + 1;
-        let lows = self.addresses.iter().flat_map(|set| set.v6_ranges()).map(|&(low, _)| low);
+        let lows = self
+            .addresses
+            .iter()
+            .flat_map(|set| set.v6_ranges())
+            .map(|&(low, _)| low);
         std::iter::once(first)
             .chain(lows)
             .map(|bits| IpAddr::V6(bits.into()))
@@ -75,7 +87,9 @@ impl End<'_> {
 
     /// A port that one of the sets does not allow.
     pub(super) fn wrong_port(&self) -> Option<u16> {
-        [7, 81, 443, 2000, 40_000, 65_000].into_iter().find(|&port| !self.allows_port(port))
+        [7, 81, 443, 2000, 40_000, 65_000]
+            .into_iter()
+            .find(|&port| !self.allows_port(port))
     }
 
     /// An address that one of the sets does not allow.

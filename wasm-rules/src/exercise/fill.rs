@@ -1,7 +1,6 @@
 //! Bytes for every buffer that a rule looks into.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use weir_engine::app::AppBuffer;
 use weir_engine::plan::{Buffer, BufferPlan, Content, Op, PacketTest, Rule, Transform};
@@ -39,7 +38,11 @@ pub(super) fn keyword(buffer: Buffer) -> &'static str {
 }
 
 /// Makes bytes for all buffers of a rule. Each attempt makes them another way, as far as there are several.
-pub(super) fn fill(rule: &Rule, checker: &mut Checker, attempt: usize) -> Result<Vec<Filled>, Unmet> {
+pub(super) fn fill(
+    rule: &Rule,
+    checker: &mut Checker,
+    attempt: usize,
+) -> Result<Vec<Filled>, Unmet> {
     let mut groups: Vec<(Buffer, Vec<usize>)> = Vec::new();
     for (number, plan) in rule.buffers.iter().enumerate() {
         let own = matches!(plan.buffer, Buffer::App(buffer) if repeats(buffer));
@@ -81,11 +84,25 @@ fn digest(plan: &BufferPlan) -> bool {
     let of_buffer = matches!(
         plan.buffer,
         Buffer::App(
-            Ja3Hash | Ja3sHash | Ja4Hash | FileMd5 | FileSha1 | FileSha256 | SshHassh | SshHasshServer
-                | TlsCertFingerprint | EmailBodyMd5 | QuicCyuHash
+            Ja3Hash
+                | Ja3sHash
+                | Ja4Hash
+                | FileMd5
+                | FileSha1
+                | FileSha256
+                | SshHassh
+                | SshHasshServer
+                | TlsCertFingerprint
+                | EmailBodyMd5
+                | QuicCyuHash
         )
     );
-    let made = |transform: &Transform| matches!(transform, Transform::ToMd5 | Transform::ToSha1 | Transform::ToSha256);
+    let made = |transform: &Transform| {
+        matches!(
+            transform,
+            Transform::ToMd5 | Transform::ToSha1 | Transform::ToSha256
+        )
+    };
     of_buffer || plan.transforms.iter().any(made)
 }
 
@@ -97,8 +114,14 @@ fn group(
     plans: Vec<usize>,
     strings: &mut HashMap<(usize, usize), Vec<Made>>,
 ) -> Result<Filled, Unmet> {
-    let of: Vec<&BufferPlan> = plans.iter().filter_map(|&number| rule.buffers.get(number)).collect();
-    if of.iter().any(|plan| matches!(plan.ops.first(), Some(Op::Absent { .. }))) {
+    let of: Vec<&BufferPlan> = plans
+        .iter()
+        .filter_map(|&number| rule.buffers.get(number))
+        .collect();
+    if of
+        .iter()
+        .any(|plan| matches!(plan.ops.first(), Some(Op::Absent { .. })))
+    {
         return Ok(Filled {
             buffer,
             plans,
@@ -108,13 +131,18 @@ fn group(
     if of.iter().any(|plan| digest(plan)) {
         return Err(Unmet::Digest(keyword(buffer)));
     }
-    let contents: Vec<&Content> = of.iter().flat_map(|plan| &plan.ops).filter_map(content).collect();
+    let contents: Vec<&Content> = of
+        .iter()
+        .flat_map(|plan| &plan.ops)
+        .filter_map(content)
+        .collect();
     for (&number, plan) in plans.iter().zip(&of) {
         for (at, op) in plan.ops.iter().enumerate() {
             if let Op::Pcre(pcre) = op
                 && !pcre.negated
             {
-                let node = parse(pcre.regex.pattern(), pcre.regex.flags()).ok_or(Unmet::Buffer("pcre"))?;
+                let node =
+                    parse(pcre.regex.pattern(), pcre.regex.flags()).ok_or(Unmet::Buffer("pcre"))?;
                 let mut made = variants(&node, STRINGS);
                 if pcre.regex.flags().anchored {
                     made.iter_mut().for_each(|made| made.at_start = true);
@@ -128,30 +156,46 @@ fn group(
         }
     }
     let sizes: Vec<Op> = match buffer {
-        Buffer::Payload => size(rule).unwrap_or_default().into_iter().map(Op::BSize).collect(),
+        Buffer::Payload => size(rule)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Op::BSize)
+            .collect(),
         _ => Vec::new(),
     };
-    let mut steps: Vec<Step<'_>> = sizes.iter().map(|op| step(usize::MAX, op, &[])).collect();
+    let mut steps: Vec<Step<'_>> = sizes.iter().map(|op| step(op, &[])).collect();
     for (&number, plan) in plans.iter().zip(&of) {
         for (at, op) in plan.ops.iter().enumerate() {
             let made = strings.get(&(number, at)).map_or(&[][..], Vec::as_slice);
             steps.push(Step {
                 anew: at == 0,
-                ..step(steps.len(), op, made)
+                ..step(op, made)
             });
         }
     }
-    let dotted = of.iter().find(|plan| plan.transforms.first() == Some(&Transform::DotPrefix));
-    let transforms = dotted.or(of.first()).map_or(&[][..], |plan| &plan.transforms);
-    let seed: &[ByteSet] = if dotted.is_some() { &[ByteSet::of(b'.')] } else { &[] };
+    let dotted = of
+        .iter()
+        .find(|plan| plan.transforms.first() == Some(&Transform::DotPrefix));
+    let transforms = dotted
+        .or(of.first())
+        .map_or(&[][..], |plan| &plan.transforms);
+    let seed: &[ByteSet] = if dotted.is_some() {
+        &[ByteSet::of(b'.')]
+    } else {
+        &[]
+    };
     let (joiner, filler, most) = manner(buffer, rule);
     let mut accept = |bytes: &[u8]| {
-        let made = super::transform::undo(transforms, bytes).and_then(|bytes| canonical(buffer, bytes));
+        let made =
+            super::transform::undo(transforms, bytes).and_then(|bytes| canonical(buffer, bytes));
         made.is_some_and(|bytes| plans.iter().all(|&plan| checker.accepts(plan, &bytes)))
     };
     const STYLES: [(bool, bool); 4] = [(false, false), (true, true), (false, true), (true, false)];
     for turn in 0..STYLES.len() {
-        let (strings_first, overlap) = STYLES.get((turn + attempt) % STYLES.len()).copied().unwrap_or_default();
+        let (strings_first, overlap) = STYLES
+            .get((turn + attempt) % STYLES.len())
+            .copied()
+            .unwrap_or_default();
         let style = Style {
             filler,
             joiner,
@@ -161,7 +205,8 @@ fn group(
             most,
         };
         if let Some(laid) = Search::new(style, &mut accept).run(&steps, seed, rule.variables) {
-            let bytes = super::transform::undo(transforms, &laid.bytes).and_then(|bytes| canonical(buffer, bytes));
+            let bytes = super::transform::undo(transforms, &laid)
+                .and_then(|bytes| canonical(buffer, bytes));
             if let Some(bytes) = bytes {
                 return Ok(Filled {
                     buffer,
@@ -174,9 +219,8 @@ fn group(
     Err(Unmet::Buffer(keyword(buffer)))
 }
 
-fn step<'a>(number: usize, op: &'a Op, strings: &'a [Made]) -> Step<'a> {
+fn step<'a>(op: &'a Op, strings: &'a [Made]) -> Step<'a> {
     Step {
-        number,
         op,
         strings,
         anew: false,
@@ -193,9 +237,19 @@ fn content(op: &Op) -> Option<&Content> {
 /// How many of the contents can stand in a string.
 fn score(made: &Made, contents: &[&Content]) -> usize {
     let stands = |content: &&&Content| {
-        let sets = || content.bytes.iter().map(|&byte| ByteSet::cased(byte, content.nocase));
+        let sets = || {
+            content
+                .bytes
+                .iter()
+                .map(|&byte| ByteSet::cased(byte, content.nocase))
+        };
         let mut windows = made.cells.windows(content.bytes.len().max(1));
-        windows.any(|cells| cells.iter().zip(sets()).all(|(cell, set)| !cell.and(set).is_empty()))
+        windows.any(|cells| {
+            cells
+                .iter()
+                .zip(sets())
+                .all(|(cell, set)| !cell.and(set).is_empty())
+        })
     };
     contents.iter().filter(stands).count()
 }
@@ -210,15 +264,12 @@ fn manner(buffer: Buffer, rule: &Rule) -> (&'static [u8], &'static [u8], usize) 
         Buffer::App(HttpHeaderNames) => (b"", b"Abcd", 2048),
         Buffer::App(HttpCookie) => (b"; ", b"abcd", 2048),
         Buffer::App(HttpUri | HttpUriRaw) => (b"", b"abcd", 8192),
-        Buffer::App(DnsQuery | DnsQueriesRrname | DnsAnswersRrname | DnsResponseRrname) => (b"", b"abcd", 253),
+        Buffer::App(DnsQuery | DnsQueriesRrname | DnsAnswersRrname | DnsResponseRrname) => {
+            (b"", b"abcd", 253)
+        }
         Buffer::App(TlsSni) => (b"", b"abcd", 255),
         Buffer::App(TlsCertSubject | TlsCertIssuer) => (b", ", b"abcd", 1024),
         Buffer::App(FileData | HttpRequestBody | HttpResponseBody) => (b" ", b"abcdefgh", LONGEST),
         _ => (b"", b"abcd", 2048),
     }
-}
-
-/// A rule of its own, for what is asked of a single thing.
-pub(super) fn checker(rule: &Arc<Rule>) -> Checker {
-    Checker::new(rule)
 }

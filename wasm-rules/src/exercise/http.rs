@@ -38,7 +38,10 @@ pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result
     let to_server = parts.to_server;
     for test in &rule.app.tests {
         match test {
-            AppTest::Number { field: AppField::FileSize | AppField::FileStored, .. } => {}
+            AppTest::Number {
+                field: AppField::FileSize | AppField::FileStored,
+                ..
+            } => {}
             AppTest::Event(_) => return Err(Unmet::Event),
             AppTest::HashIn { buffer, .. } => return Err(Unmet::Digest(buffer.name())),
             _ => return Err(Unmet::Field("app-layer")),
@@ -57,7 +60,10 @@ fn begins_like_http(payload: &[u8], to_server: bool) -> bool {
     if !to_server {
         return payload.starts_with(b"HTTP/");
     }
-    let word = payload.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let word = payload
+        .split(|&byte| byte == b' ')
+        .next()
+        .unwrap_or_default();
     (3..9).contains(&word.len()) && word.iter().all(u8::is_ascii_uppercase)
 }
 
@@ -75,9 +81,15 @@ fn raw(payload: &[u8], to_server: bool) -> Vec<Say> {
         bytes.extend_from_slice(b"\r\nX-B: b\r\n\r\n");
     }
     if to_server {
-        vec![Say::up(bytes), Say::down(*b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]
+        vec![
+            Say::up(bytes),
+            Say::down(*b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ]
     } else {
-        vec![Say::up(*b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), Say::down(bytes)]
+        vec![
+            Say::up(*b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+            Say::down(bytes),
+        ]
     }
 }
 
@@ -85,7 +97,11 @@ fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     let mine = parts.to_server;
     let raw = parts.payload().filter(|_| mine);
     let file = parts.file().filter(|_| mine);
-    let body = parts.of(HttpRequestBody).or(file).or(raw).unwrap_or_default();
+    let body = parts
+        .of(HttpRequestBody)
+        .or(file)
+        .or(raw)
+        .unwrap_or_default();
     let line = match parts.of(HttpRequestLine) {
         Some(line) => line.to_vec(),
         None => {
@@ -93,10 +109,20 @@ fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
             let method = parts.of(HttpMethod).unwrap_or(default);
             let uri = match (parts.of(HttpUriRaw), parts.of(HttpUri)) {
                 (Some(raw), _) => escape(raw, b""),
-                (None, Some(uri)) => escape(uri, if attempt % 2 == 1 { b"%+\"<>\\^`{|}" } else { b"%" }),
+                (None, Some(uri)) => escape(
+                    uri,
+                    if attempt % 2 == 1 {
+                        b"%+\"<>\\^`{|}"
+                    } else {
+                        b"%"
+                    },
+                ),
                 (None, None) => b"/".to_vec(),
             };
-            let protocol = parts.of(HttpProtocol).filter(|_| mine).unwrap_or(b"HTTP/1.1");
+            let protocol = parts
+                .of(HttpProtocol)
+                .filter(|_| mine)
+                .unwrap_or(b"HTTP/1.1");
             [method, b" ", &uri, b" ", protocol].concat()
         }
     };
@@ -115,13 +141,20 @@ fn response(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     let mine = !parts.to_server;
     let raw = parts.payload().filter(|_| mine);
     let file = parts.file().filter(|_| mine);
-    let body = parts.of(HttpResponseBody).or(file).or(raw).unwrap_or_default();
+    let body = parts
+        .of(HttpResponseBody)
+        .or(file)
+        .or(raw)
+        .unwrap_or_default();
     let line = match parts.of(HttpResponseLine) {
         Some(line) => line.to_vec(),
         None => {
             let status = parts.of(HttpStatCode).unwrap_or(b"200");
             let message = parts.of(HttpStatMsg).unwrap_or(b"OK");
-            let protocol = parts.of(HttpProtocol).filter(|_| mine).unwrap_or(b"HTTP/1.1");
+            let protocol = parts
+                .of(HttpProtocol)
+                .filter(|_| mine)
+                .unwrap_or(b"HTTP/1.1");
             [protocol, b" ", status, b" ", message].concat()
         }
     };
@@ -137,13 +170,29 @@ fn response(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
 }
 
 /// The lines of headers of a message, in order.
-fn headers(parts: &Parts<'_>, mine: bool, request: bool, body: usize, attempt: usize) -> Vec<Vec<u8>> {
-    let (own, single) = if request { (REQUEST, HttpRequestHeader) } else { (RESPONSE, HttpResponseHeader) };
+fn headers(
+    parts: &Parts<'_>,
+    mine: bool,
+    request: bool,
+    body: usize,
+    attempt: usize,
+) -> Vec<Vec<u8>> {
+    let (own, single) = if request {
+        (REQUEST, HttpRequestHeader)
+    } else {
+        (RESPONSE, HttpResponseHeader)
+    };
     // Buffers that both directions have are of the rule's direction.
     let of = |buffer: AppBuffer| {
         let there = buffer.ways().has(usize::from(!request));
-        let here = if request { parts.to_server } else { !parts.to_server };
-        parts.of(buffer).filter(|_| there && (here || buffer.ways() != weir_engine::app::Ways::Both))
+        let here = if request {
+            parts.to_server
+        } else {
+            !parts.to_server
+        };
+        parts
+            .of(buffer)
+            .filter(|_| there && (here || buffer.ways() != weir_engine::app::Ways::Both))
     };
     let mut special: Vec<Vec<u8>> = Vec::new();
     for &(buffer, name) in own {

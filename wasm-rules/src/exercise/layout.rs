@@ -5,7 +5,8 @@
 //! the end is filled up and shown to the engine's evaluator ([`super::checker`]): it alone decides.
 
 use weir_engine::plan::{
-    Base64Decode, ByteTest, ByteTestOp, Content, Endian, IsDataAt, JumpFrom, MathOp, Num, NumberBase, Op, Value,
+    Base64Decode, ByteTest, ByteTestOp, Content, Endian, IsDataAt, JumpFrom, MathOp, Num,
+    NumberBase, Op, Value,
 };
 
 use super::set::ByteSet;
@@ -22,24 +23,11 @@ const PLACES: usize = 10;
 
 /// An operation, with what is known of it beforehand.
 pub(super) struct Step<'a> {
-    /// Which it is, for [`Placed::op`].
-    pub(super) number: usize,
     pub(super) op: &'a Op,
     /// Strings for a `pcre`.
     pub(super) strings: &'a [Made],
     /// The cursor begins anew: another plan for the same buffer.
     pub(super) anew: bool,
-}
-
-/// Where a content was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// Which operation, over all plans of the buffer.
-    pub op: usize,
-    /// Its first byte.
-    pub at: usize,
-    /// How many.
-    pub len: usize,
 }
 
 /// How a buffer is made where rules leave a choice.
@@ -59,13 +47,6 @@ pub(super) struct Style<'a> {
     pub(super) most: usize,
 }
 
-/// Bytes, and where contents stand in them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Laid {
-    pub(super) bytes: Vec<u8>,
-    pub(super) places: Vec<Placed>,
-}
-
 #[derive(Clone)]
 struct State {
     cells: Vec<ByteSet>,
@@ -74,7 +55,8 @@ struct State {
     min: usize,
     max: usize,
     sizes: Vec<Num>,
-    places: Vec<Placed>,
+    /// Where contents were put.
+    places: Vec<usize>,
     avoid: Vec<Vec<u8>>,
 }
 
@@ -98,11 +80,18 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     /// Bytes that begin with what may stand in `seed`, and satisfy all steps.
-    pub(super) fn run(&mut self, steps: &[Step<'_>], seed: &[ByteSet], variables: u8) -> Option<Laid> {
+    pub(super) fn run(
+        &mut self,
+        steps: &[Step<'_>],
+        seed: &[ByteSet],
+        variables: u8,
+    ) -> Option<Vec<u8>> {
         let mut order: Vec<&Step<'_>> = steps.iter().collect();
         if self.style.strings_first {
             // Only those whose place hangs on nothing before them.
-            order.sort_by_key(|step| !matches!(step.op, Op::Pcre(pcre) if !pcre.relative && !pcre.negated));
+            order.sort_by_key(
+                |step| !matches!(step.op, Op::Pcre(pcre) if !pcre.relative && !pcre.negated),
+            );
         }
         let state = State {
             cells: seed.to_vec(),
@@ -117,7 +106,7 @@ impl<'a, 'b> Search<'a, 'b> {
         self.next(&order, state)
     }
 
-    fn next(&mut self, steps: &[&Step<'_>], mut state: State) -> Option<Laid> {
+    fn next(&mut self, steps: &[&Step<'_>], mut state: State) -> Option<Vec<u8>> {
         if self.shown == 0 || state.cells.len() > state.max || state.min > state.max {
             return None;
         }
@@ -133,7 +122,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 state.avoid.push(content.bytes.clone());
                 self.next(rest, state)
             }
-            Op::Content(content) => self.content(content, step.number, rest, state),
+            Op::Content(content) => self.content(content, rest, state),
             Op::Pcre(pcre) if pcre.negated => self.next(rest, state),
             Op::Pcre(pcre) => self.strings(step.strings, pcre.relative, rest, state),
             Op::BSize(size) => {
@@ -152,15 +141,28 @@ impl<'a, 'b> Search<'a, 'b> {
                     Some(known) => vec![known],
                     None => {
                         let ahead = (state.cells.len() as u64).saturating_sub(at as u64);
-                        vec![0, 4, 1, 8, ahead, ahead + 4, state.cells.len() as u64 + 4, 16, 32, 64]
+                        vec![
+                            0,
+                            4,
+                            1,
+                            8,
+                            ahead,
+                            ahead + 4,
+                            state.cells.len() as u64 + 4,
+                            16,
+                            32,
+                            64,
+                        ]
                     }
                 };
                 for number in numbers {
                     let mut state = state.clone();
-                    if count > 0 && write(&mut state.cells, at, count, jump.base, number).is_none() {
+                    if count > 0 && write(&mut state.cells, at, count, jump.base, number).is_none()
+                    {
                         continue;
                     }
-                    let mut by = masked(number, jump.bitmask).wrapping_mul(u64::from(jump.multiplier));
+                    let mut by =
+                        masked(number, jump.bitmask).wrapping_mul(u64::from(jump.multiplier));
                     if jump.align {
                         by = by.next_multiple_of(4);
                     }
@@ -186,7 +188,10 @@ impl<'a, 'b> Search<'a, 'b> {
                 None
             }
             Op::ByteExtract(extract) => {
-                let (at, count) = (offset(extract.offset, extract.relative, &state)?, usize::from(extract.bytes));
+                let (at, count) = (
+                    offset(extract.offset, extract.relative, &state)?,
+                    usize::from(extract.bytes),
+                );
                 for number in numbers(&state, at, count, extract.base) {
                     let mut state = state.clone();
                     if write(&mut state.cells, at, count, extract.base, number).is_none() {
@@ -230,19 +235,13 @@ impl<'a, 'b> Search<'a, 'b> {
                 }
                 None
             }
-            Op::Base64Decode(decode) => self.base64(decode, step, rest, state),
+            Op::Base64Decode(decode) => self.base64(decode, rest, state),
             // Nobody knows how to make bytes of a wanted entropy; perhaps it comes out right.
             _ => self.next(rest, state),
         }
     }
 
-    fn content(
-        &mut self,
-        content: &Content,
-        number: usize,
-        rest: &[&Step<'_>],
-        state: State,
-    ) -> Option<Laid> {
+    fn content(&mut self, content: &Content, rest: &[&Step<'_>], state: State) -> Option<Vec<u8>> {
         let sets: Vec<ByteSet> = (content.bytes.iter())
             .map(|&byte| ByteSet::cased(byte, content.nocase))
             .collect();
@@ -279,11 +278,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 }
                 state.max = state.max.min(state.cursor);
             }
-            state.places.push(Placed {
-                op: number,
-                at,
-                len: sets.len(),
-            });
+            state.places.push(at);
             if let Some(laid) = self.next(rest, state) {
                 return Some(laid);
             }
@@ -313,7 +308,9 @@ impl<'a, 'b> Search<'a, 'b> {
                 add(at);
             }
             for size in &state.sizes {
-                if let (true, Some(at)) = (size.test(size.a), (size.a as usize).checked_sub(sets.len())) {
+                if let (true, Some(at)) =
+                    (size.test(size.a), (size.a as usize).checked_sub(sets.len()))
+                {
                     add(at);
                 }
             }
@@ -340,7 +337,10 @@ impl<'a, 'b> Search<'a, 'b> {
             low.max(used) + self.style.joiner.len()
         };
         let overlaps = |add: &mut dyn FnMut(usize), count: usize| {
-            for at in (low..=scan).filter(|&at| fits(&state.cells, at, sets)).take(count) {
+            for at in (low..=scan)
+                .filter(|&at| fits(&state.cells, at, sets))
+                .take(count)
+            {
                 add(at);
             }
         };
@@ -364,7 +364,7 @@ impl<'a, 'b> Search<'a, 'b> {
         relative: bool,
         rest: &[&Step<'_>],
         state: State,
-    ) -> Option<Laid> {
+    ) -> Option<Vec<u8>> {
         let used = state.cells.len();
         let cursor = if relative { state.cursor } else { 0 };
         // What is there may do.
@@ -383,7 +383,12 @@ impl<'a, 'b> Search<'a, 'b> {
                 places.push(cursor);
             } else {
                 let scan = used.max(cursor);
-                let behind = scan + if used == 0 || relative { 0 } else { self.style.joiner.len() };
+                let behind = scan
+                    + if used == 0 || relative {
+                        0
+                    } else {
+                        self.style.joiner.len()
+                    };
                 let over = (cursor..scan)
                     .filter(|&at| fits(&state.cells, at, &made.cells))
                     .filter(|&at| !made.at_line || at == 0 || is(&state.cells, at - 1, b'\n'));
@@ -426,7 +431,7 @@ impl<'a, 'b> Search<'a, 'b> {
         None
     }
 
-    fn byte_test(&mut self, test: &ByteTest, rest: &[&Step<'_>], state: State) -> Option<Laid> {
+    fn byte_test(&mut self, test: &ByteTest, rest: &[&Step<'_>], state: State) -> Option<Vec<u8>> {
         let at = place(test.offset, test.relative, &state)?;
         let count = usize::try_from(value(test.bytes, &state)).ok()?;
         if read(&state.cells, at, count, test.base).is_some() {
@@ -437,11 +442,15 @@ impl<'a, 'b> Search<'a, 'b> {
             (ByteTestOp::Eq, false) => vec![with],
             (ByteTestOp::Lt, false) | (ByteTestOp::Ge, true) => vec![with.saturating_sub(1), 0, 1],
             (ByteTestOp::Le, false) | (ByteTestOp::Gt, true) => vec![with, 0, 1],
-            (ByteTestOp::Gt, false) | (ByteTestOp::Le, true) => vec![with.saturating_add(1), with.saturating_add(64)],
+            (ByteTestOp::Gt, false) | (ByteTestOp::Le, true) => {
+                vec![with.saturating_add(1), with.saturating_add(64)]
+            }
             (ByteTestOp::Ge, false) | (ByteTestOp::Lt, true) => vec![with, with.saturating_add(1)],
             (ByteTestOp::And, false) => vec![with & with.wrapping_neg(), with],
             (ByteTestOp::And, true) => vec![0, !with],
-            (ByteTestOp::Xor, false) | (ByteTestOp::Eq, true) => vec![with.wrapping_add(1), 0, with ^ 1],
+            (ByteTestOp::Xor, false) | (ByteTestOp::Eq, true) => {
+                vec![with.wrapping_add(1), 0, with ^ 1]
+            }
             (ByteTestOp::Xor, true) => vec![with],
         };
         for number in wanted {
@@ -463,13 +472,11 @@ impl<'a, 'b> Search<'a, 'b> {
     fn base64(
         &mut self,
         decode: &Base64Decode,
-        step: &Step<'_>,
         rest: &[&Step<'_>],
         mut state: State,
-    ) -> Option<Laid> {
+    ) -> Option<Vec<u8>> {
         let steps: Vec<Step<'_>> = (decode.data.iter())
             .map(|op| Step {
-                number: step.number,
                 op,
                 strings: &[],
                 anew: false,
@@ -482,20 +489,15 @@ impl<'a, 'b> Search<'a, 'b> {
             ..self.style
         };
         let inner = Search::new(style, &mut |_| true).run(&steps, &[], state.vars.len() as u8)?;
-        let text = super::transform::base64(&inner.bytes);
+        let text = super::transform::base64(&inner);
         let from = if decode.relative { state.cursor } else { 0 } + decode.offset as usize;
         let sets: Vec<ByteSet> = text.iter().map(|&byte| ByteSet::of(byte)).collect();
         put(&mut state.cells, from, &sets)?;
-        state.places.push(Placed {
-            op: step.number,
-            at: from,
-            len: sets.len().saturating_sub(4).max(1),
-        });
         self.next(rest, state)
     }
 
     /// Fills up what is free, and shows it to whom it is for.
-    fn show(&mut self, state: &State) -> Option<Laid> {
+    fn show(&mut self, state: &State) -> Option<Vec<u8>> {
         let used = state.cells.len().max(state.min);
         let sized = |length: usize| state.sizes.iter().all(|size| size.test(length as u64));
         let most = state.max.min(LONGEST);
@@ -513,18 +515,26 @@ impl<'a, 'b> Search<'a, 'b> {
             }
             let mut turn = filler.iter().cycle();
             let mut free = |cell: &ByteSet| {
-                let wanted = if *cell == ByteSet::ALL { turn.next() } else { filler.first() };
-                cell.pick(wanted.as_slice().iter().map(|&&byte| byte).collect::<Vec<u8>>().as_slice())
+                let wanted = if *cell == ByteSet::ALL {
+                    turn.next()
+                } else {
+                    filler.first()
+                };
+                cell.pick(
+                    wanted
+                        .as_slice()
+                        .iter()
+                        .map(|&&byte| byte)
+                        .collect::<Vec<u8>>()
+                        .as_slice(),
+                )
             };
             let bytes: Option<Vec<u8>> = cells.iter().map(&mut free).collect();
             let mut bytes = bytes?;
             self.join(&cells, state, &mut bytes);
             self.shown -= 1;
             if (self.accept)(&bytes) {
-                return Some(Laid {
-                    bytes,
-                    places: state.places.clone(),
-                });
+                return Some(bytes);
             }
         }
         None
@@ -536,14 +546,14 @@ impl<'a, 'b> Search<'a, 'b> {
         if joiner.is_empty() {
             return;
         }
-        for placed in &state.places {
-            let Some(from) = placed.at.checked_sub(joiner.len()) else {
+        for &at in &state.places {
+            let Some(from) = at.checked_sub(joiner.len()) else {
                 continue;
             };
             let free = cells
-                .get(from..placed.at)
+                .get(from..at)
                 .is_some_and(|cells| cells.iter().all(|cell| *cell == ByteSet::ALL));
-            if let (true, Some(place)) = (free, bytes.get_mut(from..placed.at)) {
+            if let (true, Some(place)) = (free, bytes.get_mut(from..at)) {
                 place.copy_from_slice(joiner);
             }
         }
@@ -559,7 +569,10 @@ fn fits(cells: &[ByteSet], at: usize, sets: &[ByteSet]) -> bool {
     let Some(there) = cells.get(at..) else {
         return false;
     };
-    there.iter().zip(sets).all(|(cell, set)| !cell.and(*set).is_empty())
+    there
+        .iter()
+        .zip(sets)
+        .all(|(cell, set)| !cell.and(*set).is_empty())
 }
 
 /// Narrows the places down; `None` where that is not possible, and then the cells are spoilt.
@@ -587,7 +600,9 @@ fn signed(of: Value, state: &State) -> i64 {
 
 fn place(at: Value, relative: bool, state: &State) -> Option<usize> {
     let from = if relative { state.cursor as i64 } else { 0 };
-    usize::try_from(signed(at, state) + from).ok().filter(|&at| at < LONGEST)
+    usize::try_from(signed(at, state) + from)
+        .ok()
+        .filter(|&at| at < LONGEST)
 }
 
 fn offset(at: i32, relative: bool, state: &State) -> Option<usize> {
@@ -596,7 +611,11 @@ fn offset(at: i32, relative: bool, state: &State) -> Option<usize> {
 
 fn is_data_at(test: &IsDataAt, state: &mut State) {
     let at = value(test.at, state);
-    let from = if test.relative { state.cursor as i64 } else { 1 };
+    let from = if test.relative {
+        state.cursor as i64
+    } else {
+        1
+    };
     let Ok(there) = usize::try_from(at.saturating_add(from)) else {
         return;
     };
@@ -632,8 +651,17 @@ fn read(cells: &[ByteSet], at: usize, count: usize, base: NumberBase) -> Option<
     let bytes: Vec<u8> = cells.iter().map(settled).collect::<Option<_>>()?;
     let text = || std::str::from_utf8(&bytes).ok().map(str::trim);
     match base {
-        NumberBase::Binary(Endian::Big) => Some(bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte))),
-        NumberBase::Binary(_) => Some(bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))),
+        NumberBase::Binary(Endian::Big) => Some(
+            bytes
+                .iter()
+                .fold(0, |all, &byte| all << 8 | u64::from(byte)),
+        ),
+        NumberBase::Binary(_) => Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |all, &byte| all << 8 | u64::from(byte)),
+        ),
         NumberBase::Dec | NumberBase::Guessed => text()?.parse().ok(),
         NumberBase::Hex => u64::from_str_radix(text()?, 16).ok(),
         NumberBase::Oct => u64::from_str_radix(text()?, 8).ok(),
@@ -641,7 +669,13 @@ fn read(cells: &[ByteSet], at: usize, count: usize, base: NumberBase) -> Option<
 }
 
 /// Writes a number; `None` where it does not fit, or other bytes must stand there.
-fn write(cells: &mut Vec<ByteSet>, at: usize, count: usize, base: NumberBase, number: u64) -> Option<()> {
+fn write(
+    cells: &mut Vec<ByteSet>,
+    at: usize,
+    count: usize,
+    base: NumberBase,
+    number: u64,
+) -> Option<()> {
     let bytes: Vec<u8> = match base {
         NumberBase::Binary(endian) => {
             if count < 8 && number >> (8 * count) != 0 {

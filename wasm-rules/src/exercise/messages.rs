@@ -1,7 +1,7 @@
 //! What is said so that a rule sees its buffers: a protocol, its messages, what carries them.
 
 use weir_engine::app::{AppProto, AppSet};
-use weir_engine::plan::{Buffer, PacketTest, Proto, Rule};
+use weir_engine::plan::{Buffer, Proto, Rule};
 
 use super::fill::{Filled, keyword};
 use super::parts::Parts;
@@ -37,7 +37,12 @@ pub(super) fn messages(rule: &Rule, filled: &[Filled], attempt: usize) -> Result
     Ok(made)
 }
 
-fn of_protocol(rule: &Rule, parts: &Parts<'_>, proto: AppProto, attempt: usize) -> Result<Messages, Unmet> {
+fn of_protocol(
+    rule: &Rule,
+    parts: &Parts<'_>,
+    proto: AppProto,
+    attempt: usize,
+) -> Result<Messages, Unmet> {
     let tcp = |says: Vec<Say>, ports: &'static [u16]| Messages {
         carrier: Carrier::Tcp,
         says,
@@ -47,7 +52,10 @@ fn of_protocol(rule: &Rule, parts: &Parts<'_>, proto: AppProto, attempt: usize) 
     Ok(match proto {
         AppProto::Http1 => tcp(http::messages(rule, parts, attempt)?, &[80, 8080]),
         AppProto::Dns => {
-            let over_tcp = matches!(rule.header.proto, Proto::Tcp | Proto::TcpPkt | Proto::TcpStream);
+            let over_tcp = matches!(
+                rule.header.proto,
+                Proto::Tcp | Proto::TcpPkt | Proto::TcpStream
+            );
             Messages {
                 carrier: if over_tcp { Carrier::Tcp } else { Carrier::Udp },
                 says: dns::messages(rule, parts, over_tcp)?,
@@ -80,7 +88,11 @@ fn proto(rule: &Rule, carrier: Carrier, attempt: usize) -> Option<AppProto> {
         Carrier::Udp => proto == AppProto::Dns,
         _ => true,
     };
-    let known: Vec<AppProto> = ORDER.iter().copied().filter(|&of| protos.has(of) && fits(of)).collect();
+    let known: Vec<AppProto> = ORDER
+        .iter()
+        .copied()
+        .filter(|&of| protos.has(of) && fits(of))
+        .collect();
     let turn = attempt % known.len().max(1);
     known.get(turn).copied().or_else(|| first(protos))
 }
@@ -100,9 +112,4 @@ fn carrier(rule: &Rule) -> Carrier {
         Proto::Number(number) => Carrier::Ip(number),
         _ => packet::carrier_of_tests(&rule.tests),
     }
-}
-
-/// True for a test that only a single packet can pass.
-pub(super) fn about_packets(test: &PacketTest) -> bool {
-    !matches!(test, PacketTest::Dsize(_) | PacketTest::L3 { .. })
 }

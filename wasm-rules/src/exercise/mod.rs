@@ -132,17 +132,23 @@ impl Exerciser {
                 state::Need::One(setters) => setters,
             };
             let done = |parts: &[Part]| parts.iter().any(|part| setters.contains(&part.rule));
-            if done(parts) || under_way.iter().any(|id| setters.contains(id)) && setters.len() == 1 {
+            if done(parts) || under_way.iter().any(|id| setters.contains(id)) && setters.len() == 1
+            {
                 continue;
             }
             let turn = attempt / 2 % setters.len().max(1);
-            let order = setters.iter().cycle().skip(turn).take(setters.len().min(12));
+            let order = setters
+                .iter()
+                .cycle()
+                .skip(turn)
+                .take(setters.len().min(12));
             let mut found = false;
             for &id in order {
                 if under_way.contains(&id) || parts.len() >= MOST_BEFORE {
                     continue;
                 }
-                let Some(setter) = self.rules.get(id).filter(|setter| refused(setter).is_ok()) else {
+                let Some(setter) = self.rules.get(id).filter(|setter| refused(setter).is_ok())
+                else {
                     continue;
                 };
                 if !render::together(rule, setter) {
@@ -197,12 +203,20 @@ fn refused(rule: &Rule) -> Result<(), Unmet> {
     for test in &rule.state_tests {
         if matches!(
             test,
-            StateTest::Dataset { .. } | StateTest::DataRep { .. } | StateTest::IpRep { .. } | StateTest::GeoIp { .. }
+            StateTest::Dataset { .. }
+                | StateTest::DataRep { .. }
+                | StateTest::IpRep { .. }
+                | StateTest::GeoIp { .. }
         ) {
             return Err(Unmet::Data);
         }
     }
-    let event = |test: &PacketTest| matches!(test, PacketTest::DecodeEvent(_) | PacketTest::StreamEvent(_));
+    let event = |test: &PacketTest| {
+        matches!(
+            test,
+            PacketTest::DecodeEvent(_) | PacketTest::StreamEvent(_)
+        )
+    };
     if rule.tests.iter().any(event) {
         return Err(Unmet::Event);
     }
@@ -215,10 +229,16 @@ fn times(rule: &Rule) -> Result<u32, Unmet> {
         None => 1,
         Some(threshold) => match threshold.kind {
             ThresholdKind::Limit => 1,
-            ThresholdKind::Threshold | ThresholdKind::Both | ThresholdKind::Backoff { .. } => threshold.count,
+            ThresholdKind::Threshold | ThresholdKind::Both | ThresholdKind::Backoff { .. } => {
+                threshold.count
+            }
             ThresholdKind::DetectionFilter => threshold.count.saturating_add(1),
         },
     };
     let times = of(&rule.threshold).max(of(&rule.detection_filter));
-    if times > MOST_TIMES { Err(Unmet::Count) } else { Ok(times.max(1)) }
+    if times > MOST_TIMES {
+        Err(Unmet::Count)
+    } else {
+        Ok(times.max(1))
+    }
 }

@@ -63,9 +63,15 @@ pub(super) fn misses(rules: &RuleSet, exercise: &Exercise) -> Vec<Miss> {
     }
     let header = &rule.header;
     let (own, others) = if super::parts::to_server(rule) {
-        ((Wrong::Client, Wrong::ClientPort), (Wrong::Server, Wrong::ServerPort))
+        (
+            (Wrong::Client, Wrong::ClientPort),
+            (Wrong::Server, Wrong::ServerPort),
+        )
     } else {
-        ((Wrong::Server, Wrong::ServerPort), (Wrong::Client, Wrong::ClientPort))
+        (
+            (Wrong::Server, Wrong::ServerPort),
+            (Wrong::Client, Wrong::ClientPort),
+        )
     };
     let wrongs = [
         (!header.dport.is_any(), others.1, "destination port"),
@@ -73,7 +79,12 @@ pub(super) fn misses(rules: &RuleSet, exercise: &Exercise) -> Vec<Miss> {
         (!rule.tests.is_empty(), Wrong::Fields, "header fields"),
         (!header.src.is_any(), own.0, "source address"),
         (!header.dst.is_any(), others.0, "destination address"),
-        (rule.flow.is_some_and(|flow| flow.to_server || flow.to_client), Wrong::Direction, "direction"),
+        (
+            rule.flow
+                .is_some_and(|flow| flow.to_server || flow.to_client),
+            Wrong::Direction,
+            "direction",
+        ),
     ];
     for (asked, wrong, broken) in wrongs {
         if asked {
@@ -90,7 +101,12 @@ pub(super) fn misses(rules: &RuleSet, exercise: &Exercise) -> Vec<Miss> {
 }
 
 /// Breaks contents, and where there are none, any byte that matters.
-fn contents(rule: &Rule, own: &Part, checker: &mut Checker, offer: &mut dyn FnMut(String, Vec<Filled>)) {
+fn contents(
+    rule: &Rule,
+    own: &Part,
+    checker: &mut Checker,
+    offer: &mut dyn FnMut(String, Vec<Filled>),
+) {
     for (at, filled) in own.filled.iter().enumerate() {
         let Some(bytes) = &filled.bytes else { continue };
         let replaced = |bytes: Vec<u8>| {
@@ -100,15 +116,30 @@ fn contents(rule: &Rule, own: &Part, checker: &mut Checker, offer: &mut dyn FnMu
             }
             all
         };
-        let mut rejects = |bytes: &[u8]| filled.plans.iter().any(|&plan| !checker.accepts(plan, bytes));
-        let plans = filled.plans.iter().filter_map(|&plan| rule.buffers.get(plan));
-        let mut literals: Vec<&Content> = plans.flat_map(|plan| &plan.ops).filter_map(positive).collect();
+        let mut rejects = |bytes: &[u8]| {
+            filled
+                .plans
+                .iter()
+                .any(|&plan| !checker.accepts(plan, bytes))
+        };
+        let plans = filled
+            .plans
+            .iter()
+            .filter_map(|&plan| rule.buffers.get(plan));
+        let mut literals: Vec<&Content> = plans
+            .flat_map(|plan| &plan.ops)
+            .filter_map(positive)
+            .collect();
         literals.sort_by_key(|content| std::cmp::Reverse(content.bytes.len()));
         let mut offered = false;
         for content in literals {
             let broken = broken(bytes, content).and_then(|bytes| canonical(filled.buffer, bytes));
             if let Some(broken) = broken.filter(|broken| rejects(broken)) {
-                let what = format!("content \"{}\" in {}", content.bytes.escape_ascii(), name(filled.buffer));
+                let what = format!(
+                    "content \"{}\" in {}",
+                    content.bytes.escape_ascii(),
+                    name(filled.buffer)
+                );
                 offer(what, replaced(broken));
                 offered = true;
             }
@@ -126,7 +157,10 @@ fn contents(rule: &Rule, own: &Part, checker: &mut Checker, offer: &mut dyn FnMu
             if let Some(broken) = canonical(filled.buffer, broken)
                 && rejects(&broken)
             {
-                offer(format!("byte {place} of {}", name(filled.buffer)), replaced(broken));
+                offer(
+                    format!("byte {place} of {}", name(filled.buffer)),
+                    replaced(broken),
+                );
                 break;
             }
         }
@@ -159,13 +193,22 @@ fn broken(bytes: &[u8], content: &Content) -> Option<Vec<u8>> {
     let at = literal.len() / 2;
     let by_middle = |&place: &usize| (place.abs_diff(at), place);
     let places: Vec<usize> = (0..literal.len()).collect();
-    let alphanumeric = places.iter().copied().filter(|&place| literal.get(place).is_some_and(u8::is_ascii_alphanumeric));
-    let place = alphanumeric.min_by_key(by_middle).or(places.iter().copied().min_by_key(by_middle))?;
+    let alphanumeric = places
+        .iter()
+        .copied()
+        .filter(|&place| literal.get(place).is_some_and(u8::is_ascii_alphanumeric));
+    let place = alphanumeric
+        .min_by_key(by_middle)
+        .or(places.iter().copied().min_by_key(by_middle))?;
     let mut out = bytes.to_vec();
     let mut changed = false;
     for start in 0..bytes.len().saturating_sub(literal.len() - 1) {
         let there = bytes.get(start..start + literal.len())?;
-        let same = if content.nocase { there.eq_ignore_ascii_case(literal) } else { there == literal };
+        let same = if content.nocase {
+            there.eq_ignore_ascii_case(literal)
+        } else {
+            there == literal
+        };
         if same && let Some(byte) = out.get_mut(start + place) {
             *byte = other(*byte);
             changed = true;

@@ -27,19 +27,28 @@ impl<'a> Parts<'a> {
 
     /// The bytes of all buffers of a kind.
     pub(super) fn all(&self, buffer: AppBuffer) -> impl Iterator<Item = &'a [u8]> {
-        let of_kind = self.filled.iter().filter(move |filled| filled.buffer == Buffer::App(buffer));
+        let of_kind = self
+            .filled
+            .iter()
+            .filter(move |filled| filled.buffer == Buffer::App(buffer));
         of_kind.filter_map(|filled| filled.bytes.as_deref())
     }
 
     /// False where the buffer must not be there.
     pub(super) fn may(&self, buffer: AppBuffer) -> bool {
         let is = |filled: &&Filled| filled.buffer == Buffer::App(buffer);
-        self.filled.iter().find(is).is_none_or(|filled| filled.bytes.is_some())
+        self.filled
+            .iter()
+            .find(is)
+            .is_none_or(|filled| filled.bytes.is_some())
     }
 
     /// What the payload must hold.
     pub(super) fn payload(&self) -> Option<&'a [u8]> {
-        let payload = self.filled.iter().find(|filled| filled.buffer == Buffer::Payload);
+        let payload = self
+            .filled
+            .iter()
+            .find(|filled| filled.buffer == Buffer::Payload);
         payload.and_then(|filled| filled.bytes.as_deref())
     }
 
@@ -50,7 +59,9 @@ impl<'a> Parts<'a> {
 
     /// True when nothing but the payload is asked for.
     pub(super) fn only_payload(&self) -> bool {
-        self.filled.iter().all(|filled| filled.buffer == Buffer::Payload)
+        self.filled
+            .iter()
+            .all(|filled| filled.buffer == Buffer::Payload)
     }
 }
 

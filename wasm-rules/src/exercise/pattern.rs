@@ -80,7 +80,10 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, wanted: &[u8]) -> bool {
-        let there = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(wanted));
+        let there = self
+            .text
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(wanted));
         if there {
             self.at += wanted.len();
         }
@@ -102,7 +105,11 @@ impl Reader<'_> {
         }
         // Options that were set inside end with the group.
         self.flags = flags;
-        Some(if all.len() == 1 { all.pop()? } else { Node::Alt(all) })
+        Some(if all.len() == 1 {
+            all.pop()?
+        } else {
+            Node::Alt(all)
+        })
     }
 
     fn sequence(&mut self) -> Option<Node> {
@@ -318,7 +325,9 @@ impl Reader<'_> {
                     b'0'..=b'9' => vec![self.next()?],
                     _ => return None,
                 };
-                let number = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
+                let number = std::str::from_utf8(&name)
+                    .ok()
+                    .and_then(|name| name.parse().ok());
                 Some(Node::Back(number.or_else(|| self.named(&name))?))
             }
             b'1'..=b'9' if u32::from(byte - b'0') <= self.groups.max(1) => {
@@ -414,7 +423,8 @@ impl Reader<'_> {
                 byte => byte,
             };
             first = false;
-            let range = self.peek() == Some(b'-') && !matches!(self.text.get(self.at + 1), None | Some(b']'));
+            let range = self.peek() == Some(b'-')
+                && !matches!(self.text.get(self.at + 1), None | Some(b']'));
             if !range {
                 set.add(low);
                 continue;

@@ -50,15 +50,28 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
         let mut made = messages(rule, filled, exercise.attempt)?;
         if at == last {
             match exercise.wrong {
-                Some(Wrong::Fields) => made.says.iter_mut().for_each(|say| say.fields = Default::default()),
-                Some(Wrong::Direction) => made.says.iter_mut().for_each(|say| say.to_server = !say.to_server),
+                Some(Wrong::Fields) => made
+                    .says
+                    .iter_mut()
+                    .for_each(|say| say.fields = Default::default()),
+                Some(Wrong::Direction) => made
+                    .says
+                    .iter_mut()
+                    .for_each(|say| say.to_server = !say.to_server),
                 _ => {}
             }
         }
         v6 |= rule.header.proto == Proto::Icmp6 || rule.header.proto == Proto::Ip6;
-        v6 |= rule.tests.iter().any(|test| matches!(test, PacketTest::L3 { v4: false }));
+        v6 |= rule
+            .tests
+            .iter()
+            .any(|test| matches!(test, PacketTest::L3 { v4: false }));
         let header = &rule.header;
-        let (source, target) = if to_server(rule) { (&mut client, &mut server) } else { (&mut server, &mut client) };
+        let (source, target) = if to_server(rule) {
+            (&mut client, &mut server)
+        } else {
+            (&mut server, &mut client)
+        };
         source.addresses.push(&header.src);
         target.addresses.push(&header.dst);
         source.ports.push(&header.sport);
@@ -75,8 +88,14 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
     let all = all.ok_or(Unmet::Header)?;
     let v6 = v6 || no_v4(&client) || no_v4(&server);
     let mut ends = [
-        (client.address(number, 0, v6), client.port(&[20_000 + (number % 40_000) as u16, 20_000, 1024])),
-        (server.address(number, 1, v6), server.port(&[all.ports, &[9999]].concat())),
+        (
+            client.address(number, 0, v6),
+            client.port(&[20_000 + (number % 40_000) as u16, 20_000, 1024]),
+        ),
+        (
+            server.address(number, 1, v6),
+            server.port(&[all.ports, &[9999]].concat()),
+        ),
     ];
     let [from, to] = &mut ends;
     match exercise.wrong {
@@ -86,19 +105,29 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
         Some(Wrong::Client) => from.0 = client.wrong_address(number),
         _ => {}
     }
-    let same = exercise.parts.iter().filter_map(|part| rules.get(part.rule));
-    if same.flat_map(|rule| &rule.tests).any(|test| matches!(test, PacketTest::SameIp)) {
+    let same = exercise
+        .parts
+        .iter()
+        .filter_map(|part| rules.get(part.rule));
+    if same
+        .flat_map(|rule| &rule.tests)
+        .any(|test| matches!(test, PacketTest::SameIp))
+    {
         to.0 = from.0;
     }
     match ends {
-        [(Some(client), Some(cport)), (Some(server), Some(sport))] if client.is_ipv4() == server.is_ipv4() => Ok(Talk {
-            carrier: all.carrier,
-            client: (client, cport),
-            server: (server, sport),
-            says: all.says,
-            bare: all.bare,
-            times: exercise.times,
-        }),
+        [(Some(client), Some(cport)), (Some(server), Some(sport))]
+            if client.is_ipv4() == server.is_ipv4() =>
+        {
+            Ok(Talk {
+                carrier: all.carrier,
+                client: (client, cport),
+                server: (server, sport),
+                says: all.says,
+                bare: all.bare,
+                times: exercise.times,
+            })
+        }
         _ => Err(Unmet::Ends),
     }
 }

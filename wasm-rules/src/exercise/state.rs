@@ -33,9 +33,20 @@ impl Setters {
         for (rule, id) in rules.rules().iter().zip(0..) {
             for action in &rule.state_actions {
                 let (names, name) = match action {
-                    StateAction::FlowBit { op: BitOp::Set | BitOp::Toggle, name } => (&mut all.bits, name),
-                    StateAction::HostBit { op: BitOp::Set | BitOp::Toggle, name, .. } => (&mut all.hosts, name),
-                    StateAction::FlowInt { op: FlowIntOp::Set | FlowIntOp::Add, name, .. } => (&mut all.counters, name),
+                    StateAction::FlowBit {
+                        op: BitOp::Set | BitOp::Toggle,
+                        name,
+                    } => (&mut all.bits, name),
+                    StateAction::HostBit {
+                        op: BitOp::Set | BitOp::Toggle,
+                        name,
+                        ..
+                    } => (&mut all.hosts, name),
+                    StateAction::FlowInt {
+                        op: FlowIntOp::Set | FlowIntOp::Add,
+                        name,
+                        ..
+                    } => (&mut all.counters, name),
                     _ => continue,
                 };
                 names.entry(name.clone()).or_default().push(id);
@@ -49,7 +60,9 @@ impl Setters {
             true => Need::Impossible(Unmet::State),
             false => Need::One(setters),
         };
-        let of = |names: &HashMap<Name, Vec<RuleId>>, name: &Name| names.get(name).cloned().unwrap_or_default();
+        let of = |names: &HashMap<Name, Vec<RuleId>>, name: &Name| {
+            names.get(name).cloned().unwrap_or_default()
+        };
         match test {
             StateTest::FlowBit { set: false, .. }
             | StateTest::HostBit { set: false, .. }
@@ -57,8 +70,12 @@ impl Setters {
             StateTest::FlowBit { names, set: true } => {
                 one(names.iter().flat_map(|name| of(&self.bits, name)).collect())
             }
-            StateTest::HostBit { name, set: true, .. } => one(of(&self.hosts, name)),
-            StateTest::FlowIntExists { name, .. } | StateTest::FlowInt { name, .. } => one(of(&self.counters, name)),
+            StateTest::HostBit {
+                name, set: true, ..
+            } => one(of(&self.hosts, name)),
+            StateTest::FlowIntExists { name, .. } | StateTest::FlowInt { name, .. } => {
+                one(of(&self.counters, name))
+            }
             _ => Need::Impossible(Unmet::Data),
         }
     }

@@ -42,7 +42,11 @@ pub(super) fn variants(node: &Node, count: usize) -> Vec<Made> {
         let taste = Taste {
             alternative: number / 2,
             more: MORE.get(number % MORE.len()).copied().unwrap_or(0),
-            random: if number < 8 { 0 } else { number as u32 * 2_654_435_761 | 1 },
+            random: if number < 8 {
+                0
+            } else {
+                (number as u32).wrapping_mul(2_654_435_761) | 1
+            },
         };
         let mut maker = Maker {
             taste,
@@ -108,7 +112,12 @@ impl Maker {
                 // One that cannot stand here gives way to the next.
                 for step in 0..all.len() {
                     let node = all.get((first + step) % all.len())?;
-                    let before = (self.made.clone(), self.groups.clone(), self.overlays.clone(), self.ended);
+                    let before = (
+                        self.made.clone(),
+                        self.groups.clone(),
+                        self.overlays.clone(),
+                        self.ended,
+                    );
                     if self.add(node).is_some() {
                         return Some(());
                     }
@@ -121,7 +130,10 @@ impl Maker {
                 let most = max.unwrap_or(u32::MAX);
                 let more = match (self.taste.random, self.taste.more) {
                     (0, more) => more,
-                    (_, more) => [0, 1, more, more + 2].get(self.choose(4)).copied().unwrap_or(0),
+                    (_, more) => [0, 1, more, more + 2]
+                        .get(self.choose(4))
+                        .copied()
+                        .unwrap_or(0),
                 };
                 let count = min.saturating_add(more).min(most).max(*min);
                 (0..count).try_for_each(|_| self.add(node))
@@ -183,7 +195,8 @@ impl Maker {
                     self.ended |= inner.ended;
                     return Some(());
                 }
-                self.overlays.push((self.made.cells.len(), inner.made.cells));
+                self.overlays
+                    .push((self.made.cells.len(), inner.made.cells));
                 Some(())
             }
             Node::Behind(node) => {
@@ -270,7 +283,11 @@ mod tests {
             let regex = Regex::new(pattern.as_bytes(), flags).expect(pattern);
             let all = variants(&node, 16);
             let matches = |made: &Made| {
-                let bytes: Vec<u8> = made.cells.iter().filter_map(|cell| cell.pick(b"")).collect();
+                let bytes: Vec<u8> = made
+                    .cells
+                    .iter()
+                    .filter_map(|cell| cell.pick(b""))
+                    .collect();
                 regex.find(&bytes, 0, &mut Scratch::new()) != Ok(None)
             };
             assert!(all.iter().any(matches), "{pattern}: {all:?}");

@@ -9,14 +9,21 @@ pub(super) fn undo(transforms: &[Transform], bytes: &[u8]) -> Option<Vec<u8>> {
         bytes = match transform {
             Transform::DotPrefix => bytes.strip_prefix(b".")?.to_vec(),
             Transform::UrlDecode => url_encode(&bytes),
-            Transform::Xor(key) => bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect(),
+            Transform::Xor(key) => bytes
+                .iter()
+                .zip(key.iter().cycle())
+                .map(|(byte, key)| byte ^ key)
+                .collect(),
             Transform::FromBase64 { offset, .. } => {
                 let mut all = vec![b'A'; *offset as usize];
                 all.extend(base64(&bytes));
                 all
             }
             Transform::ToMd5 | Transform::ToSha1 | Transform::ToSha256 => return None,
-            Transform::Gunzip { .. } | Transform::ZlibDeflate { .. } | Transform::Pcre(_) | Transform::Subslice(_) => {
+            Transform::Gunzip { .. }
+            | Transform::ZlibDeflate { .. }
+            | Transform::Pcre(_)
+            | Transform::Subslice(_) => {
                 return None;
             }
             // These leave alone what is already of their kind.

@@ -14,14 +14,14 @@
 //! use weir_rules::syntax::SourceFile;
 //!
 //! let text = r#"alert udp any any -> $HOME_NET 53 (msg:"a tunnel"; content:"exfil"; nocase; sid:1;)
-//! alert dns any any -> any any (msg:"needs a protocol"; dns.query; content:"x"; sid:2;)
+//! alert modbus any any -> any any (msg:"needs a protocol"; content:"x"; sid:2;)
 //! "#;
 //! let file = SourceFile { name: "my.rules".into(), bytes: text.into() };
 //! let loaded = load(&[file], &Compiler::new(Variables::stock(), Classification::stock()));
 //!
 //! let rule = &loaded.rules.rules()[0];
 //! assert_eq!(rule.probe.as_ref().map(|probe| probe.bytes.as_slice()), Some(&b"exfil"[..]));
-//! assert!(loaded.refused[0].to_string().starts_with("my.rules:2:7: protocol dns: "));
+//! assert!(loaded.refused[0].to_string().starts_with("my.rules:2:7: protocol modbus: "));
 //! ```
 
 pub mod classification;

@@ -348,7 +348,9 @@ mod tests {
                 nocase: false,
                 preferred: true,
             };
-            choose(&[other, chosen], &table()).expect("a probe").bytes
+            choose(&[other, chosen], Buffer::Payload, &table())
+                .expect("a probe")
+                .bytes
         };
         assert_eq!(pick(b"evil"), b"evil");
         for common in [&b"\0\0\0\0"[..], b"User-Agent:", b"\xab"] {

@@ -184,7 +184,7 @@ table! {
     FtpCommandData = "ftp.command_data", [Ftp], ToServer, START;
     FtpCompletionCode = "ftp.completion_code", [Ftp], ToClient, DONE;
     FtpReply = "ftp.reply", [Ftp], ToClient, DONE;
-    SmbNamedPipe = "smb.named_pipe", [Smb], Both, START;
+    SmbNamedPipe = "smb.named_pipe", [Smb], ToServer, DONE;
     SmbShare = "smb.share", [Smb], ToServer, START;
     SmbNtlmsspUser = "smb.ntlmssp_user", [Smb], ToServer, START;
     SmbNtlmsspDomain = "smb.ntlmssp_domain", [Smb], ToServer, START;

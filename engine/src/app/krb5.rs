@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use kerberos_parser::krb5::{
-    EncryptionType, ErrorCode, KdcRep, KdcReq, MessageType, PrincipalName, Realm,
+    EncryptionType, ErrorCode, KdcRep, KdcReq, KrbError, MessageType, PrincipalName, Realm,
 };
 use kerberos_parser::krb5_parser;
 use serde_json::{Map, Value, json};
+use x509_parser::prelude::FromDer;
 
 use super::{AppBuffer, AppField, AppProto, MOST_LIVE, Output, Parser, Pending, TxId, Way};
 
@@ -97,7 +98,7 @@ impl Krb5 {
             }
             30 => {
                 let failed = self.asked.take();
-                let error = krb5_parser::parse_krb_error(message);
+                let error = KrbError::from_der(message);
                 error.ok().map(|(_, error)| Known {
                     cname: error.cname,
                     realm: error.crealm,

@@ -25,6 +25,7 @@ mod proto;
 mod quic;
 mod recognise;
 mod sip;
+mod smb;
 mod smtp;
 mod snmp;
 mod ssh;
@@ -50,16 +51,17 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
         (AppProto::Tls, false) => Box::new(tls::Tls::new()),
-        (AppProto::Quic, true) => Box::new(quic::Quic::default()),
+        (AppProto::Quic, true) => Box::new(quic::Quic::new()),
         (AppProto::Ssh, false) => Box::new(ssh::Ssh::new()),
         (AppProto::Smtp, false) => Box::new(smtp::Smtp::default()),
         (AppProto::Ftp, false) => Box::new(ftp::Ftp::default()),
         (AppProto::FtpData, false) => Box::new(ftp::FtpData::new(hint)),
+        (AppProto::Smb, false) => Box::new(smb::Smb::default()),
         (AppProto::DceRpc, true) => Box::new(dcerpc::DceRpcUdp::default()),
         (AppProto::DceRpc, false) => Box::new(dcerpc::DceRpc::default()),
         (AppProto::Sip, _) => Box::new(sip::Sip::new(udp)),
         (AppProto::Mqtt, false) => Box::new(mqtt::Mqtt::new()),
-        (AppProto::Snmp, true) => Box::new(snmp::Snmp::default()),
+        (AppProto::Snmp, true) => Box::new(snmp::Snmp::new()),
         (AppProto::Krb5, _) => Box::new(krb5::Krb5::new(udp)),
         _ => return None,
     })
@@ -76,6 +78,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         mqtt::EVENTS,
         quic::EVENTS,
         sip::EVENTS,
+        smb::EVENTS,
         smtp::EVENTS,
         snmp::EVENTS,
         ssh::EVENTS,

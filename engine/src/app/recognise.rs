@@ -143,38 +143,29 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
         if is(begins(data, b"PRI * HTTP/2.0\r\n")) {
             return Guess::Is(AppProto::Http2);
         }
-        // Over TCP, SIP's own methods only: OPTIONS and UPDATE are HTTP's as well.
-        for method in SIP_METHODS {
-            if word(data, method) == Fit::Yes {
-                if let Some(line) = line_of(data) {
-                    if ends_nocase(line, b"SIP/2.0") {
-                        return Guess::Is(AppProto::Sip);
-                    }
-                } else if data.len() < 512 {
-                    more = true;
-                }
-            }
+        // Some methods are SIP's and HTTP's: the end of the line says whose.
+        const LONG_LINE: usize = 512;
+        let sip = SIP_METHODS
+            .iter()
+            .any(|method| word(data, method) == Fit::Yes);
+        match line_of(data) {
+            Some(line) if sip && ends_nocase(line, b"SIP/2.0") => return Guess::Is(AppProto::Sip),
+            None if sip && data.len() < LONG_LINE => return Guess::More,
+            _ => {}
         }
+        let may_be_sip = |method: &&str| word(data, method) == Fit::SoFar;
+        if SIP_METHODS.iter().any(may_be_sip) {
+            return Guess::More;
+        }
+        // Empty lines before a request do no harm.
         let start = data
             .iter()
-            .position(|byte| !matches!(byte, b'\r' | b'\n'))
-            .unwrap_or(0)
-            .min(4);
+            .take(4)
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
         let request = data.get(start..).unwrap_or(data);
-        let mut is = |fit: Fit| {
-            more |= fit == Fit::SoFar;
-            fit == Fit::Yes
-        };
         if METHODS.iter().any(|method| is(word(request, method))) {
-            if more
-                && METHODS
-                    .iter()
-                    .all(|method| word(request, method) != Fit::Yes)
-            {
-                return Guess::More;
-            }
-            let sip = line_of(request).is_some_and(|line| ends_nocase(line, b"SIP/2.0"));
-            return Guess::Is(if sip { AppProto::Sip } else { AppProto::Http1 });
+            return Guess::Is(AppProto::Http1);
         }
     } else {
         if ["HTTP/0.9", "HTTP/1.0", "HTTP/1.1"]

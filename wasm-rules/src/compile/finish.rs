@@ -16,6 +16,17 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
             "keywords that need packets cannot go with `tcp-stream` or `flow:only_stream`";
         problems.push(Problem::syntax(place, message).about("flow"));
     }
+    let of_transactions = |list: &List| {
+        matches!(
+            list.target,
+            Target::Buffer(Buffer::App(_) | Buffer::AppOf(..))
+        )
+    };
+    if draft.app.both_ways && draft.app.tests.is_empty() && !draft.lists.iter().any(of_transactions)
+    {
+        let message = "a transactional rule (`=>`) that asks nothing of a transaction";
+        problems.push(Problem::unsupported(place, "direction =>", message));
+    }
     // What a refused keyword asked of a buffer is not in its list.
     let complete = problems.is_empty();
     if draft.lists.len() > MAX_LISTS {
@@ -175,6 +186,10 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         let Target::Buffer(buffer) = list.target else {
             continue;
         };
+        if list.entries.is_empty() && list.tests.is_empty() {
+            // All that was asked of it was moved to other buffers.
+            continue;
+        }
         let number = buffer_number(buffers.len());
         state_tests.extend(list.tests.into_iter().map(|test| of_buffer(test, number)));
         let replaced = draft.replacements.iter().filter(|(list, ..)| *list == at);

@@ -527,14 +527,15 @@ fn what_suricata_refuses_is_a_syntax_problem_at_its_place() {
 #[test]
 fn what_is_not_evaluated_is_named() {
     for (options, subjects) in [
-        (r#"content:"a"; http_uri;"#, vec!["http_uri"]),
         (
-            r#"http.uri; content:"a"; bsize:5; pkt_data; content:"b";"#,
-            vec!["http.uri"],
+            r#"ike.nonce_payload; content:"a"; bsize:5; pkt_data; content:"b";"#,
+            vec!["ike.nonce_payload"],
         ),
-        (r#"pcre:"/a/Ui";"#, vec!["pcre /U"]),
+        (
+            "app-layer-event:ike.weak_auth;",
+            vec!["app-layer-event ike"],
+        ),
         (r#"pcre:"/(a)/, flow:x";"#, vec!["pcre capture"]),
-        ("byte_test:4,>,1,0,dce;", vec!["byte_test"]),
         (
             "byte_extract:4,0,v,slice; isdataat:v;",
             vec!["byte_extract"],
@@ -549,15 +550,6 @@ fn what_is_not_evaluated_is_named() {
         ("stream.reassembled:x;", vec!["stream.reassembled"]),
         ("base64_decode;", vec!["base64_decode"]),
         ("nosuchkeyword;", vec!["nosuchkeyword"]),
-        // What is not supported does not make what depends on it wrong.
-        (
-            "byte_extract:1,0,a,dce; byte_test:1,>,a,0;",
-            vec!["byte_extract"],
-        ),
-        (
-            "byte_math:bytes 1, offset 0, oper +, rvalue 1, result b, endian dce; byte_test:1,>,b,0;",
-            vec!["byte_math"],
-        ),
         ("frame:mqtt.pdu; content:\"x\"; bsize:4;", vec!["frame"]),
         ("flowvar:a,b; prefilter;", vec!["flowvar"]),
         (
@@ -582,7 +574,10 @@ fn what_is_not_evaluated_is_named() {
         );
     }
     for (text, subject) in [
-        ("alert http any any -> any any (sid:1;)", "protocol http"),
+        (
+            "alert modbus any any -> any any (sid:1;)",
+            "protocol modbus",
+        ),
         ("alert tcp any any => any any (sid:1;)", "direction =>"),
         ("config tcp any any -> any any (sid:1;)", "action config"),
     ] {
@@ -685,5 +680,77 @@ proptest! {
                 prop_assert!(rule.needs_packet || rule.needs_stream, "{text}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_asked_of_transactions_goes_to_their_buffers() {
+    use weir_engine::app::{AppBuffer::*, AppField, AppProto};
+    use weir_engine::plan::{AppTest, RuleKind};
+
+    // Sticky buffers, old modifiers and letters of expressions mean the same.
+    for text in [
+        r#"http.uri; content:"/evil"; http.method; content:"PUT"; pkt_data; pcre:"/x/U";"#,
+        r#"content:"/evil"; http_uri; content:"PUT"; http_method; pcre:"/x/U";"#,
+        r#"uricontent:"/evil"; pcre:"/x/U"; content:"PUT"; http_method;"#,
+    ] {
+        let rule = tcp(text);
+        let buffers: Vec<_> = rule
+            .buffers
+            .iter()
+            .map(|plan| (plan.buffer, plan.ops.len()))
+            .collect();
+        assert_eq!(
+            buffers,
+            [(Buffer::App(HttpUri), 2), (Buffer::App(HttpMethod), 1)],
+            "{text}"
+        );
+        assert_eq!(rule.kind(), RuleKind::Transaction);
+        assert!(rule.app.protos.has(AppProto::Http1) && !rule.app.protos.has(AppProto::Dns));
+        let probe = rule.probe.expect("a probe");
+        assert_eq!(
+            (probe.buffer, probe.bytes.as_slice()),
+            (Buffer::App(HttpUri), &b"/evil"[..])
+        );
+    }
+    let needs = tcp(r#"http.stat_code; content:"200";"#)
+        .tx_needs()
+        .expect("needs");
+    assert_eq!(needs.ways, [false, true]);
+    // What counts from a match in a buffer stays in that buffer.
+    let rule = tcp(r#"content:"id="; http_uri; byte_test:4,>,9,0,string,dec,relative;"#);
+    assert_eq!(rule.buffers.len(), 1);
+    assert_eq!(rule.buffers[0].ops.len(), 2);
+    // Each naming of a buffer of which there may be several is about one of them.
+    let rule = tcp(r#"dns.query; content:"a"; content:"b"; dns.query; content:"c";"#);
+    let lengths: Vec<_> = rule.buffers.iter().map(|plan| plan.ops.len()).collect();
+    assert_eq!(lengths, [2, 1]);
+    // A dot that a transform puts before the buffer is not looked for in it.
+    let rule = tcp(r#"tls.sni; dotprefix; content:".evil.example"; endswith;"#);
+    assert!(!rule.probe.expect("a probe").bytes.starts_with(b"."));
+    let rule = tcp("dns.rcode:nxdomain; flow:to_client;");
+    assert!(matches!(
+        rule.app.tests.as_slice(),
+        [AppTest::Number {
+            field: AppField::DnsRcode,
+            num: Num { a: 3, .. },
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn what_protocols_do_not_have_in_common_is_a_syntax_problem() {
+    for options in [
+        r#"http.uri; content:"a"; dns.query; content:"b";"#,
+        r#"http.uri: to_server; content:"a";"#,
+        r#"http.header: to_server; content:"a";"#,
+    ] {
+        let found = refused(options);
+        assert!(
+            found.iter().all(|(kind, ..)| *kind == ProblemKind::Syntax),
+            "{options} {found:?}"
+        );
+        assert_eq!(found.len(), 1, "{options} {found:?}");
     }
 }

@@ -110,7 +110,7 @@ fn loading_counts_every_rule_once() {
              alert tcp any any -> any any (sid:1; rev:2;)\n\
              # a comment\n\
              alert tcp any any -> any any (gid:2; sid:1; rev:1;)\n\
-             alert http any any -> any any (asn1:double_overflow; sid:2;)\n\
+             alert modbus any any -> any any (asn1:double_overflow; sid:2;)\n\
              alert tcp any any -> any any (asn1:double_overflow; sid:3;)\n\
              alert vxlan any any -> any any (requires: version >= 10; sid:4;)\n\
              alert tcp any any -> any any (requires: version >= 7 < 8 | >= 8.0.1, keyword content; sid:5;)\n\
@@ -176,6 +176,7 @@ fn requires_in_all_its_forms() {
         "version <= 8.0.6",
         "version < 7 | >= 8",
         "keyword sid",
+        "feature ja4",
     ] {
         assert!(!skipped(met), "{met}");
     }
@@ -183,7 +184,7 @@ fn requires_in_all_its_forms() {
         "version >= 9",
         "version >= 7 < 8",
         "version > 8.0.6",
-        "feature ja4",
+        "feature lua",
         "keyword foobar",
         "wings",
         "keyword sid, feature x",

@@ -302,13 +302,19 @@ impl Http1 {
         out.change_to(proto, rest);
     }
 
-    /// Forgets what is over and was looked at.
+    /// Forgets what is over and was looked at, and requests that gave way to newer ones without an answer: where only
+    /// one direction is seen, htp would come to the end of its transactions.
     fn forget(&mut self, out: &Output) {
         let Some(connection) = &mut self.connection else {
             return;
         };
         self.entries.live.retain(|entry| {
-            let done = entry.is_done() && out.get(entry.id).is_none();
+            let gone = out.get(entry.id).is_none();
+            let mut done = gone && entry.is_done();
+            if gone && !done {
+                let tx = connection.tx(entry.number);
+                done = tx.is_some_and(|tx| tx.is_unanswered());
+            }
             if done {
                 connection.remove(entry.number);
             }
@@ -340,13 +346,12 @@ impl Parser for Http1 {
     }
 
     fn end(&mut self, way: Way, out: &mut Output) {
-        if self.connection.is_none() {
-            return;
+        if self.connection.is_some() {
+            self.feed(way, &[], out, |connection, events| {
+                connection.close(way, events);
+                Answer::More
+            });
         }
-        self.feed(way, &[], out, |connection, events| {
-            connection.close(way, events);
-            Answer::More
-        });
         self.ended[way as usize] = true;
         self.look(out);
     }

@@ -70,6 +70,8 @@ pub struct Mqtt {
     version: u8,
     connected: bool,
     open: VecDeque<Open>,
+    /// How many of them are not over.
+    waiting: usize,
     failed: bool,
 }
 
@@ -80,8 +82,9 @@ impl Mqtt {
     }
 
     fn begin(&mut self, way: Way, out: &mut Output) -> usize {
+        self.tidy();
         let waiting = |open: &Open| open.waits != Waits::Done;
-        if self.open.iter().filter(|open| waiting(open)).count() >= MOST_OPEN
+        if self.waiting >= MOST_OPEN
             && let Some(at) = self.open.iter().position(waiting)
         {
             if let Some(open) = self.open.get(at) {
@@ -89,6 +92,7 @@ impl Mqtt {
             }
             self.finish(at, out);
         }
+        self.waiting += 1;
         self.open.push_back(Open {
             tx: out.begin(),
             way,
@@ -96,6 +100,19 @@ impl Mqtt {
             object: Map::new(),
         });
         self.open.len() - 1
+    }
+
+    /// However many messages come at once: of those that are over the latest are remembered.
+    fn tidy(&mut self) {
+        if self.open.len() < 2 * MOST_LIVE {
+            return;
+        }
+        let old = self.open.len() - MOST_LIVE / 2;
+        let mut at = 0;
+        self.open.retain(|open| {
+            at += 1;
+            at > old || open.waits != Waits::Done
+        });
     }
 
     /// Adds a message to a transaction.
@@ -134,6 +151,7 @@ impl Mqtt {
         if std::mem::replace(&mut open.waits, Waits::Done) == Waits::Done {
             return;
         }
+        self.waiting = self.waiting.saturating_sub(1);
         out.number(
             open.tx,
             open.way,

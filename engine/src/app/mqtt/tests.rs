@@ -184,6 +184,9 @@ fn messages_and_transactions_have_limits() {
         parser.data(Way::ToServer, &publish(1, &id.to_be_bytes()), &mut out);
     }
     assert!(events(&out).contains(&"mqtt.too_many_transactions"));
+    // Very many at once.
+    parser.data(Way::ToServer, &message(0xc0, &[]).repeat(20_000), &mut out);
+    assert!(parser.open.len() <= 2 * MOST_LIVE);
 }
 
 proptest! {

@@ -31,8 +31,9 @@ pub const EVENTS: &[&str] = &[
 /// Longest handshake that is put together.
 const MOST_CRYPTO: u64 = 65_535;
 
-/// Most pieces of it that wait.
+/// Most pieces of it that wait, and most bytes of them.
 const MOST_PIECES: usize = 256;
+const MOST_WAITING: usize = 2 * MOST_CRYPTO as usize;
 
 /// What a record shows of a packet.
 #[derive(Debug, Default)]
@@ -53,6 +54,8 @@ struct Shown {
 struct Side {
     /// Pieces of the handshake, by where they belong.
     pieces: BTreeMap<u64, Vec<u8>>,
+    /// Bytes of them.
+    waiting: usize,
     said_hello: bool,
 }
 
@@ -63,6 +66,63 @@ pub struct Quic {
     sides: [Side; 2],
     retried: bool,
     packets: VecDeque<(TxId, Shown)>,
+}
+
+impl Side {
+    /// Adds a piece of the handshake; false where there is no room. Of two that begin at the same place the longer one
+    /// counts.
+    fn add(&mut self, offset: u64, data: &[u8]) -> bool {
+        let old = self.pieces.get(&offset).map_or(0, Vec::len);
+        if data.len() <= old {
+            return true;
+        }
+        let waiting = self.waiting - old + data.len();
+        let fits = waiting <= MOST_WAITING && self.pieces.len() < MOST_PIECES;
+        if fits {
+            self.waiting = waiting;
+            self.pieces.insert(offset, data.to_vec());
+        }
+        fits
+    }
+
+    fn clear(&mut self) {
+        self.pieces = BTreeMap::new();
+        self.waiting = 0;
+    }
+
+    /// Kind and length of the message that the handshake begins with.
+    fn message(&self) -> Option<(u8, usize)> {
+        let first = match self.pieces.get(&0) {
+            Some(piece) if piece.len() >= 4 => piece.get(..4)?.to_vec(),
+            _ => self.whole(4)?,
+        };
+        let mut bytes = Bytes(&first);
+        Some((bytes.u8()?, bytes.u24()?))
+    }
+
+    /// The first bytes, where all of them are here.
+    fn whole(&self, len: usize) -> Option<Vec<u8>> {
+        let mut known = 0_u64;
+        for (&offset, piece) in &self.pieces {
+            if offset > known {
+                break;
+            }
+            known = known.max(offset.saturating_add(piece.len() as u64));
+        }
+        if known < len as u64 {
+            return None;
+        }
+        let mut whole: Vec<u8> = Vec::with_capacity(len);
+        for (&offset, piece) in &self.pieces {
+            let skip = usize::try_from((whole.len() as u64).checked_sub(offset)?).ok()?;
+            whole.extend_from_slice(piece.get(skip..).unwrap_or_default());
+            if whole.len() >= len {
+                break;
+            }
+        }
+        whole.truncate(len);
+        Some(whole)
+    }
 }
 
 impl Quic {
@@ -134,16 +194,8 @@ impl Quic {
             match frame {
                 Frame::Crypto { offset, data } => {
                     let end = offset.saturating_add(data.len() as u64);
-                    let pieces = &mut self.sides[way as usize].pieces;
-                    if end > MOST_CRYPTO || pieces.len() >= MOST_PIECES {
-                        too_long = true;
-                        continue;
-                    }
-                    // Of two that begin at the same place the longer one counts.
-                    let old = pieces.get(&offset).map_or(0, Vec::len);
-                    if data.len() > old {
-                        pieces.insert(offset, data.to_vec());
-                    }
+                    let fits = end <= MOST_CRYPTO;
+                    too_long |= !fits || !self.sides[way as usize].add(offset, data);
                 }
                 Frame::Tags(tags) => show_tags(&tags, header.version, shown),
             }
@@ -158,30 +210,21 @@ impl Quic {
     /// Reads the hello, once it is whole.
     fn hello(&mut self, way: Way, shown: &mut Shown, out: &Output) -> Result<(), &'static str> {
         let side = &mut self.sides[way as usize];
-        let mut whole: Vec<u8> = Vec::new();
-        for (&offset, piece) in &side.pieces {
-            let known = whole.len() as u64;
-            let Some(skip) = known.checked_sub(offset) else {
-                break;
-            };
-            let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-            whole.extend_from_slice(piece.get(skip..).unwrap_or_default());
-        }
-        let mut bytes = Bytes(&whole);
-        let (Some(kind), Some(len)) = (bytes.u8(), bytes.u24()) else {
+        let Some((kind, len)) = side.message() else {
             return Ok(());
         };
         if !matches!(kind, 1 | 2) {
-            side.pieces.clear();
+            side.clear();
             return Err("quic.error_on_data");
         }
-        let Some(body) = bytes.take(len) else {
+        let Some(whole) = side.whole(len + 4) else {
             return Ok(());
         };
+        let body = whole.get(4..).unwrap_or_default();
         let server = kind == 2;
         let hello = Hello::read(body, server, false, &mut |_| ());
         side.said_hello = true;
-        side.pieces.clear();
+        side.clear();
         shown.ja3 = Some(if server {
             ja::ja3s(&hello, Grease::In)
         } else {
@@ -280,7 +323,7 @@ impl Parser for Quic {
     fn gap(&mut self, _way: Way, _out: &mut Output) {}
 
     fn end(&mut self, way: Way, _out: &mut Output) {
-        self.sides[way as usize].pieces.clear();
+        self.sides[way as usize].clear();
     }
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {

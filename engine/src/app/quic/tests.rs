@@ -136,6 +136,17 @@ fn a_hello_in_pieces_is_put_together() {
 }
 
 #[test]
+fn pieces_have_a_limit() {
+    let (mut parser, mut out) = (Quic::new(), Output::everything());
+    for offset in 1..60 {
+        let crypto = crypto(offset, &[7; 16_000]);
+        parser.data(Way::ToServer, &initial(1, &crypto), &mut out);
+    }
+    assert!(events(&out).contains(&"quic.crypto_frag_too_long"));
+    assert!(parser.memory() < 300_000, "{}", parser.memory());
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let first = |bytes: &[u8]| {
         let (mut parser, mut out) = (Quic::new(), Output::everything());

@@ -9,8 +9,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::app::text::hex;
 
-/// Most alternative names that are kept of a certificate.
-const MOST_NAMES: usize = 256;
+/// Most alternative names of a certificate.
+pub(super) const MOST_NAMES: usize = 4096;
 
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ mod tests;
 
 use serde_json::Value;
 
-use self::cert::Cert;
+use self::cert::{Cert, MOST_NAMES};
 use self::hello::{Hello, TLS12};
 use self::ja::Grease;
 use self::record::Side;
@@ -52,6 +52,7 @@ pub const EVENTS: &[&str] = &[
     "tls.certificate_invalid_issuer",
     "tls.certificate_invalid_validity",
     "tls.error_message_encountered",
+    "tls.too_many_subject_alternative_names",
     "tls.invalid_ssl_record",
 ];
 
@@ -293,6 +294,9 @@ impl Tls {
         ];
         for (buffer, text) in texts {
             out.put(tx, way, buffer, text.as_bytes());
+        }
+        if cert.names.len() >= MOST_NAMES {
+            out.event(tx, "tls.too_many_subject_alternative_names");
         }
         if way == Way::ToClient {
             for name in &cert.names {

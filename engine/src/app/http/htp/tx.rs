@@ -149,6 +149,13 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// The request is complete and nothing of a response has come.
+    pub(in crate::app::http) fn is_unanswered(self) -> bool {
+        // SAFETY: as above.
+        let response = unsafe { htp_tx_response_progress(self.0) };
+        self.level(Way::ToServer) == level::DONE && response == HtpResponseProgress::NOT_STARTED
+    }
+
     fn table(self, way: Way) -> *const Headers {
         // SAFETY: as above.
         unsafe {

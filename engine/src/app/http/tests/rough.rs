@@ -197,6 +197,24 @@ fn what_is_wrong_becomes_events() {
 }
 
 #[test]
+fn requests_go_on_where_responses_are_never_seen() {
+    let (mut parser, mut out) = (Http1::new(), Output::everything());
+    for round in 0..1500 {
+        let request = format!("GET /{round} HTTP/1.1\r\nHost: h\r\n\r\n");
+        parser.data(ToServer, request.as_bytes(), &mut out);
+        is(&out, round, ToServer, HttpUri, &format!("/{round}"));
+        out.crowd();
+        for tx in &mut out.live {
+            tx.halves.iter_mut().for_each(|half| half.fresh = false);
+        }
+        out.sweep();
+    }
+    assert!(!out.failed);
+    parser.data(ToClient, RESPONSE, &mut out);
+    assert!(!out.failed && parser.entries.live.len() < 512);
+}
+
+#[test]
 fn garbage_does_no_harm() {
     let mut state = 1_u64;
     for round in 0..300 {

@@ -29,7 +29,15 @@ pub(super) fn canonical(buffer: Buffer, bytes: Vec<u8>) -> Option<Vec<u8>> {
         return Some(bytes);
     };
     match buffer {
-        HttpUri | HttpUriRaw => uri(bytes),
+        HttpUri | HttpUriRaw => Some(uri(bytes)),
+        HttpRequestLine => request_line(bytes),
+        HttpStart => Some(start(&bytes)),
+        TlsCertSubject | TlsCertIssuer => Some(super::der::name_text(&bytes)),
+        TlsCertSerial => {
+            let pair = |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            let bytes = bytes.to_ascii_uppercase();
+            bytes.split(|&byte| byte == b':').all(pair).then_some(bytes)
+        }
         HttpMethod | HttpProtocol => bytes.iter().all(u8::is_ascii_graphic).then_some(bytes),
         HttpHeader => headers(&bytes),
         HttpHeaderRaw => headers(&bytes),
@@ -46,14 +54,17 @@ pub(super) fn canonical(buffer: Buffer, bytes: Vec<u8>) -> Option<Vec<u8>> {
         HttpStatCode => (bytes.len() <= 3 && bytes.iter().all(u8::is_ascii_digit)).then_some(bytes),
         HttpCookie | HttpUserAgent | HttpAccept | HttpAcceptEnc | HttpAcceptLang | HttpReferer
         | HttpConnection | HttpContentLen | HttpContentType | HttpLocation | HttpServer
-        | HttpRequestHeader | HttpResponseHeader | HttpStatMsg | HttpRequestLine
-        | HttpResponseLine => {
-            let bytes = bytes.trim_ascii().to_vec();
+        | HttpRequestHeader | HttpResponseHeader | HttpStatMsg | HttpResponseLine => {
+            let bytes = value(bytes);
             let one_line = !bytes.iter().any(|byte| b"\r\n\0".contains(byte));
             (one_line && !bytes.is_empty()).then_some(bytes)
         }
         DnsQuery | DnsQueriesRrname | DnsAnswersRrname | DnsAuthoritiesRrname
         | DnsAdditionalsRrname | DnsResponseRrname => {
+            let mut bytes = bytes;
+            if bytes.starts_with(b".") {
+                bytes.insert(0, b'a');
+            }
             let fits = |label: &[u8]| (1..64).contains(&label.len());
             (bytes.len() < 254 && bytes.split(|&byte| byte == b'.').all(fits)).then_some(bytes)
         }
@@ -63,14 +74,100 @@ pub(super) fn canonical(buffer: Buffer, bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// A request's URI begins with a slash, or with what says that it is another form.
-fn uri(bytes: Vec<u8>) -> Option<Vec<u8>> {
-    if bytes.starts_with(b"/")
-        || bytes.starts_with(b"http://")
-        || bytes.contains(&b':') && !bytes.contains(&b'/')
-    {
-        return Some(bytes);
+fn uri(bytes: Vec<u8>) -> Vec<u8> {
+    let authority = |bytes: &[u8]| {
+        let port = bytes
+            .rsplit(|&byte| byte == b':')
+            .next()
+            .unwrap_or_default();
+        port.len() < bytes.len()
+            && !port.is_empty()
+            && port.iter().all(u8::is_ascii_digit)
+            && !bytes.iter().any(|byte| b"?/=&".contains(byte))
+    };
+    if bytes.starts_with(b"/") || bytes.starts_with(b"http://") || authority(&bytes) {
+        return bytes;
     }
-    Some([b"/", bytes.as_slice()].concat())
+    [b"/", bytes.as_slice()].concat()
+}
+
+/// Method, URI and protocol.
+fn request_line(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let method = bytes.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let has_method =
+        method.len() < bytes.len() && method.len() > 2 && method.iter().all(u8::is_ascii_uppercase);
+    if !has_method {
+        let start: &[u8] = if bytes.starts_with(b" ") {
+            b"GET /a"
+        } else {
+            b"GET /"
+        };
+        let start = if bytes.starts_with(b"/") {
+            b"GET "
+        } else {
+            start
+        };
+        bytes.splice(..0, start.iter().copied());
+    }
+    if bytes.ends_with(b" HTTP/1.") {
+        bytes.push(b'1');
+    } else if !bytes.windows(8).any(|eight| eight == b" HTTP/1.") {
+        let end: &[u8] = match bytes.last() {
+            Some(b' ') => b"HTTP/1.1",
+            _ => b" HTTP/1.1",
+        };
+        bytes.extend_from_slice(end);
+    }
+    (!bytes.iter().any(|byte| b"\r\n\0".contains(byte))).then_some(bytes)
+}
+
+/// A first line, headers and an empty line.
+fn start(bytes: &[u8]) -> Vec<u8> {
+    let first = bytes
+        .split(|&byte| byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    let is_first = first.windows(6).any(|six| six == b" HTTP/") || first.starts_with(b"HTTP/1.");
+    let mut out = Vec::with_capacity(bytes.len() + 32);
+    if first.starts_with(b"HTTP/1.") && first.len() < 10 {
+        // The end of a request's line.
+        out.extend_from_slice(b"GET /a ");
+    } else if !is_first && !bytes.is_empty() {
+        out.extend_from_slice(b"GET / HTTP/1.1\r\n");
+    }
+    let rest = match (is_first, bytes.windows(2).position(|two| two == b"\r\n")) {
+        (true, Some(len)) => {
+            out.extend_from_slice(bytes.get(..len + 2).unwrap_or_default());
+            bytes.get(len + 2..).unwrap_or_default()
+        }
+        (true, None) => {
+            out.extend_from_slice(bytes);
+            out.extend_from_slice(b"\r\n");
+            b""
+        }
+        (false, _) => bytes,
+    };
+    let mut lines = lines(rest);
+    if lines.is_empty() {
+        lines.push(b"X-B: b".to_vec());
+    }
+    for line in lines {
+        out.extend_from_slice(&line);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// The value of a header: white space around it would not be seen.
+fn value(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.first().is_some_and(u8::is_ascii_whitespace) {
+        bytes.insert(0, b'a');
+    }
+    if bytes.last().is_some_and(u8::is_ascii_whitespace) {
+        bytes.push(b'a');
+    }
+    bytes
 }
 
 /// True for a line that has a name, a colon and a value.
@@ -97,8 +194,21 @@ pub(super) fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
             None => (rest, &b""[..]),
         };
         if !line.is_empty() {
+            let token = line.len() > 2
+                && line
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
             if is_header(line) {
-                all.push(line.to_vec());
+                let empty = line.ends_with(b":") || line.ends_with(b": ");
+                all.push(if empty {
+                    [line.trim_ascii_end(), b" a"].concat()
+                } else {
+                    line.to_vec()
+                });
+            } else if token
+                && (after.is_empty() || line.first().is_some_and(u8::is_ascii_uppercase))
+            {
+                all.push([line, b": a"].concat());
             } else {
                 all.push([b"X-A: ", line].concat());
             }

@@ -16,7 +16,7 @@ impl End<'_> {
         self.addresses.iter().all(|set| set.contains(address))
     }
 
-    fn allows_port(&self, port: u16) -> bool {
+    pub(super) fn allows_port(&self, port: u16) -> bool {
         self.ports.iter().all(|set| set.contains(port))
     }
 

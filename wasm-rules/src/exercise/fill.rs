@@ -179,19 +179,28 @@ fn group(
     let transforms = dotted
         .or(of.first())
         .map_or(&[][..], |plan| &plan.transforms);
-    let seed: &[ByteSet] = if dotted.is_some() {
-        &[ByteSet::of(b'.')]
-    } else {
-        &[]
+    let slash = [ByteSet::of(b'/')];
+    let dot = [ByteSet::of(b'.')];
+    let seeds: &[&[ByteSet]] = match buffer {
+        _ if dotted.is_some() => &[&dot],
+        Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt % 2 == 0 => {
+            &[&slash, &[]]
+        }
+        _ => &[&[]],
     };
-    let (joiner, filler, most) = manner(buffer, rule);
+    let (mut joiner, filler, most) = manner(buffer, rule);
+    if attempt % 4 >= 2 && buffer == Buffer::App(AppBuffer::HttpUri) {
+        // What a path would lose stands behind it.
+        joiner = b"?";
+    }
     let mut accept = |bytes: &[u8]| {
         let made =
             super::transform::undo(transforms, bytes).and_then(|bytes| canonical(buffer, bytes));
         made.is_some_and(|bytes| plans.iter().all(|&plan| checker.accepts(plan, &bytes)))
     };
     const STYLES: [(bool, bool); 4] = [(false, false), (true, true), (false, true), (true, false)];
-    for turn in 0..STYLES.len() {
+    for turn in 0..STYLES.len() * seeds.len() {
+        let seed = seeds.get(turn / STYLES.len()).copied().unwrap_or_default();
         let (strings_first, overlap) = STYLES
             .get((turn + attempt) % STYLES.len())
             .copied()

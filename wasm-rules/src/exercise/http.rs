@@ -93,15 +93,52 @@ fn raw(payload: &[u8], to_server: bool) -> Vec<Say> {
     }
 }
 
+/// A message as `http.start` has it, with a body behind it.
+fn started(parts: &Parts<'_>, mine: bool, body: &[u8]) -> Option<Vec<u8>> {
+    let start = parts.of(HttpStart).filter(|_| mine)?;
+    Some([start, body].concat())
+}
+
+/// A body of the length that headers announce, where they do and nothing else is known of it.
+fn announced(parts: &Parts<'_>, mine: bool) -> Vec<u8> {
+    if !mine {
+        return Vec::new();
+    }
+    let length = |line: &[u8]| {
+        let value = line.splitn(2, |&byte| byte == b':').nth(1)?;
+        std::str::from_utf8(value)
+            .ok()?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    };
+    let from_headers = [HttpHeader, HttpHeaderRaw]
+        .into_iter()
+        .filter_map(|buffer| parts.of(buffer));
+    let lengths = from_headers
+        .flat_map(lines)
+        .filter(|line| named(line, b"Content-Length"));
+    let own = parts.of(HttpContentLen).map(|value| [b":", value].concat());
+    let length = lengths
+        .chain(own)
+        .find_map(|line| length(&line))
+        .unwrap_or(0);
+    vec![b'a'; length.min(100_000)]
+}
+
 fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     let mine = parts.to_server;
     let raw = parts.payload().filter(|_| mine);
     let file = parts.file().filter(|_| mine);
+    let announced = announced(parts, mine);
     let body = parts
         .of(HttpRequestBody)
         .or(file)
         .or(raw)
-        .unwrap_or_default();
+        .unwrap_or(&announced);
+    if let Some(all) = started(parts, mine, body) {
+        return Ok(Say::up(all));
+    }
     let line = match parts.of(HttpRequestLine) {
         Some(line) => line.to_vec(),
         None => {
@@ -141,11 +178,15 @@ fn response(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     let mine = !parts.to_server;
     let raw = parts.payload().filter(|_| mine);
     let file = parts.file().filter(|_| mine);
+    let announced = announced(parts, mine);
     let body = parts
         .of(HttpResponseBody)
         .or(file)
         .or(raw)
-        .unwrap_or_default();
+        .unwrap_or(&announced);
+    if let Some(all) = started(parts, mine, body) {
+        return Ok(Say::down(all));
+    }
     let line = match parts.of(HttpResponseLine) {
         Some(line) => line.to_vec(),
         None => {
@@ -248,6 +289,21 @@ fn headers(
         if default_host && !all.iter().any(|line| named(line, b"Host")) {
             let at = if attempt / 2 % 2 == 0 { 0 } else { all.len() };
             all.insert(at, b"Host: www.example.com".to_vec());
+        }
+    }
+    if body > 0 {
+        // Rules ask for the name, and seldom for the value.
+        for line in all.iter_mut().filter(|line| named(line, b"Content-Length")) {
+            if line.ends_with(b" a") {
+                *line = format!("Content-Length: {body}").into_bytes();
+            }
+        }
+    } else {
+        for line in all
+            .iter_mut()
+            .filter(|line| named(line, b"Content-Length") && line.ends_with(b" a"))
+        {
+            *line = b"Content-Length: 0".to_vec();
         }
     }
     let has_length = all.iter().any(|line| named(line, b"Content-Length"));

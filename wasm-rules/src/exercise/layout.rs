@@ -353,6 +353,9 @@ impl<'a, 'b> Search<'a, 'b> {
             add(low.max(used));
             overlaps(&mut add, 3);
         }
+        // Room before it, for what looks back from it.
+        add(low.max(used) + 16);
+        add(low.max(used) + 64);
         add(last);
         overlaps(&mut add, PLACES);
         all
@@ -438,6 +441,15 @@ impl<'a, 'b> Search<'a, 'b> {
             return self.next(rest, state);
         }
         let with = value(test.value, &state) as u64;
+        if let (1, NumberBase::Binary(_)) = (count, test.base) {
+            let mut set = ByteSet::NONE;
+            let passing =
+                (0..=u8::MAX).filter(|&byte| passes(test, masked(byte.into(), test.bitmask), with));
+            passing.for_each(|byte| set.add(byte));
+            let mut state = state;
+            put(&mut state.cells, at, &[set])?;
+            return self.next(rest, state);
+        }
         let wanted: Vec<u64> = match (test.op, test.negated) {
             (ByteTestOp::Eq, false) => vec![with],
             (ByteTestOp::Lt, false) | (ByteTestOp::Ge, true) => vec![with.saturating_sub(1), 0, 1],
@@ -475,10 +487,11 @@ impl<'a, 'b> Search<'a, 'b> {
         rest: &[&Step<'_>],
         mut state: State,
     ) -> Option<Vec<u8>> {
-        let steps: Vec<Step<'_>> = (decode.data.iter())
-            .map(|op| Step {
+        let strings: Vec<Vec<Made>> = decode.data.iter().map(strings_of).collect();
+        let steps: Vec<Step<'_>> = (decode.data.iter().zip(&strings))
+            .map(|(op, strings)| Step {
                 op,
-                strings: &[],
+                strings,
                 anew: false,
             })
             .collect();
@@ -558,6 +571,30 @@ impl<'a, 'b> Search<'a, 'b> {
             }
         }
     }
+}
+
+/// Strings for an expression, none for another operation.
+fn strings_of(op: &Op) -> Vec<Made> {
+    let Op::Pcre(pcre) = op else {
+        return Vec::new();
+    };
+    let node = super::pattern::parse(pcre.regex.pattern(), pcre.regex.flags());
+    node.map(|node| super::strings::variants(&node, 8))
+        .unwrap_or_default()
+}
+
+/// True when a number passes a `byte_test` against another.
+fn passes(test: &ByteTest, number: u64, with: u64) -> bool {
+    let holds = match test.op {
+        ByteTestOp::Lt => number < with,
+        ByteTestOp::Le => number <= with,
+        ByteTestOp::Eq => number == with,
+        ByteTestOp::Ge => number >= with,
+        ByteTestOp::Gt => number > with,
+        ByteTestOp::And => number & with != 0,
+        ByteTestOp::Xor => number ^ with != 0,
+    };
+    holds != test.negated
 }
 
 fn is(cells: &[ByteSet], at: usize, byte: u8) -> bool {

@@ -7,7 +7,7 @@ use super::fill::{Filled, keyword};
 use super::parts::Parts;
 use super::talk::{Carrier, Say};
 use super::unmet::Unmet;
-use super::{dns, http, packet};
+use super::{dns, http, mail, packet, tls};
 
 /// What is said for a rule.
 pub(super) struct Messages {
@@ -63,6 +63,10 @@ fn of_protocol(
                 bare: false,
             }
         }
+        AppProto::Tls => tcp(tls::messages(rule, parts, attempt)?, &[443]),
+        AppProto::Smtp => tcp(mail::smtp(rule, parts, attempt)?, &[25, 587]),
+        AppProto::Ftp => tcp(mail::ftp(rule, parts)?, &[21]),
+        AppProto::Ssh => tcp(mail::ssh(rule, parts)?, &[22]),
         other => return Err(Unmet::Protocol(other.name())),
     })
 }

@@ -11,11 +11,13 @@
 
 mod canonical;
 mod checker;
+mod der;
 mod dns;
 mod ends;
 mod fill;
 mod http;
 mod layout;
+mod mail;
 mod messages;
 mod near;
 mod numbers;
@@ -29,6 +31,7 @@ mod strings;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transform;
 mod unmet;
 

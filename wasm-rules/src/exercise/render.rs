@@ -115,6 +115,21 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
     {
         to.0 = from.0;
     }
+    // Where a client has no other port, it says everything again instead.
+    let mut says = all.says;
+    let (mut times, mut repeats) = (exercise.times, 1);
+    let free = |port: u16| exercise_ports(&client, port, times);
+    if times > 1 && !ends[0].1.is_some_and(free) {
+        (times, repeats) = (1, times);
+    }
+    if repeats > 1 {
+        says = says
+            .iter()
+            .cycle()
+            .take(says.len() * repeats as usize)
+            .cloned()
+            .collect();
+    }
     match ends {
         [(Some(client), Some(cport)), (Some(server), Some(sport))]
             if client.is_ipv4() == server.is_ipv4() =>
@@ -123,13 +138,18 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
                 carrier: all.carrier,
                 client: (client, cport),
                 server: (server, sport),
-                says: all.says,
+                says,
                 bare: all.bare,
-                times: exercise.times,
+                times,
             })
         }
         _ => Err(Unmet::Ends),
     }
+}
+
+/// True when a client may have so many ports from this one on.
+fn exercise_ports(client: &End<'_>, port: u16, times: u32) -> bool {
+    (0..times).all(|more| client.allows_port(port.wrapping_add(more as u16).max(1)))
 }
 
 fn no_v4(end: &End<'_>) -> bool {

@@ -470,8 +470,9 @@ impl AppFlow {
 
     /// What EVE shows of a transaction.
     pub(crate) fn describe(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        let of = |parser: &Box<dyn Parser>| parser.describe(tx, &self.output);
-        (self.parser.as_ref().and_then(of)).or_else(|| self.past.as_ref().and_then(of))
+        let parsers = [self.parser.as_deref(), self.past.as_deref()];
+        let mut parsers = parsers.into_iter().flatten();
+        parsers.find_map(|parser| parser.describe(tx, &self.output))
     }
 
     /// What it shows beside that.

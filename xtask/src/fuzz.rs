@@ -126,6 +126,26 @@ const TARGETS: &[Target] = &[
         max_len: 2048,
         dictionary: None,
     },
+    Target {
+        name: "app_smb",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_snmp",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_quic",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_krb5",
+        max_len: 2048,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

@@ -149,7 +149,7 @@ const TARGETS: &[Target] = &[
 ];
 
 /// Seconds for each target in `cargo xtask test`.
-const SHORT_SECONDS: u32 = 20;
+const SHORT_SECONDS: u32 = 12;
 /// An input that takes longer is a finding: no packet may hold up a sensor.
 const SLOW_INPUT_SECONDS: u32 = 10;
 /// A target that needs more memory is a finding.

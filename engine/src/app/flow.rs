@@ -113,6 +113,8 @@ pub struct AppCounters {
     pub dropped: u64,
     /// Flows that were not read, because all of them together held too much.
     pub no_room: u64,
+    /// Most bytes that parsers and transactions held at a time.
+    pub most_memory: u64,
 }
 
 /// The application layers of all flows of a worker.
@@ -254,6 +256,7 @@ impl Apps {
         let memory = app.memory();
         self.memory = (self.memory + memory).saturating_sub(app.memory);
         app.memory = memory;
+        self.counters.most_memory = self.counters.most_memory.max(self.memory as u64);
         if flow.proto != before
             && let Some(proto) = flow.proto
             && let Some(count) = self.counters.flows.get_mut(proto as usize)

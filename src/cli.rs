@@ -106,6 +106,15 @@ pub enum RulesCommand {
                             payloads."
     )]
     Learn(LearnOptions),
+    /// Make a capture in which every rule fires once and nearly fires once, and prove that it does
+    #[command(
+        after_help = "Example:\n  weir rules exercise et-open.rules -o exercise.pcap\n  \
+                            weir run --pcap exercise.pcap --rules et-open.rules\n\n\
+                            Beside exercise.pcap stand exercise.expected.jsonl, a line for each conversation with the rule that \
+                            fires on it\nor must not, and exercise.unmet.jsonl, a line for each rule without conversations and why. \
+                            Counts are printed."
+    )]
+    Exercise(ExerciseOptions),
 }
 
 /// Options of `weir run`.
@@ -251,6 +260,20 @@ pub struct CheckOptions {
     /// One JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `weir rules exercise`.
+#[derive(Args, Debug)]
+pub struct ExerciseOptions {
+    /// Rule files, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Where the capture goes; the other files have its name with other endings
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Configuration in TOML, for its variables and limits; without one, Suricata's stock variables
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Options of `weir rules learn`.

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(options),
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
+        Command::Rules(RulesCommand::Exercise(options)) => rules::exercise::exercise(options),
         Command::Demo(options) => demo::demo(options),
         Command::Card(command) => card::card(command),
         Command::Hw(command) => hw::hw(command),

@@ -30,8 +30,35 @@ fn generated_traffic_gives_the_records_that_were_blessed() {
         .weir("run --pcap demo.pcap --rules demo.rules --eve eve.json")
         .code(0)
         .quiet();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo.eve.json");
-    let got = bench.read("eve.json");
+    blessed("demo.eve.json", &bench.read("eve.json"));
+}
+
+/// What protocols and files say, in records of their own and in alerts.
+#[test]
+fn generated_conversations_give_the_records_of_their_protocols() {
+    let bench = bench();
+    bench.file(
+        "app.rules",
+        r#"alert http any any -> any any (msg:"a page"; flow:to_client; http.stat_code; content:"404"; sid:1;)
+alert dns any any -> any any (msg:"a name"; dns.query; content:"www."; startswith; sid:2;)
+alert tls any any -> any any (msg:"a server"; tls.sni; content:"."; ja3.hash; content:!"x"; sid:3;)
+alert smtp any any -> any any (msg:"a mail"; smtp.helo; bsize:>0; sid:4;)
+alert ssh any any -> any any (msg:"a shell"; ssh.software; content:"OpenSSH"; sid:5;)
+alert smb any any -> any any (msg:"a share"; smb.share; content:"$"; sid:6;)
+"#,
+    );
+    bench
+        .weir("run --pcap demo.pcap --rules app.rules --eve eve.json --eve-types alert,http,dns,tls,ssh,smtp,smb,fileinfo")
+        .code(0)
+        .quiet();
+    blessed("app.eve.json", &bench.read("eve.json"));
+}
+
+/// Holds records to the file in `tests/golden`, or writes that.
+fn blessed(name: &str, got: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     if std::env::var_os("WEIR_BLESS").is_some() {
         std::fs::write(&golden, got).expect("the golden file is written");
         return;

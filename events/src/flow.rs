@@ -37,6 +37,8 @@ struct Record<'a> {
     response_icmp_code: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spi: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_proto: Option<&'static str>,
     flow: FlowPart,
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp: Option<TcpPart>,
@@ -147,6 +149,7 @@ impl<'a> Record<'a> {
                 Detail::Esp(spi) => Some(spi),
                 _ => None,
             },
+            app_proto: flow.app.proto.map(|proto| proto.name()),
             flow: FlowPart::new(ended),
             tcp: (flow.proto == protocol::TCP).then(|| TcpPart::new(flow, ended.streams)),
         }

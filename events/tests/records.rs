@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
+use weir_engine::app::{AppProto, FlowApp, Record};
+use weir_engine::detect::{Alert, AppFacts, AppRecord, FlowFacts, PacketFacts};
 use weir_engine::packet::{Carrier, Origin, Tunnel};
 use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
 use weir_events::record::Timestamp;
-use weir_events::write_alert;
+use weir_events::{write_alert, write_app};
 
 fn rule() -> Rule {
     Rule {
@@ -33,6 +34,7 @@ fn rule() -> Rule {
         flow: None,
         tests: vec![],
         buffers: vec![],
+        app: Default::default(),
         variables: 0,
         flow_properties: vec![],
         state_tests: vec![],
@@ -79,6 +81,7 @@ fn line(rule: &Rule, blocked: bool, packet: &PacketFacts) -> String {
             id: 0,
             blocked,
             packet,
+            app: None,
         },
     );
     String::from_utf8(out).expect("JSON is UTF-8")
@@ -106,6 +109,7 @@ fn an_icmp_alert_has_suricatas_fields_in_suricatas_order() {
         bytes: [102, 0],
         client: (ip("10.10.0.169"), 0),
         server: (ip("10.20.0.55"), 0),
+        app: FlowApp::default(),
     });
     assert_eq!(
         line(&rule, false, &facts),
@@ -138,6 +142,7 @@ fn a_tcp_answer_has_ports_its_flows_direction_and_uncompressed_ipv6() {
         bytes: [120, 60],
         client: (ip("2001:db8::1"), 40000),
         server: (ip("2001:db8::2"), 80),
+        app: FlowApp::default(),
     });
     let json: serde_json::Value = serde_json::from_str(&line(&rule, true, &facts)).expect("JSON");
     assert_eq!(json["src_ip"], "2001:0db8:0000:0000:0000:0000:0000:0002");
@@ -250,4 +255,79 @@ fn timestamps_follow_the_calendar() {
     ] {
         assert_eq!(Timestamp(seconds * 1_000_000_000).to_string(), text);
     }
+}
+
+/// A flow that speaks this.
+fn speaking(proto: AppProto) -> FlowFacts {
+    let mut app = FlowApp::default();
+    app.proto = Some(proto);
+    FlowFacts {
+        id: 1,
+        to_server: true,
+        start_ns: 0,
+        packets: [2, 1],
+        bytes: [120, 60],
+        client: (ip("10.0.0.1"), 40000),
+        server: (ip("10.0.0.2"), 80),
+        app,
+    }
+}
+
+#[test]
+fn an_alert_in_a_transaction_shows_it() {
+    let rule = rule();
+    let mut facts = packet(6, "10.0.0.1", "10.0.0.2");
+    facts.ports = Some((40000, 80));
+    facts.flow = Some(speaking(AppProto::Http1));
+    let app = AppFacts {
+        kind: "http",
+        fields: serde_json::json!({ "hostname": "a.example" }),
+        more: None,
+        tx: 3,
+    };
+    let mut out = Vec::new();
+    let alert = Alert {
+        rule: &rule,
+        id: 0,
+        blocked: false,
+        packet: &facts,
+        app: Some(&app),
+    };
+    write_alert(&mut out, &alert);
+    let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(json["app_proto"], "http");
+    assert_eq!(json["tx_id"], 3);
+    assert_eq!(json["http"]["hostname"], "a.example");
+}
+
+#[test]
+fn a_record_of_a_protocol_has_its_objects_under_their_names() {
+    let mut facts = packet(6, "10.0.0.1", "10.0.0.2");
+    facts.ports = Some((40000, 25));
+    facts.flow = Some(speaking(AppProto::Smtp));
+    let mut record = AppRecord {
+        packet: facts,
+        record: Record {
+            kind: "smtp",
+            fields: serde_json::json!({ "helo": "me" }),
+            more: Some(("email", serde_json::json!({ "from": "a@b" }))),
+        },
+    };
+    let line = |record: &AppRecord| -> serde_json::Value {
+        let mut out = Vec::new();
+        write_app(&mut out, record);
+        serde_json::from_slice(&out).expect("JSON")
+    };
+    let json = line(&record);
+    assert_eq!(
+        (&json["event_type"], &json["src_port"]),
+        (&"smtp".into(), &40000.into())
+    );
+    assert_eq!(
+        (&json["smtp"]["helo"], &json["email"]["from"]),
+        (&"me".into(), &"a@b".into())
+    );
+    assert!(json.get("app_proto").is_none());
+    record.record.kind = "fileinfo";
+    assert_eq!(line(&record)["app_proto"], "smtp");
 }

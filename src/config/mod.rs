@@ -500,11 +500,11 @@ mod tests {
             ),
             (
                 "[eve]\ntypes = [\"alert\", \"flows\"]",
-                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\", \"packet\" or \"stats\", found \"flows\"",
+                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\" or \"fileinfo\", found \"flows\"",
             ),
             (
                 "[eve]\ntypes = \"alert\"",
-                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\", \"packet\" or \"stats\", found a string",
+                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\" or \"fileinfo\", found a string",
             ),
             (
                 "[flow.timeouts]\nudp = 30",

@@ -1,6 +1,7 @@
 //! Loading rules, and what to say about those that cannot be used.
 
 pub mod check;
+pub mod exercise;
 pub mod learn;
 mod plan;
 pub mod ranges;

@@ -243,7 +243,7 @@ fn a_state_that_is_not_as_expected_is_refused() {
     let long = [&good[..], &[0]].concat();
     for (bytes, says) in [
         (changed(0, 1), "expected it to begin with `weirflow`"),
-        (changed(8, 3), "the state is of format 2"),
+        (changed(8, 1), "the state is of format 3"),
         (changed(30, 1), "bytes after the head, found"),
         (changed(good.len() / 2, 4), "the state is damaged"),
         (

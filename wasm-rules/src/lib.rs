@@ -27,6 +27,7 @@
 pub mod classification;
 pub mod compile;
 pub mod contents;
+pub mod exercise;
 pub mod frequency;
 pub mod keywords;
 pub mod probe;

@@ -126,10 +126,30 @@ const TARGETS: &[Target] = &[
         max_len: 2048,
         dictionary: None,
     },
+    Target {
+        name: "app_smb",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_snmp",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_quic",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_krb5",
+        max_len: 2048,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.
-const SHORT_SECONDS: u32 = 20;
+const SHORT_SECONDS: u32 = 12;
 /// An input that takes longer is a finding: no packet may hold up a sensor.
 const SLOW_INPUT_SECONDS: u32 = 10;
 /// A target that needs more memory is a finding.

@@ -17,6 +17,7 @@
 
 mod attack;
 mod chat;
+mod craft;
 mod dns;
 mod rng;
 mod smb;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use weir_engine::packet::{Frame, LinkType};
 
+pub use craft::{Carried, Craft};
 use rng::Rng;
 use stage::Stage;
 use tunnel::Tunnel;

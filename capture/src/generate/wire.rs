@@ -338,7 +338,7 @@ fn v6(ip: IpAddr) -> [u8; 16] {
 }
 
 /// Sum of the pseudo header that TCP, UDP and ICMPv6 checksums cover (RFC 9293, RFC 8200 section 8.1).
-fn pseudo_header(src: &Host, dst: &Host, protocol: u8, len: usize) -> u64 {
+pub(super) fn pseudo_header(src: &Host, dst: &Host, protocol: u8, len: usize) -> u64 {
     let addresses = match (src.ip, dst.ip) {
         (IpAddr::V4(from), IpAddr::V4(to)) => sum(&from.octets()) + sum(&to.octets()),
         (from, to) => sum(&v6(from)) + sum(&v6(to)),
@@ -347,7 +347,7 @@ fn pseudo_header(src: &Host, dst: &Host, protocol: u8, len: usize) -> u64 {
 }
 
 /// Sum of 16-bit words, big endian, the last one padded (RFC 1071).
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(4);
     let mut total: u64 = 0;
     for word in &mut words {
@@ -360,7 +360,7 @@ fn sum(bytes: &[u8]) -> u64 {
     total + u64::from(u32::from_be_bytes(last))
 }
 
-fn checksum(mut sum: u64) -> u16 {
+pub(super) fn checksum(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -3,6 +3,9 @@
 //! Every buffer says which protocols have it, in which direction, and how far the transaction must have come in that
 //! direction before it is complete ([`level`]). This table is all that rules, matcher groups and parsers have in common.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::proto::AppProto;
 use super::proto::AppSet;
 
@@ -89,7 +92,9 @@ macro_rules! table {
 
             /// The one that a keyword names.
             pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|of| of.name() == name)
+                static NAMED: LazyLock<HashMap<&str, $kind>> =
+                    LazyLock::new(|| $kind::ALL.iter().map(|of| (of.name(), *of)).collect());
+                NAMED.get(name).copied()
             }
         }
     };

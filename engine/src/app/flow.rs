@@ -113,6 +113,8 @@ pub struct AppCounters {
     pub dropped: u64,
     /// Flows that were not read, because all of them together held too much.
     pub no_room: u64,
+    /// Most bytes that parsers and transactions held at a time.
+    pub most_memory: u64,
 }
 
 /// The application layers of all flows of a worker.
@@ -254,6 +256,7 @@ impl Apps {
         let memory = app.memory();
         self.memory = (self.memory + memory).saturating_sub(app.memory);
         app.memory = memory;
+        self.counters.most_memory = self.counters.most_memory.max(self.memory as u64);
         if flow.proto != before
             && let Some(proto) = flow.proto
             && let Some(count) = self.counters.flows.get_mut(proto as usize)
@@ -466,6 +469,7 @@ impl AppFlow {
             return;
         }
         self.output.way = way;
+        self.output.settle_events(way);
         if let Some(parser) = &mut self.parser {
             parser.end(way, &mut self.output);
         }
@@ -476,8 +480,9 @@ impl AppFlow {
 
     /// What EVE shows of a transaction.
     pub(crate) fn describe(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        let of = |parser: &Box<dyn Parser>| parser.describe(tx, &self.output);
-        (self.parser.as_ref().and_then(of)).or_else(|| self.past.as_ref().and_then(of))
+        let parsers = [self.parser.as_deref(), self.past.as_deref()];
+        let mut parsers = parsers.into_iter().flatten();
+        parsers.find_map(|parser| parser.describe(tx, &self.output))
     }
 
     /// What it shows beside that.

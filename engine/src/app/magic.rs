@@ -123,7 +123,7 @@ fn text(data: &[u8]) -> &'static str {
         head.is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()))
     };
     let printable = |byte: &u8| {
-        !(*byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 8 | 7))
+        (*byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 8 | 7))
             && *byte != 0x7f
     };
     let ascii = data.is_ascii() && data.iter().all(printable);

@@ -160,6 +160,11 @@ impl Half {
             .unwrap_or_default()
     }
 
+    /// Anything is known of it.
+    fn has_said(&self) -> bool {
+        !self.pieces.is_empty() || !self.numbers.is_empty() || self.level > level::BEGUN
+    }
+
     /// Pieces that have not been searched and are complete.
     pub(crate) fn unsearched(&self) -> impl Iterator<Item = (usize, AppBuffer, &[u8])> {
         let level = self.level;
@@ -389,10 +394,11 @@ impl Output {
     pub fn finish(&mut self, id: TxId) {
         let own = self.way;
         if let Some(tx) = self.tx(id) {
+            let mute = !tx.halves.iter().any(Half::has_said);
             for way in Way::ALL {
                 let half = &mut tx.halves[way as usize];
-                let said = !half.pieces.is_empty() || !half.numbers.is_empty() || half.level > 0;
-                half.fresh |= half.level < level::DONE && (said || way == own);
+                let looks = half.has_said() || mute && way == own;
+                half.fresh |= half.level < level::DONE && looks;
                 half.level = level::DONE;
             }
         }
@@ -559,6 +565,13 @@ impl Output {
     pub(crate) fn sweep(&mut self) {
         self.live
             .retain(|tx| !tx.is_done() || tx.halves.iter().any(|half| half.fresh));
+    }
+
+    /// No more data comes in a direction: what was wrong before was told with the data that came.
+    pub(crate) fn settle_events(&mut self, way: Way) {
+        for tx in &mut self.live {
+            tx.halves[way as usize].events_seen = tx.events.len();
+        }
     }
 
     /// Ends the oldest transactions where there are too many.

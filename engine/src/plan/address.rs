@@ -113,6 +113,16 @@ impl AddrSet {
         (bits.len() <= most).then_some(bits)
     }
 
+    /// The ranges of IPv4 addresses, sorted and disjoint, ends included.
+    pub fn v4_ranges(&self) -> &[(u32, u32)] {
+        &self.v4
+    }
+
+    /// The ranges of IPv6 addresses, sorted and disjoint, ends included.
+    pub fn v6_ranges(&self) -> &[(u128, u128)] {
+        &self.v6
+    }
+
     /// True when everything is in the set.
     pub fn is_any(&self) -> bool {
         self.v4 == [(0, u32::MAX)] && self.v6 == [(0, u128::MAX)]

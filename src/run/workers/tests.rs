@@ -112,6 +112,7 @@ impl Fake {
             packet,
             matches: Vec::new(),
             dropped: false,
+            app: None,
         };
         events.push(Event {
             place,

@@ -1,0 +1,76 @@
+//! What a message must show, by buffer.
+
+use weir_engine::app::AppBuffer;
+use weir_engine::plan::{Buffer, Rule};
+
+use super::fill::Filled;
+
+/// What a message must show.
+pub(super) struct Parts<'a> {
+    filled: &'a [Filled],
+    /// The rule looks at what the client sends.
+    pub(super) to_server: bool,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(rule: &Rule, filled: &'a [Filled]) -> Self {
+        Self {
+            filled,
+            to_server: to_server(rule),
+        }
+    }
+
+    /// The bytes of a buffer.
+    pub(super) fn of(&self, buffer: AppBuffer) -> Option<&'a [u8]> {
+        self.all(buffer).next()
+    }
+
+    /// The bytes of all buffers of a kind.
+    pub(super) fn all(&self, buffer: AppBuffer) -> impl Iterator<Item = &'a [u8]> {
+        let of_kind = self
+            .filled
+            .iter()
+            .filter(move |filled| filled.buffer == Buffer::App(buffer));
+        of_kind.filter_map(|filled| filled.bytes.as_deref())
+    }
+
+    /// False where the buffer must not be there.
+    pub(super) fn may(&self, buffer: AppBuffer) -> bool {
+        let is = |filled: &&Filled| filled.buffer == Buffer::App(buffer);
+        self.filled
+            .iter()
+            .find(is)
+            .is_none_or(|filled| filled.bytes.is_some())
+    }
+
+    /// What the payload must hold.
+    pub(super) fn payload(&self) -> Option<&'a [u8]> {
+        let payload = self
+            .filled
+            .iter()
+            .find(|filled| filled.buffer == Buffer::Payload);
+        payload.and_then(|filled| filled.bytes.as_deref())
+    }
+
+    /// What a file must hold.
+    pub(super) fn file(&self) -> Option<&'a [u8]> {
+        self.of(AppBuffer::FileData)
+    }
+
+    /// True when nothing but the payload is asked for.
+    pub(super) fn only_payload(&self) -> bool {
+        self.filled
+            .iter()
+            .all(|filled| filled.buffer == Buffer::Payload)
+    }
+}
+
+/// True when a rule looks at what clients send.
+pub(super) fn to_server(rule: &Rule) -> bool {
+    if let Some(flow) = rule.flow
+        && flow.to_server != flow.to_client
+    {
+        return flow.to_server;
+    }
+    rule.tx_needs().is_none_or(|needs| needs.ways[0])
+}

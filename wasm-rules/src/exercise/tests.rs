@@ -1,0 +1,1 @@
+//! Whatever is made, the evaluator accepts.

@@ -72,7 +72,7 @@ macro_rules! table {
             /// The protocols that have it.
             pub fn protos(self) -> AppSet {
                 match self {
-                    $(Self::$variant => const { AppSet::of(&[$(AppProto::$proto),+]) }),*
+                    $(Self::$variant => const { AppSet::of(&[$(AppProto::$proto),+]).with_carriers() }),*
                 }
             }
 
@@ -295,6 +295,13 @@ table! {
     WebsocketOpcode = "websocket.opcode", [Websocket], Both, DONE;
     WebsocketMask = "websocket.mask", [Websocket], Both, DONE;
     WebsocketFlags = "websocket.flags", [Websocket], Both, DONE;
+    Http2FrameType = "http2.frametype", [Http2], Both, BEGUN_LEVEL;
+    Http2ErrorCode = "http2.errorcode", [Http2], Both, BEGUN_LEVEL;
+    Http2Priority = "http2.priority", [Http2], Both, BEGUN_LEVEL;
+    Http2Window = "http2.window", [Http2], Both, BEGUN_LEVEL;
+    Http2SizeUpdate = "http2.size_update", [Http2], Both, BEGUN_LEVEL;
+    // The setting's number in the upper half, its value in the lower.
+    Http2Setting = "http2.settings", [Http2], Both, BEGUN_LEVEL;
     RfbSecType = "rfb.sectype", [Rfb], ToServer, START;
     RfbSecResult = "rfb.secresult", [Rfb], ToClient, START;
     DhcpLeaseTime = "dhcp.leasetime", [Dhcp], Both, DONE;
@@ -344,6 +351,22 @@ impl AppBuffer {
                 | SipContentLength
                 | Krb5Cname
                 | Krb5Sname
+        )
+    }
+}
+
+impl AppField {
+    /// True where more of them can come until the transaction is over, in both directions: a rule may be met later.
+    pub fn grows(self) -> bool {
+        use AppField::*;
+        matches!(
+            self,
+            Http2FrameType
+                | Http2ErrorCode
+                | Http2Priority
+                | Http2Window
+                | Http2SizeUpdate
+                | Http2Setting
         )
     }
 }

@@ -418,9 +418,13 @@ impl AppFlow {
             parser.data(way, data, &mut self.output);
         }
         flow.opaque |= std::mem::take(&mut self.output.opaque);
+        if let Some(name) = self.output.rename.take() {
+            flow.proto = Some(name);
+        }
         if let Some(next) = self.output.change.take() {
             flow.original = flow.original.or(flow.proto);
             self.past = self.parser.take();
+            let told = std::mem::take(&mut self.output.told);
             self.early = Default::default();
             flow.found = [None; 2];
             flow.proto = None;
@@ -431,6 +435,9 @@ impl AppFlow {
                 proto => {
                     flow.found = [Some(proto); 2];
                     self.name(flow, proto);
+                    if let Some(parser) = self.parser.as_mut().filter(|_| !told.is_empty()) {
+                        parser.announced(&told);
+                    }
                 }
             }
             let rest = std::mem::take(&mut self.output.rest);

@@ -17,6 +17,7 @@ mod file;
 mod flow;
 mod ftp;
 mod http;
+mod http2;
 mod krb5;
 mod lines;
 mod magic;
@@ -51,6 +52,7 @@ pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wa
 pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parser>> {
     Some(match (proto, udp) {
         (AppProto::Http1, false) => Box::new(http::Http1::new()),
+        (AppProto::Http2 | AppProto::Doh2, false) => Box::new(http2::Http2::new()),
         (AppProto::Dns, _) => Box::new(dns::Dns::new(udp)),
         (AppProto::Mdns, true) => Box::new(dns::Dns::multicast()),
         (AppProto::Tls, false) => Box::new(tls::Tls::new()),
@@ -82,6 +84,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
         dns::MDNS_EVENTS,
         ftp::EVENTS,
         http::EVENTS,
+        http2::EVENTS,
         mqtt::EVENTS,
         quic::EVENTS,
         rfb::EVENTS,

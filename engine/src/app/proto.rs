@@ -29,6 +29,8 @@ macro_rules! protocols {
 protocols! {
     Http1 = "http",
     Http2 = "http2",
+    /// HTTP/2 that carries DNS.
+    Doh2 = "doh2",
     Dns = "dns",
     Mdns = "mdns",
     Tls = "tls",
@@ -83,6 +85,15 @@ impl AppSet {
         Self(bits)
     }
 
+    /// The same, and where HTTP/2 or DNS is one of them, HTTP/2 that carries DNS.
+    pub const fn with_carriers(self) -> Self {
+        if self.has(AppProto::Http2) || self.has(AppProto::Dns) {
+            Self(self.0 | 1 << AppProto::Doh2 as u8)
+        } else {
+            self
+        }
+    }
+
     /// True when the protocol is one of them.
     #[inline]
     pub const fn has(self, proto: AppProto) -> bool {
@@ -107,11 +118,12 @@ impl AppSet {
     /// The protocols that a name in a rule stands for: `http` is HTTP of any version, and DCE/RPC travels over SMB, too.
     /// `None` for a name that is none.
     pub fn named(name: &str) -> Option<Self> {
-        use AppProto::{DceRpc, Dns, Http1, Http2, Mdns, Smb, Tls};
+        use AppProto::{DceRpc, Dns, Doh2, Http1, Http2, Mdns, Smb, Tls};
         Some(match name {
-            "http" => Self::of(&[Http1, Http2]),
+            "http" => Self::of(&[Http1, Http2, Doh2]),
             "http1" => Self::of(&[Http1]),
-            "dns" => Self::of(&[Dns]),
+            "http2" => Self::of(&[Http2, Doh2]),
+            "dns" => Self::of(&[Dns, Doh2]),
             "mdns" => Self::of(&[Mdns]),
             "tls" | "ssl" => Self::of(&[Tls]),
             "dcerpc" => Self::of(&[DceRpc, Smb]),

@@ -250,6 +250,10 @@ pub struct Output {
     pub(crate) change: Option<AppProto>,
     /// What the next parser begins with.
     pub(crate) rest: Vec<u8>,
+    /// What it is called from now on.
+    pub(crate) rename: Option<AppProto>,
+    /// What the next parser is told of what was before.
+    pub(crate) told: Vec<u8>,
     pub(crate) failed: bool,
     pub(crate) opaque: bool,
     /// Transactions that gave way, buffers and numbers that found no room.
@@ -530,6 +534,16 @@ impl Output {
     pub fn change_to(&mut self, proto: AppProto, rest: &[u8]) {
         self.change = Some(proto);
         self.rest = rest.to_vec();
+    }
+
+    /// The same parser goes on, but the flow is called this: HTTP/2 that turned out to carry DNS.
+    pub fn rename(&mut self, proto: AppProto) {
+        self.rename = Some(proto);
+    }
+
+    /// What the parser after [`change_to`](Self::change_to) is told ([`Parser::announced`](super::Parser::announced)).
+    pub fn tell(&mut self, told: Vec<u8>) {
+        self.told = told;
     }
 
     /// How many transactions were begun.

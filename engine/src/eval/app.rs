@@ -76,6 +76,13 @@ fn of_transaction(test: &AppTest, tx: &Transaction, way: Way, subject: &Subject<
             values,
             negated,
         } => numbers(tx, way, *field).any(|number| values.contains(&number) != *negated),
+        AppTest::Setting { id, num } => {
+            let mut settings = numbers(tx, way, AppField::Http2Setting);
+            settings.any(|setting| {
+                let value = setting & u64::from(u32::MAX);
+                setting >> 32 == u64::from(*id) && num.as_ref().is_none_or(|num| num.test(value))
+            })
+        }
         AppTest::Event(name) => tx.events().contains(name),
         AppTest::DceInterface { uuid, version } => {
             let is_it = |bytes: &[u8]| {

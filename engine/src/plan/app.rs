@@ -74,6 +74,13 @@ pub enum AppTest {
         /// `!`
         negated: bool,
     },
+    /// A setting of HTTP/2: its number, and a comparison with its value.
+    Setting {
+        /// As in RFC 9113, 6.5.2.
+        id: u16,
+        /// Any value where it is none.
+        num: Option<Num>,
+    },
     /// An event of the transaction, by its name (`http.request_field_too_long`).
     Event(&'static str),
     /// `dcerpc.iface`
@@ -150,6 +157,11 @@ impl AppTest {
     /// From which level on it can be decided.
     fn level(&self) -> u8 {
         match self {
+            // All of them are known in the end.
+            Self::Number { field, which, .. } if field.grows() && *which != Which::Any => {
+                level::DONE
+            }
+            Self::Setting { .. } => AppField::Http2Setting.level(),
             Self::Number { field, .. }
             | Self::Bits { field, .. }
             | Self::AnyBit { field, .. }
@@ -158,6 +170,15 @@ impl AppTest {
             Self::Event(_) => level::BEGUN,
             Self::DceInterface { .. } => AppBuffer::DceInterface.level(),
             Self::HashIn { buffer, .. } => buffer.level(),
+        }
+    }
+
+    /// More can come of what it looks at.
+    fn grows(&self) -> bool {
+        match self {
+            Self::Number { field, which, .. } => field.grows() && *which == Which::Any,
+            Self::Setting { .. } => true,
+            _ => false,
         }
     }
 
@@ -173,6 +194,7 @@ impl AppTest {
             | Self::AnyBit { field, .. }
             | Self::OneOf { field, .. }
             | Self::Age { field, .. } => field.ways(),
+            Self::Setting { .. } => AppField::Http2Setting.ways(),
             Self::Event(_) => Ways::Both,
             Self::DceInterface { .. } => AppBuffer::DceInterface.ways(),
             Self::HashIn { buffer, .. } => buffer.ways(),
@@ -187,6 +209,7 @@ impl AppTest {
             | Self::AnyBit { field, .. }
             | Self::OneOf { field, .. }
             | Self::Age { field, .. } => field.protos(),
+            Self::Setting { .. } => AppField::Http2Setting.protos(),
             Self::Event(name) => {
                 let proto = name.split('.').next().unwrap_or_default();
                 AppSet::named(proto).unwrap_or_default()
@@ -208,6 +231,8 @@ pub struct TxNeeds {
     pub protos: AppSet,
     /// It asks for an event, which can come at any time.
     pub events: bool,
+    /// It asks for numbers of which more can come at any time.
+    pub grows: bool,
 }
 
 impl Rule {
@@ -228,6 +253,7 @@ impl Rule {
             ways: [true; 2],
             levels: [level::BEGUN; 2],
             protos: self.app.protos,
+            grows: self.app.tests.iter().any(AppTest::grows),
             events: self
                 .app
                 .tests

@@ -136,6 +136,9 @@ pub(super) fn of_table(
         "websocket.mask" => &[],
         "rfb.sectype" => &[],
         "rfb.secresult" => names::RFB_RESULTS,
+        "http2.frametype" => names::HTTP2_FRAMES,
+        "http2.errorcode" => names::HTTP2_ERRORS,
+        "http2.priority" | "http2.window" | "http2.size_update" => &[],
         _ => return None,
     };
     let field = AppField::named(keyword.name)?;
@@ -272,6 +275,7 @@ pub(super) fn special(
             &[("fin", 0x80), ("comp", 0x40)],
         ),
         "krb5_err_code" => krb5_error(draft, option),
+        "http2.settings" => http2_settings(draft, option),
         _ => return None,
     })
 }
@@ -804,6 +808,29 @@ fn bits(
         value: wanted,
         negated: false,
     });
+    Ok(())
+}
+
+/// `http2.settings:NAME[op number]`
+fn http2_settings(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
+    need(draft, option, AppField::Http2Setting.protos())?;
+    let value = args::bare(args::value(option)?);
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let end = value.value.iter().position(|byte| !is_name(byte));
+    let (name, rest) = value.value.split_at(end.unwrap_or(value.value.len()));
+    let known = names::HTTP2_SETTINGS
+        .iter()
+        .find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+    let &(_, id) = known.ok_or_else(|| args::expected(&value, "the name of a setting"))?;
+    let rest = Text {
+        value: rest.trim_ascii().to_vec(),
+        place: value.place,
+    };
+    let num = match rest.value.is_empty() {
+        true => None,
+        false => Some(parse_number(&rest, u32::MAX.into())?),
+    };
+    draft.app_test(AppTest::Setting { id, num });
     Ok(())
 }
 

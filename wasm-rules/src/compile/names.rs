@@ -155,6 +155,52 @@ pub(super) const WEBSOCKET_OPCODES: &[(&str, u64)] = &[
     ("pong", 10),
 ];
 
+/// Types of HTTP/2 frames (RFC 9113, 6).
+pub(super) const HTTP2_FRAMES: &[(&str, u64)] = &[
+    ("data", 0),
+    ("headers", 1),
+    ("priority", 2),
+    ("rststream", 3),
+    ("rst_stream", 3),
+    ("settings", 4),
+    ("pushpromise", 5),
+    ("push_promise", 5),
+    ("ping", 6),
+    ("goaway", 7),
+    ("windowupdate", 8),
+    ("window_update", 8),
+    ("continuation", 9),
+];
+
+/// Codes of HTTP/2 errors (RFC 9113, 7).
+pub(super) const HTTP2_ERRORS: &[(&str, u64)] = &[
+    ("no_error", 0),
+    ("protocol_error", 1),
+    ("internal_error", 2),
+    ("flow_control_error", 3),
+    ("settings_timeout", 4),
+    ("stream_closed", 5),
+    ("frame_size_error", 6),
+    ("refused_stream", 7),
+    ("cancel", 8),
+    ("compression_error", 9),
+    ("connect_error", 10),
+    ("enhance_your_calm", 11),
+    ("inadequate_security", 12),
+    ("http_1_1_required", 13),
+    ("http11_required", 13),
+];
+
+/// HTTP/2 settings (RFC 9113, 6.5.2).
+pub(super) const HTTP2_SETTINGS: &[(&str, u16)] = &[
+    ("settings_header_table_size", 1),
+    ("settings_enable_push", 2),
+    ("settings_max_concurrent_streams", 3),
+    ("settings_initial_window_size", 4),
+    ("settings_max_frame_size", 5),
+    ("settings_max_header_list_size", 6),
+];
+
 /// Results of RFB's security handshake (RFC 6143).
 pub(super) const RFB_RESULTS: &[(&str, u64)] = &[("ok", 0), ("fail", 1), ("toomany", 2)];
 

@@ -77,7 +77,7 @@ fn range(raw: &[u8]) -> Option<[Option<u64>; 3]> {
 }
 
 /// True when a response's range says something that cannot be.
-pub(super) fn bad_range(raw: &[u8]) -> bool {
+pub(in crate::app) fn bad_range(raw: &[u8]) -> bool {
     match range(raw) {
         None => true,
         Some([Some(start), Some(end), Some(size)]) if end > 0 && size > 0 => {

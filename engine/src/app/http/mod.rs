@@ -19,12 +19,13 @@ mod tests;
 use std::collections::VecDeque;
 
 pub use events::EVENTS;
+pub(super) use log::bad_range;
 
 use body::Body;
 use htp::{Answer, Connection, Tx};
 use suricata_htp::request::HtpMethod;
 
-use crate::app::{AppProto, Output, Parser, TxId, Way, level};
+use crate::app::{AppProto, Output, Parser, TxId, Way, http2, level};
 
 /// Most bytes of header lines that are kept as they came, a direction.
 const MOST_RAW: usize = 256 * 1024;
@@ -291,6 +292,20 @@ impl Http1 {
             Some(name) if name.eq_ignore_ascii_case(b"websocket") => AppProto::Websocket,
             _ => return,
         };
+        if proto == AppProto::Http2
+            && let Some(tx) = switch
+        {
+            // The request is that of the first stream.
+            let line = [
+                (&b":method"[..], tx.method().unwrap_or_default()),
+                (b":path", tx.uri().unwrap_or_default()),
+            ];
+            let headers = tx.headers(Way::ToServer).map(|(name, value)| {
+                let host = name.eq_ignore_ascii_case(b"host");
+                (if host { b":authority" } else { name }, value)
+            });
+            out.tell(http2::tell(line.into_iter().chain(headers)));
+        }
         self.change(proto, data.get(used..).unwrap_or_default(), out);
     }
 

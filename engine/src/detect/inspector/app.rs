@@ -278,8 +278,9 @@ impl Inspector {
             if ready && (!needs.events || new_events) {
                 lists.due.push(rule);
             }
-            // An event may still come.
-            !ready || needs.events && reached[way] < level::DONE
+            // An event may still come, or a number.
+            let over = reached.iter().all(|&level| level >= level::DONE);
+            !ready || needs.events && reached[way] < level::DONE || needs.grows && !over
         });
         if lists.due.is_empty() {
             return;

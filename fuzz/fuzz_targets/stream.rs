@@ -133,6 +133,7 @@ fn told(events: &[Event]) -> Vec<String> {
         What::Matches(found) => format!("{found:?}"),
         What::Flow(ended) => format!("{ended:?}"),
         What::Tagged(tagged) => format!("{:?}", tagged.packet),
+        What::App(record) => format!("{record:?}"),
         What::Counters(_) => String::new(),
     };
     let tell = |event: &Event| format!("{:?} {}", event.place, what(&event.what));

@@ -41,7 +41,7 @@ pub fn tape<'a>(talks: impl Iterator<Item = &'a Talk>) -> std::io::Result<Taped>
     let (mut now, mut number) = (START, 0);
     let mut packets = Vec::new();
     for talk in talks {
-        let mut frames = Frames::at(now);
+        let mut frames = Frames::at(now + u64::from(talk.pause) * 1_000_000_000);
         frames.add(talk);
         let first = number + 1;
         for (ts_ns, data) in &frames.all {

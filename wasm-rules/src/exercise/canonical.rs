@@ -229,7 +229,12 @@ fn headers(bytes: &[u8]) -> Option<Vec<u8>> {
         let (name, value) = line.split_at_checked(colon)?;
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
-        out.extend_from_slice(value.get(1..)?.trim_ascii());
+        let value = value.get(1..)?.trim_ascii_start();
+        out.extend_from_slice(value);
+        if value.ends_with(b" ") {
+            // It would not be seen.
+            out.push(b'a');
+        }
         out.extend_from_slice(b"\r\n");
     }
     Some(out)

@@ -26,6 +26,8 @@ pub(super) struct Filled {
     pub(super) plans: Vec<usize>,
     /// `None`: it must not be there.
     pub(super) bytes: Option<Vec<u8>>,
+    /// The payload is the message, with everything else that it must show.
+    pub(super) whole: bool,
 }
 
 /// The keyword of a buffer.
@@ -51,10 +53,27 @@ pub(super) fn fill(
             _ => groups.push((plan.buffer, vec![number])),
         }
     }
-    let mut strings = HashMap::new();
+    // Headers together come last: they can be made over what is known of single ones.
+    let together = Buffer::App(AppBuffer::HttpHeader);
+    groups.sort_by_key(|(buffer, _)| *buffer == together);
     let mut all = Vec::with_capacity(groups.len() + 1);
     for (buffer, plans) in groups {
-        all.push(group(rule, checker, attempt, buffer, plans, &mut strings)?);
+        let over = match attempt % 4 {
+            2 | 3 if buffer == together => super::http::lines_so_far(rule, &all, attempt),
+            _ => None,
+        };
+        let made = group(
+            rule,
+            checker,
+            attempt,
+            buffer,
+            plans.clone(),
+            over.as_deref(),
+        );
+        match (made, over) {
+            (Err(_), Some(_)) => all.push(group(rule, checker, attempt, buffer, plans, None)?),
+            (made, _) => all.push(made?),
+        }
     }
     let payload = all.iter().any(|filled| filled.buffer == Buffer::Payload);
     if let (false, Some(size)) = (payload, size(rule)) {
@@ -63,9 +82,30 @@ pub(super) fn fill(
             buffer: Buffer::Payload,
             plans: Vec::new(),
             bytes: Some(vec![b'a'; length.ok_or(Unmet::Header)?]),
+            whole: false,
         });
     }
     Ok(all)
+}
+
+/// Makes the payload over a message that shows everything else: contents that it has already are there.
+pub(super) fn over(
+    rule: &Rule,
+    checker: &mut Checker,
+    attempt: usize,
+    plans: &[usize],
+    message: &[u8],
+) -> Option<Filled> {
+    let seed: Vec<ByteSet> = message.iter().map(|&byte| ByteSet::of(byte)).collect();
+    group(
+        rule,
+        checker,
+        attempt,
+        Buffer::Payload,
+        plans.to_vec(),
+        Some(&seed),
+    )
+    .ok()
 }
 
 /// `dsize`
@@ -112,8 +152,9 @@ fn group(
     attempt: usize,
     buffer: Buffer,
     plans: Vec<usize>,
-    strings: &mut HashMap<(usize, usize), Vec<Made>>,
+    given: Option<&[ByteSet]>,
 ) -> Result<Filled, Unmet> {
+    let mut strings: HashMap<(usize, usize), Vec<Made>> = HashMap::new();
     let of: Vec<&BufferPlan> = plans
         .iter()
         .filter_map(|&number| rule.buffers.get(number))
@@ -126,6 +167,7 @@ fn group(
             buffer,
             plans,
             bytes: None,
+            whole: false,
         });
     }
     if of.iter().any(|plan| digest(plan)) {
@@ -136,6 +178,14 @@ fn group(
         .flat_map(|plan| &plan.ops)
         .filter_map(content)
         .collect();
+    let wanted = of
+        .iter()
+        .flat_map(|plan| &plan.ops)
+        .find_map(|op| match op {
+            Op::BSize(size) => super::numbers::passing(size, LONGEST as u64, size.a),
+            _ => None,
+        });
+    let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
     for (&number, plan) in plans.iter().zip(&of) {
         for (at, op) in plan.ops.iter().enumerate() {
             if let Op::Pcre(pcre) = op
@@ -143,7 +193,7 @@ fn group(
             {
                 let node =
                     parse(pcre.regex.pattern(), pcre.regex.flags()).ok_or(Unmet::Buffer("pcre"))?;
-                let mut made = variants(&node, STRINGS);
+                let mut made = variants(&node, STRINGS, wanted);
                 if pcre.regex.flags().anchored {
                     made.iter_mut().for_each(|made| made.at_start = true);
                 }
@@ -181,7 +231,9 @@ fn group(
         .map_or(&[][..], |plan| &plan.transforms);
     let slash = [ByteSet::of(b'/')];
     let dot = [ByteSet::of(b'.')];
+    let over = given.map(|given| [given]);
     let seeds: &[&[ByteSet]] = match buffer {
+        _ if over.is_some() => over.as_ref().map_or(&[], |over| &over[..]),
         _ if dotted.is_some() => &[&dot],
         Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt % 2 == 0 => {
             &[&slash, &[]]
@@ -221,6 +273,7 @@ fn group(
                     buffer,
                     plans,
                     bytes: Some(bytes),
+                    whole: given.is_some_and(|_| buffer == Buffer::Payload),
                 });
             }
         }

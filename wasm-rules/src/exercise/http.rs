@@ -1,10 +1,12 @@
 //! HTTP/1: a request and its response that show what rules want to see.
 
 use weir_engine::app::{AppBuffer, AppField};
-use weir_engine::plan::{AppTest, Rule};
+use weir_engine::plan::{AppTest, Buffer, Rule};
 
 use super::canonical::lines;
+use super::fill::Filled;
 use super::parts::Parts;
+use super::set::ByteSet;
 use super::talk::Say;
 use super::unmet::Unmet;
 
@@ -47,6 +49,17 @@ pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result
             _ => return Err(Unmet::Field("app-layer")),
         }
     }
+    if let Some(whole) = parts.whole() {
+        let none = Parts {
+            to_server,
+            ..Parts::of_nothing()
+        };
+        return Ok(if to_server {
+            vec![Say::up(whole), response(&none, 0)?]
+        } else {
+            vec![request(&none, 0)?, Say::down(whole)]
+        });
+    }
     if let Some(payload) = parts.payload()
         && parts.of(HttpUri).is_none()
         && begins_like_http(payload, to_server)
@@ -54,6 +67,91 @@ pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result
         return Ok(raw(payload, to_server));
     }
     Ok(vec![request(parts, attempt)?, response(parts, attempt)?])
+}
+
+/// The message of the rule's side without what its payload must hold, which comes behind it in so many `extra` bytes.
+pub(super) fn around(
+    rule: &Rule,
+    filled: &[Filled],
+    attempt: usize,
+    extra: usize,
+) -> Option<Vec<u8>> {
+    let payload = |filled: &&Filled| filled.buffer == Buffer::Payload;
+    let asked = filled
+        .iter()
+        .find(payload)
+        .and_then(|filled| filled.bytes.as_deref());
+    let old = asked.is_some_and(|asked| asked.windows(8).any(|eight| eight == b"HTTP/1.0"));
+    let rest: Vec<Filled> = filled
+        .iter()
+        .filter(|filled| !payload(filled))
+        .cloned()
+        .collect();
+    let parts = Parts {
+        extra,
+        old,
+        ..Parts::new(rule, &rest)
+    };
+    let say = if parts.to_server {
+        request(&parts, attempt / 2)
+    } else {
+        response(&parts, attempt / 2)
+    };
+    say.ok().map(|say| say.bytes)
+}
+
+/// Lines of headers that are known, with room for values that are not.
+pub(super) fn lines_so_far(rule: &Rule, filled: &[Filled], attempt: usize) -> Option<Vec<ByteSet>> {
+    let parts = Parts::new(rule, filled);
+    let request = parts.to_server;
+    let body = [HttpRequestBody, FileData, HttpResponseBody]
+        .into_iter()
+        .find_map(|buffer| parts.of(buffer));
+    let own = if request { REQUEST } else { RESPONSE };
+    let known = |name: &[u8]| {
+        let buffers = own
+            .iter()
+            .filter(|(_, own)| own.as_bytes().eq_ignore_ascii_case(name));
+        buffers.filter_map(|&(buffer, _)| parts.of(buffer)).next()
+    };
+    let names: Vec<&[u8]> = match parts.of(HttpHeaderNames) {
+        Some(names) => {
+            let names = names.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+            names.filter(|name| !name.is_empty()).collect()
+        }
+        None => {
+            let mut names: Vec<&[u8]> = own.iter().map(|(_, name)| name.as_bytes()).collect();
+            names.dedup();
+            names.retain(|name| known(name).is_some());
+            names
+        }
+    };
+    let printable = ByteSet::range(b' ', b'~');
+    let width = [12, 24, 40].get(attempt / 4).copied().unwrap_or(16);
+    let mut cells = Vec::new();
+    let mut add = |bytes: &[u8]| cells.extend(bytes.iter().map(|&byte| ByteSet::of(byte)));
+    for name in names {
+        if name.eq_ignore_ascii_case(b"Cookie") || name.eq_ignore_ascii_case(b"Set-Cookie") {
+            // Rules see cookies elsewhere.
+            continue;
+        }
+        add(name);
+        add(b": ");
+        match (known(name), body) {
+            (Some(value), _) => add(value),
+            (None, Some(body)) if name.eq_ignore_ascii_case(b"Content-Length") => {
+                add(body.len().to_string().as_bytes());
+            }
+            _ => add(&vec![0xff; width]),
+        }
+        add(b"\r\n");
+    }
+    for cell in &mut cells {
+        if *cell == ByteSet::of(0xff) {
+            *cell = printable;
+        }
+    }
+    (!cells.is_empty()).then_some(cells)
 }
 
 fn begins_like_http(payload: &[u8], to_server: bool) -> bool {
@@ -142,7 +240,8 @@ fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     let line = match parts.of(HttpRequestLine) {
         Some(line) => line.to_vec(),
         None => {
-            let default: &[u8] = if body.is_empty() { b"GET" } else { b"POST" };
+            let empty = body.is_empty() && parts.extra == 0;
+            let default: &[u8] = if empty { b"GET" } else { b"POST" };
             let method = parts.of(HttpMethod).unwrap_or(default);
             let uri = match (parts.of(HttpUriRaw), parts.of(HttpUri)) {
                 (Some(raw), _) => escape(raw, b""),
@@ -156,16 +255,14 @@ fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
                 ),
                 (None, None) => b"/".to_vec(),
             };
-            let protocol = parts
-                .of(HttpProtocol)
-                .filter(|_| mine)
-                .unwrap_or(b"HTTP/1.1");
+            let default: &[u8] = if parts.old { b"HTTP/1.0" } else { b"HTTP/1.1" };
+            let protocol = parts.of(HttpProtocol).filter(|_| mine).unwrap_or(default);
             [method, b" ", &uri, b" ", protocol].concat()
         }
     };
     let mut all = line;
     all.extend_from_slice(b"\r\n");
-    for header in headers(parts, mine, true, body.len(), attempt) {
+    for header in headers(parts, mine, true, body.len() + parts.extra, attempt) {
         all.extend_from_slice(&header);
         all.extend_from_slice(b"\r\n");
     }
@@ -201,7 +298,7 @@ fn response(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
     };
     let mut all = line;
     all.extend_from_slice(b"\r\n");
-    for header in headers(parts, mine, false, body.len(), attempt) {
+    for header in headers(parts, mine, false, body.len() + parts.extra, attempt) {
         all.extend_from_slice(&header);
         all.extend_from_slice(b"\r\n");
     }

@@ -579,7 +579,7 @@ fn strings_of(op: &Op) -> Vec<Made> {
         return Vec::new();
     };
     let node = super::pattern::parse(pcre.regex.pattern(), pcre.regex.flags());
-    node.map(|node| super::strings::variants(&node, 8))
+    node.map(|node| super::strings::variants(&node, 8, None))
         .unwrap_or_default()
 }
 

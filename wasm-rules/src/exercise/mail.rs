@@ -144,7 +144,7 @@ pub(super) fn ftp(rule: &Rule, parts: &Parts<'_>) -> Result<Vec<Say>, Unmet> {
     ) {
         (Some(payload), _) => {
             // What must stand at the start stands there.
-            says.clear();
+            says.truncate(1);
             line(&[payload])
         }
         (None, Some(data)) => line(&[command, b" ", data]),

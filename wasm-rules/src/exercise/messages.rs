@@ -71,6 +71,11 @@ fn of_protocol(
     })
 }
 
+/// True for a rule about HTTP/1.
+pub(super) fn is_http(rule: &Rule) -> bool {
+    proto(rule, carrier(rule), 0) == Some(AppProto::Http1)
+}
+
 /// The protocol that a rule's flow must speak; `None` where any bytes will do.
 fn proto(rule: &Rule, carrier: Carrier, attempt: usize) -> Option<AppProto> {
     let protos = match rule.tx_needs() {

@@ -37,7 +37,9 @@ mod unmet;
 
 use std::sync::Arc;
 
-use weir_engine::plan::{PacketTest, Rule, RuleId, RuleSet, StateTest, Threshold, ThresholdKind};
+use weir_engine::plan::{
+    Buffer, PacketTest, Rule, RuleId, RuleSet, StateTest, Threshold, ThresholdKind,
+};
 
 use checker::Checker;
 use fill::{Filled, fill};
@@ -116,7 +118,39 @@ impl Exerciser {
     }
 
     fn part(&self, id: RuleId, rule: &Rule, attempt: usize) -> Result<Part, Unmet> {
-        let filled = fill(rule, &mut Checker::new(rule), attempt)?;
+        let mut checker = Checker::new(rule);
+        let mut filled = fill(rule, &mut checker, attempt)?;
+        let payload = filled
+            .iter()
+            .position(|filled| filled.buffer == Buffer::Payload && !filled.plans.is_empty());
+        if let Some(at) = payload.filter(|_| attempt % 2 == 1 && messages::is_http(rule)) {
+            // The message itself may be what the payload must hold.
+            let mut extra = 0;
+            for _ in 0..3 {
+                let Some(message) = http::around(rule, &filled, attempt, extra) else {
+                    break;
+                };
+                let plans = filled
+                    .get(at)
+                    .map(|filled| filled.plans.clone())
+                    .unwrap_or_default();
+                let Some(whole) = fill::over(rule, &mut checker, attempt, &plans, &message) else {
+                    break;
+                };
+                let longer = whole
+                    .bytes
+                    .as_ref()
+                    .map_or(0, Vec::len)
+                    .saturating_sub(message.len());
+                if longer == extra {
+                    if let Some(place) = filled.get_mut(at) {
+                        *place = whole;
+                    }
+                    break;
+                }
+                extra = longer;
+            }
+        }
         Ok(Part { rule: id, filled })
     }
 

@@ -95,6 +95,24 @@ pub(super) fn fields(rule: &Rule, to_server: bool, made: &mut Messages) -> Resul
     for test in &rule.tests {
         set(test, rule, &mut fields)?;
     }
+    let flags = |test: &PacketTest, flags: u8| matches!(*test, PacketTest::TcpFlags { mode, bits, ignore } if mode.holds(flags & !ignore, bits));
+    if !to_server && rule.tests.iter().any(|test| flags(test, SYN | ACK)) {
+        // The handshake has it.
+        return Ok(());
+    }
+    if made.carrier == Carrier::Udp && rule.flow.is_some_and(|flow| flow.established) {
+        // Both must have spoken before.
+        let mut before = made.says.clone();
+        before.truncate(2);
+        if !before.iter().any(|say| !say.to_server) {
+            before.push(Say::down(*b"abcd"));
+        }
+        if !before.iter().any(|say| say.to_server) {
+            before.insert(0, Say::up(*b"abcd"));
+        }
+        before.append(&mut made.says);
+        made.says = before;
+    }
     if let Some(flags) = fields.flags {
         let established = rule.flow.is_some_and(|flow| flow.established);
         let opening = flags & (SYN | RST) != 0 || flags & ACK == 0;

@@ -7,9 +7,13 @@ use super::fill::Filled;
 
 /// What a message must show.
 pub(super) struct Parts<'a> {
-    filled: &'a [Filled],
+    pub(super) filled: &'a [Filled],
     /// The rule looks at what the client sends.
     pub(super) to_server: bool,
+    /// Bytes that will come behind the message, as part of its body.
+    pub(super) extra: usize,
+    /// It is HTTP/1.0.
+    pub(super) old: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -17,6 +21,18 @@ impl<'a> Parts<'a> {
         Self {
             filled,
             to_server: to_server(rule),
+            extra: 0,
+            old: false,
+        }
+    }
+
+    /// Nothing is asked for.
+    pub(super) fn of_nothing() -> Self {
+        Self {
+            filled: &[],
+            to_server: true,
+            extra: 0,
+            old: false,
         }
     }
 
@@ -49,6 +65,12 @@ impl<'a> Parts<'a> {
             .filled
             .iter()
             .find(|filled| filled.buffer == Buffer::Payload);
+        payload.and_then(|filled| filled.bytes.as_deref())
+    }
+
+    /// The whole message of the rule's side.
+    pub(super) fn whole(&self) -> Option<&'a [u8]> {
+        let payload = self.filled.iter().find(|filled| filled.whole);
         payload.and_then(|filled| filled.bytes.as_deref())
     }
 

@@ -1,6 +1,6 @@
 //! From what was made for a rule to a conversation between addresses.
 
-use weir_engine::plan::{PacketTest, Proto, Rule, RuleSet};
+use weir_engine::plan::{AddrSet, PacketTest, Proto, Rule, RuleSet};
 
 use super::ends::End;
 use super::messages::{Messages, messages};
@@ -8,6 +8,9 @@ use super::parts::to_server;
 use super::talk::{Carrier, Talk};
 use super::unmet::Unmet;
 use super::{Exercise, Part};
+
+/// Fewer addresses than this are few.
+const FEW: u64 = 4096;
 
 /// What is wrong about a near miss beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +37,36 @@ pub(super) fn together(one: &Rule, other: &Rule) -> bool {
         Proto::Icmp | Proto::Icmp4 | Proto::Icmp6 => Some(Carrier::Icmp),
         _ => None,
     };
-    match (kind(one), kind(other)) {
+    let ends = |rule| {
+        let mut ends = [End::default(), End::default()];
+        let [client, server] = &mut ends;
+        add(rule, client, server);
+        ends
+    };
+    let ([client, server], [other_client, other_server]) = (ends(one), ends(other));
+    fn meet<'a>(one: End<'a>, mut other: End<'a>) -> bool {
+        other.ports.extend(one.ports);
+        other.port(&[20_000]).is_some()
+    }
+    let carried = match (kind(one), kind(other)) {
         (Some(one), Some(other)) => one == other,
         _ => true,
-    }
+    };
+    carried && meet(client, other_client) && meet(server, other_server)
+}
+
+/// What a rule asks of both ends.
+fn add<'a>(rule: &'a Rule, client: &mut End<'a>, server: &mut End<'a>) {
+    let header = &rule.header;
+    let (source, target) = if to_server(rule) {
+        (client, server)
+    } else {
+        (server, client)
+    };
+    source.addresses.push(&header.src);
+    target.addresses.push(&header.dst);
+    source.ports.push(&header.sport);
+    target.ports.push(&header.dport);
 }
 
 pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<Talk, Unmet> {
@@ -66,16 +95,7 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
             .tests
             .iter()
             .any(|test| matches!(test, PacketTest::L3 { v4: false }));
-        let header = &rule.header;
-        let (source, target) = if to_server(rule) {
-            (&mut client, &mut server)
-        } else {
-            (&mut server, &mut client)
-        };
-        source.addresses.push(&header.src);
-        target.addresses.push(&header.dst);
-        source.ports.push(&header.sport);
-        target.ports.push(&header.dport);
+        add(rule, &mut client, &mut server);
         match &mut all {
             None => all = Some(made),
             Some(all) if all.carrier == made.carrier => {
@@ -139,11 +159,32 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
                 client: (client, cport),
                 server: (server, sport),
                 says,
+                pause: pause(rules, exercise),
                 bare: all.bare,
                 times,
             })
         }
         _ => Err(Unmet::Ends),
+    }
+}
+
+/// Seconds to wait, so that a rule that limits its alerts by addresses of which there are few is free to alert again.
+fn pause(rules: &RuleSet, exercise: &Exercise) -> u32 {
+    let Some(rule) = rules.get(exercise.rule) else {
+        return 0;
+    };
+    let few = |set: &AddrSet| {
+        set.v4_ranges()
+            .iter()
+            .map(|&(low, high)| u64::from(high - low) + 1)
+            .sum::<u64>()
+            < FEW
+    };
+    match rule.threshold {
+        Some(threshold) if few(&rule.header.src) || few(&rule.header.dst) => {
+            threshold.seconds.saturating_add(1)
+        }
+        _ => 0,
     }
 }
 

@@ -31,11 +31,26 @@ struct Taste {
     alternative: usize,
     more: u32,
     random: u32,
+    /// Which repetition is made longer, and by how much.
+    grow: Option<(usize, u32)>,
 }
 
-/// Strings that an expression matches: `count` attempts, of which those that fail and repetitions are left out.
-pub(super) fn variants(node: &Node, count: usize) -> Vec<Made> {
+/// Strings that an expression matches: `count` attempts, of which those that fail and repetitions are left out; before
+/// them some of about the wanted length.
+pub(super) fn variants(node: &Node, count: usize, wanted: Option<usize>) -> Vec<Made> {
     let mut all: Vec<Made> = Vec::new();
+    let mut add = |made: Option<Made>| {
+        if let Some(made) = made
+            && !all.contains(&made)
+        {
+            all.push(made);
+        }
+    };
+    if let Some(wanted) = wanted {
+        for number in 0..GROWN {
+            add(grown(node, number / 4, number % 4, wanted));
+        }
+    }
     for number in 0..count {
         // Few repetitions first, then some, then many; alternatives in turn; in the end at random.
         const MORE: [u32; 6] = [0, 1, 6, 0, 16, 3];
@@ -47,25 +62,51 @@ pub(super) fn variants(node: &Node, count: usize) -> Vec<Made> {
             } else {
                 (number as u32).wrapping_mul(2_654_435_761) | 1
             },
+            grow: None,
         };
-        let mut maker = Maker {
-            taste,
-            made: Made::default(),
-            groups: Vec::new(),
-            overlays: Vec::new(),
-            ended: false,
-            steps: STEPS,
-        };
-        if maker.add(node).is_none() {
-            continue;
-        }
-        if let Some(made) = maker.finish()
-            && !all.contains(&made)
-        {
-            all.push(made);
-        }
+        add(make(node, taste));
     }
     all
+}
+
+/// How many strings of about a wanted length are tried.
+const GROWN: usize = 16;
+
+/// The longest string that is no longer than wanted, by repeating one thing.
+fn grown(node: &Node, alternative: usize, place: usize, wanted: usize) -> Option<Made> {
+    let with = |more: u32| {
+        let taste = Taste {
+            alternative,
+            more: 0,
+            random: 0,
+            grow: Some((place, more)),
+        };
+        make(node, taste).filter(|made| made.cells.len() <= wanted)
+    };
+    let (mut low, mut high) = (0, wanted as u32);
+    let mut best = with(0)?;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match with(middle) {
+            Some(made) => (low, best) = (middle, made),
+            None => high = middle - 1,
+        }
+    }
+    Some(best)
+}
+
+fn make(node: &Node, taste: Taste) -> Option<Made> {
+    let mut maker = Maker {
+        taste,
+        made: Made::default(),
+        groups: Vec::new(),
+        overlays: Vec::new(),
+        ended: false,
+        repeats: 0,
+        steps: STEPS,
+    };
+    maker.add(node)?;
+    maker.finish()
 }
 
 struct Maker {
@@ -75,6 +116,8 @@ struct Maker {
     overlays: Vec<(usize, Vec<ByteSet>)>,
     /// Nothing may follow.
     ended: bool,
+    /// Repetitions so far that have no end.
+    repeats: usize,
     steps: u32,
 }
 
@@ -135,6 +178,13 @@ impl Maker {
                         .copied()
                         .unwrap_or(0),
                 };
+                let more = match self.taste.grow {
+                    Some((place, by)) if place == self.repeats => by,
+                    _ => more,
+                };
+                if most > min.saturating_add(8) {
+                    self.repeats += 1;
+                }
                 let count = min.saturating_add(more).min(most).max(*min);
                 (0..count).try_for_each(|_| self.add(node))
             }
@@ -188,6 +238,7 @@ impl Maker {
                     groups: self.groups.clone(),
                     overlays: Vec::new(),
                     ended: false,
+                    repeats: usize::MAX / 2,
                     steps: self.steps,
                 };
                 inner.add(node)?;
@@ -206,6 +257,7 @@ impl Maker {
                     groups: Vec::new(),
                     overlays: Vec::new(),
                     ended: false,
+                    repeats: usize::MAX / 2,
                     steps: self.steps,
                 };
                 inner.add(node)?;
@@ -281,7 +333,7 @@ mod tests {
             let flags = flags(options);
             let node = parse(pattern.as_bytes(), flags).expect(pattern);
             let regex = Regex::new(pattern.as_bytes(), flags).expect(pattern);
-            let all = variants(&node, 16);
+            let all = variants(&node, 16, None);
             let matches = |made: &Made| {
                 let bytes: Vec<u8> = made
                     .cells

@@ -89,6 +89,8 @@ pub struct Talk {
     pub server: (IpAddr, u16),
     /// What is said, in order.
     pub says: Vec<Say>,
+    /// Seconds in which nothing is said before it.
+    pub pause: u32,
     /// TCP without a handshake: single segments.
     pub bare: bool,
     /// How often it is held, each time from the next client port.

@@ -146,6 +146,26 @@ const TARGETS: &[Target] = &[
         max_len: 2048,
         dictionary: None,
     },
+    Target {
+        name: "app_http2",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_websocket",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_rfb",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
+        name: "app_dhcp",
+        max_len: 2048,
+        dictionary: None,
+    },
 ];
 
 /// Seconds for each target in `cargo xtask test`.

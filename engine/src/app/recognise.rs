@@ -259,6 +259,9 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
     if is(rdp(data)) {
         return Guess::Is(AppProto::Rdp);
     }
+    if ports.has(1883) && is(mqtt_message(data)) {
+        return Guess::Is(AppProto::Mqtt);
+    }
     if ports.has(53) && is(dns_tcp(data)) {
         return Guess::Is(AppProto::Dns);
     }
@@ -402,6 +405,16 @@ fn mqtt(data: &[u8]) -> Fit {
         (Fit::Yes, _) | (_, Fit::Yes) => Fit::Yes,
         (Fit::SoFar, _) | (_, Fit::SoFar) => Fit::SoFar,
         _ => Fit::No,
+    }
+}
+
+/// Any message of MQTT: a type that is assigned, a quality of service that is, a length in one to four bytes.
+fn mqtt_message(data: &[u8]) -> Fit {
+    match data.split_first() {
+        Some((first, _)) if first & 0xf0 == 0 || first & 6 == 6 => Fit::No,
+        Some((_, length)) if length.iter().take(4).any(|byte| byte & 0x80 == 0) => Fit::Yes,
+        Some((_, length)) if length.len() >= 4 => Fit::No,
+        _ => Fit::SoFar,
     }
 }
 

@@ -404,6 +404,13 @@ impl Output {
         }
     }
 
+    /// What is new in a direction is not looked at.
+    pub(crate) fn leave(&mut self, id: TxId, way: Way) {
+        if let Some(tx) = self.tx(id) {
+            tx.halves[way as usize].fresh = false;
+        }
+    }
+
     /// A file begins in a transaction; its number there.
     pub fn open_file(&mut self, id: TxId, way: Way, name: &[u8]) -> usize {
         let hashes = [

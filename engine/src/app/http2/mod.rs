@@ -4,7 +4,7 @@
 //! Rules look at a request once its body begins or it ends, at an answer likewise, as in Suricata.
 //!
 //! Limits: frames up to 64 KiB are read whole, of longer ones the part that is there once it is known how long they are;
-//! headers in several frames up to 100 KiB; tables of headers 64 KiB; of a stream 4096 headers or 256 KiB each way;
+//! headers in several frames up to 100 KiB; tables of headers 64 KiB; of a stream 4096 headers or 256 KiB each way, of all streams 16 MiB;
 //! bodies as files of HTTP/1. More than 4096 streams that do not end are told. The connection keeps as many
 //! transactions as any.
 
@@ -59,6 +59,8 @@ const LONG_FRAME: usize = 65_536;
 const ENOUGH: usize = 256;
 /// Most bytes of headers in several frames.
 const MOST_BLOCK: usize = 102_400;
+/// Once streams hold so many bytes, no more of their headers are kept, and new bodies are not unpacked.
+const MOST_HELD: usize = 16 << 20;
 /// Most streams that do not end, before that is told.
 const MOST_STREAMS: usize = 4096;
 
@@ -90,6 +92,7 @@ pub struct Http2 {
     open: usize,
     /// The request of HTTP/1 that asked for HTTP/2.
     asked: Vec<Field>,
+    full: bool,
     /// Nothing more can be read.
     over: bool,
 }
@@ -201,7 +204,9 @@ impl Http2 {
             }
         }
         self.open += 1;
-        self.streams.push(Stream::new(id, out.begin()));
+        let mut stream = Stream::new(id, out.begin());
+        stream.full = self.full;
+        self.streams.push(stream);
         self.streams.len() - 1
     }
 
@@ -388,6 +393,11 @@ impl Parser for Http2 {
             return;
         }
         self.streams.retain(|stream| out.get(stream.tx).is_some());
+        let full = self.streams.iter().map(Stream::memory).sum::<usize>() > MOST_HELD;
+        self.full = full;
+        for stream in &mut self.streams {
+            stream.full = full;
+        }
         self.begin_asked(out);
         let side = &mut self.sides[way as usize];
         let over = side.skip.min(data.len());

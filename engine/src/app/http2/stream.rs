@@ -83,6 +83,8 @@ pub(super) struct Stream {
     pub(super) child: u32,
     pub(super) sides: [Side; 2],
     pub(super) logged: bool,
+    /// The connection holds so much that no more is kept.
+    pub(super) full: bool,
     /// What was asked and answered about names.
     pub(super) dns: [Option<serde_json::Value>; 2],
 }
@@ -96,6 +98,7 @@ impl Stream {
             child: 0,
             sides: Default::default(),
             logged: false,
+            full: false,
             dns: [None, None],
         }
     }
@@ -204,6 +207,7 @@ impl Stream {
         for field in &fields {
             let value = &field.value;
             match &*field.name {
+                b"content-encoding" if self.full => side.unpack.set(b""),
                 b"content-encoding" => side.unpack.set(value),
                 b":authority" => authority = Some(value),
                 b"host" => host = Some(value),
@@ -232,7 +236,8 @@ impl Stream {
         for field in fields {
             let size = field.name.len() + field.value.len();
             let side = &mut self.sides[way as usize];
-            if side.fields.len() < MOST_FIELDS && side.text + size <= MOST_TEXT {
+            let room = side.fields.len() < MOST_FIELDS && side.text + size <= MOST_TEXT;
+            if room && !self.full {
                 side.text += size;
                 side.fields.push(field);
             }

@@ -158,7 +158,10 @@ impl Mqtt {
             AppField::MqttProtocolVersion,
             version.into(),
         );
+        // What ends elsewhere is still of its own direction.
+        let way = std::mem::replace(&mut out.way, open.way);
         out.finish(open.tx);
+        out.way = way;
         if out.logs() {
             out.log(open.way, "mqtt", Value::Object(open.object.clone()));
         }

@@ -156,6 +156,10 @@ impl Tls {
     fn fail(&mut self, out: &mut Output) {
         self.failed = true;
         self.finish(out);
+        if let Some(tx) = self.tx {
+            // It fails in this direction: rules about the other one have seen what there was.
+            out.leave(tx, out.way.other());
+        }
         out.fail();
     }
 

@@ -92,8 +92,10 @@ fn a_response_without_a_request_is_read() {
         "http.unable_to_match_response_to_request"
     ));
     assert_eq!(texts(&out, 0, ToServer, HttpUri), [""; 0]);
+    let mut records = out.records.iter().map(|(_, record)| record);
+    let record = records.find(|record| record.kind == "http");
     assert_eq!(
-        out.records[0].1.fields["url"],
+        record.expect("a record").fields["url"],
         "/libhtp::request_uri_not_seen"
     );
 }

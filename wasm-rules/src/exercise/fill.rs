@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use weir_engine::app::AppBuffer;
+use weir_engine::app::{AppBuffer, AppProto, AppSet};
 use weir_engine::plan::{Buffer, BufferPlan, Content, Op, PacketTest, Rule, Transform};
 
 use super::canonical::{canonical, repeats};
@@ -232,8 +232,15 @@ fn group(
     let slash = [ByteSet::of(b'/')];
     let dot = [ByteSet::of(b'.')];
     let over = given.map(|given| [given]);
+    let dns = match buffer {
+        Buffer::Payload if rule.app.protos == AppSet::of(&[AppProto::Dns]) => super::dns::seeds(),
+        _ => Vec::new(),
+    };
+    let mut of_dns: Vec<&[ByteSet]> = dns.iter().map(Vec::as_slice).collect();
+    of_dns.push(&[]);
     let seeds: &[&[ByteSet]] = match buffer {
         _ if over.is_some() => over.as_ref().map_or(&[], |over| &over[..]),
+        _ if of_dns.len() > 1 => &of_dns,
         _ if dotted.is_some() => &[&dot],
         Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt % 2 == 0 => {
             &[&slash, &[]]

@@ -55,11 +55,13 @@ pub(super) fn fill(
     }
     // Headers together come last: they can be made over what is known of single ones.
     let together = Buffer::App(AppBuffer::HttpHeader);
-    groups.sort_by_key(|(buffer, _)| *buffer == together);
+    let raw = Buffer::App(AppBuffer::HttpUriRaw);
+    groups.sort_by_key(|(buffer, _)| *buffer == together || *buffer == raw);
     let mut all = Vec::with_capacity(groups.len() + 1);
     for (buffer, plans) in groups {
         let over = match attempt % 4 {
             2 | 3 if buffer == together => super::http::lines_so_far(rule, &all, attempt),
+            0 | 1 if buffer == raw => super::http::uri_so_far(rule, &all),
             _ => None,
         };
         let made = group(

@@ -110,12 +110,17 @@ fn fire(exerciser: &Exerciser, stage: &Stage) -> Result<Vec<Found>, Failure> {
     let mut all: Vec<Found> = Vec::new();
     let mut open: Vec<(RuleId, Unmet)> = (0..count).map(|id| (id, Unmet::Silent)).collect();
     for attempt in 0..ATTEMPTS {
+        // What cannot be made three times over cannot be made a fourth way either.
+        let (tried, given_up) = std::mem::take(&mut open).into_iter().partition(|(_, why)| {
+            attempt < 3 || matches!(why, Unmet::Silent | Unmet::FlowProperty)
+        });
+        open = tried;
         let made = each(&open, |(id, _)| {
             let exercise = exerciser.make(*id, attempt)?;
             let talk = exerciser.talk(&exercise, *id)?;
             Ok((exercise, talk))
         });
-        let (mut shown, mut still) = (Vec::new(), Vec::new());
+        let (mut shown, mut still): (Vec<_>, Vec<_>) = (Vec::new(), given_up);
         for ((id, before), made) in open.into_iter().zip(made) {
             match made {
                 Ok((exercise, talk)) => shown.push((id, exercise, talk)),

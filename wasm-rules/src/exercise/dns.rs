@@ -5,6 +5,7 @@ use weir_engine::plan::{AppTest, Rule};
 
 use super::numbers::passing;
 use super::parts::Parts;
+use super::set::ByteSet;
 use super::talk::Say;
 use super::unmet::Unmet;
 
@@ -101,4 +102,37 @@ fn labels(out: &mut Vec<u8>, name: &[u8]) {
         out.extend_from_slice(label);
     }
     out.push(0);
+}
+
+/// What messages are as far as they must be, and free where they need not: an answer with an address, one with a text,
+/// a query.
+pub(super) fn seeds() -> Vec<Vec<ByteSet>> {
+    let free = 0xee;
+    let answer = |kind: u16, rest: &[u8]| {
+        let mut out = header(0x8180, 1);
+        question_of(&mut out, b"a", kind);
+        out.extend_from_slice(&[0xc0, 0x0c]);
+        out.extend_from_slice(&kind.to_be_bytes());
+        out.extend_from_slice(&[0, 1]);
+        out.extend_from_slice(rest);
+        out
+    };
+    let address = answer(1, &[free, free, free, free, 0, 4, free, free, free, free]);
+    let mut text = vec![0, 0, 0, 60, 0, 201, 200];
+    text.resize(text.len() + 200, free);
+    let text = answer(16, &text);
+    let mut query = header(0x0100, 0);
+    query.push(63);
+    query.resize(query.len() + 63, free);
+    query.extend_from_slice(&[0, 0, 1, 0, 1]);
+    let cell = |byte: u8| {
+        if byte == free {
+            ByteSet::ALL
+        } else {
+            ByteSet::of(byte)
+        }
+    };
+    let all = [address, text, query].into_iter();
+    all.map(|bytes| bytes.into_iter().map(cell).collect())
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use weir_engine::app::AppBuffer;
+use weir_engine::app::{AppBuffer, AppProto, AppSet};
 use weir_engine::plan::{Buffer, BufferPlan, Content, Op, PacketTest, Rule, Transform};
 
 use super::canonical::{canonical, repeats};
@@ -55,11 +55,13 @@ pub(super) fn fill(
     }
     // Headers together come last: they can be made over what is known of single ones.
     let together = Buffer::App(AppBuffer::HttpHeader);
-    groups.sort_by_key(|(buffer, _)| *buffer == together);
+    let raw = Buffer::App(AppBuffer::HttpUriRaw);
+    groups.sort_by_key(|(buffer, _)| *buffer == together || *buffer == raw);
     let mut all = Vec::with_capacity(groups.len() + 1);
     for (buffer, plans) in groups {
         let over = match attempt % 4 {
             2 | 3 if buffer == together => super::http::lines_so_far(rule, &all, attempt),
+            0 | 1 if buffer == raw => super::http::uri_so_far(rule, &all),
             _ => None,
         };
         let made = group(
@@ -232,8 +234,15 @@ fn group(
     let slash = [ByteSet::of(b'/')];
     let dot = [ByteSet::of(b'.')];
     let over = given.map(|given| [given]);
+    let dns = match buffer {
+        Buffer::Payload if rule.app.protos == AppSet::of(&[AppProto::Dns]) => super::dns::seeds(),
+        _ => Vec::new(),
+    };
+    let mut of_dns: Vec<&[ByteSet]> = dns.iter().map(Vec::as_slice).collect();
+    of_dns.push(&[]);
     let seeds: &[&[ByteSet]] = match buffer {
         _ if over.is_some() => over.as_ref().map_or(&[], |over| &over[..]),
+        _ if of_dns.len() > 1 => &of_dns,
         _ if dotted.is_some() => &[&dot],
         Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt % 2 == 0 => {
             &[&slash, &[]]

@@ -100,6 +100,12 @@ pub(super) fn around(
     say.ok().map(|say| say.bytes)
 }
 
+/// The URI as it is sent, where it is known.
+pub(super) fn uri_so_far(rule: &Rule, filled: &[Filled]) -> Option<Vec<ByteSet>> {
+    let uri = escape(Parts::new(rule, filled).of(HttpUri)?, b"%");
+    Some(uri.into_iter().map(ByteSet::of).collect())
+}
+
 /// Lines of headers that are known, with room for values that are not.
 pub(super) fn lines_so_far(rule: &Rule, filled: &[Filled], attempt: usize) -> Option<Vec<ByteSet>> {
     let parts = Parts::new(rule, filled);

@@ -55,7 +55,7 @@ struct State {
     min: usize,
     max: usize,
     sizes: Vec<Num>,
-    /// Where contents were put.
+    /// Where contents were put that may stand anywhere.
     places: Vec<usize>,
     avoid: Vec<Vec<u8>>,
 }
@@ -278,7 +278,9 @@ impl<'a, 'b> Search<'a, 'b> {
                 }
                 state.max = state.max.min(state.cursor);
             }
-            state.places.push(at);
+            if !content.relative() {
+                state.places.push(at);
+            }
             if let Some(laid) = self.next(rest, state) {
                 return Some(laid);
             }

@@ -5,7 +5,7 @@ use weir_engine::plan::{AddrSet, PacketTest, Proto, Rule, RuleSet};
 use super::ends::End;
 use super::messages::{Messages, messages};
 use super::parts::to_server;
-use super::talk::{Carrier, Talk};
+use super::talk::{Carrier, Fields, Talk};
 use super::unmet::Unmet;
 use super::{Exercise, Part};
 
@@ -79,10 +79,14 @@ pub(super) fn talk(rules: &RuleSet, exercise: &Exercise, number: u32) -> Result<
         let mut made = messages(rule, filled, exercise.attempt)?;
         if at == last {
             match exercise.wrong {
-                Some(Wrong::Fields) => made
-                    .says
-                    .iter_mut()
-                    .for_each(|say| say.fields = Default::default()),
+                Some(Wrong::Fields) => {
+                    made.says
+                        .iter_mut()
+                        .for_each(|say| say.fields = Fields::default());
+                    if let Carrier::Ip(_) = made.carrier {
+                        made.carrier = Carrier::Udp;
+                    }
+                }
                 Some(Wrong::Direction) => made
                     .says
                     .iter_mut()

@@ -63,7 +63,7 @@ impl End<'_> {
     }
 
     fn v6(&self, number: u32, side: u32) -> Option<IpAddr> {
-        let first = 0x2001_0db8_u128 << 96 | u128::from(side) << 64 | u128::from(number) + 1;
+        let first = 0x2001_0db8_u128 << 96 | u128::from(side) << 64 | (u128::from(number) + 1);
         let lows = self
             .addresses
             .iter()

@@ -244,7 +244,7 @@ fn group(
         _ if over.is_some() => over.as_ref().map_or(&[], |over| &over[..]),
         _ if of_dns.len() > 1 => &of_dns,
         _ if dotted.is_some() => &[&dot],
-        Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt % 2 == 0 => {
+        Buffer::App(AppBuffer::HttpUri | AppBuffer::HttpUriRaw) if attempt.is_multiple_of(2) => {
             &[&slash, &[]]
         }
         _ => &[&[]],

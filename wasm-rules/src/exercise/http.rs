@@ -390,7 +390,11 @@ fn headers(
             }
         }
         if default_host && !all.iter().any(|line| named(line, b"Host")) {
-            let at = if attempt / 2 % 2 == 0 { 0 } else { all.len() };
+            let at = if (attempt / 2).is_multiple_of(2) {
+                0
+            } else {
+                all.len()
+            };
             all.insert(at, b"Host: www.example.com".to_vec());
         }
     }

@@ -86,7 +86,7 @@ pub(super) fn smtp(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result<Vec
             mail.extend(line(&[name, value]));
         }
     }
-    if let Some(payload) = payload.filter(|_| attempt % 2 == 0) {
+    if let Some(payload) = payload.filter(|_| attempt.is_multiple_of(2)) {
         let header = payload
             .split(|&byte| byte == b'\n')
             .next()

@@ -6,7 +6,7 @@
 
 use weir_engine::pcre::Flags;
 
-use super::set::ByteSet;
+use super::set::{ByteSet, posix, shorthand};
 
 /// Deepest nesting of groups that is read.
 const DEPTH: u32 = 40;
@@ -450,56 +450,4 @@ impl Reader<'_> {
         }
         Some(if negated { set.complement() } else { set })
     }
-}
-
-/// `\d` and its like.
-fn shorthand(byte: u8) -> Option<ByteSet> {
-    let digits = ByteSet::range(b'0', b'9');
-    let word = ByteSet::range(b'a', b'z')
-        .or(ByteSet::range(b'A', b'Z'))
-        .or(digits)
-        .or(ByteSet::of(b'_'));
-    let space = ByteSet::these(b" \t\n\x0b\x0c\r");
-    let blank = ByteSet::these(b" \t\xa0");
-    let lines = ByteSet::these(b"\n\x0b\x0c\r\x85");
-    Some(match byte {
-        b'd' => digits,
-        b'D' => digits.complement(),
-        b'w' => word,
-        b'W' => word.complement(),
-        b's' => space,
-        b'S' => space.complement(),
-        b'h' => blank,
-        b'H' => blank.complement(),
-        b'v' => lines,
-        b'V' => lines.complement(),
-        b'N' => ByteSet::of(b'\n').complement(),
-        _ => return None,
-    })
-}
-
-fn posix(name: &[u8]) -> Option<ByteSet> {
-    let (negated, name) = match name.split_first() {
-        Some((b'^', name)) => (true, name),
-        _ => (false, name),
-    };
-    let test: fn(&u8) -> bool = match name {
-        b"alpha" => u8::is_ascii_alphabetic,
-        b"digit" => u8::is_ascii_digit,
-        b"alnum" => u8::is_ascii_alphanumeric,
-        b"upper" => u8::is_ascii_uppercase,
-        b"lower" => u8::is_ascii_lowercase,
-        b"space" => u8::is_ascii_whitespace,
-        b"punct" => u8::is_ascii_punctuation,
-        b"xdigit" => u8::is_ascii_hexdigit,
-        b"print" => |byte| (b' '..=b'~').contains(byte),
-        b"graph" => u8::is_ascii_graphic,
-        b"cntrl" => u8::is_ascii_control,
-        b"blank" => |byte| matches!(byte, b' ' | b'\t'),
-        b"word" => |byte| byte.is_ascii_alphanumeric() || *byte == b'_',
-        _ => return None,
-    };
-    let all: Vec<u8> = (0..=u8::MAX).filter(test).collect();
-    let set = ByteSet::these(&all);
-    Some(if negated { set.complement() } else { set })
 }

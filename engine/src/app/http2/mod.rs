@@ -14,15 +14,18 @@ mod frame;
 mod hpack;
 mod huffman;
 mod log;
+mod read;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod unpack;
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use self::frame::{Header, Said};
-use self::hpack::{Field, Kind, Table};
+use self::hpack::{Field, Table};
 use self::stream::{State, Stream};
 use super::bytes::Bytes;
 use super::{AppProto, Output, Parser, TxId, Way};
@@ -57,8 +60,6 @@ const DNS_MESSAGE: &[u8] = b"application/dns-message";
 const LONG_FRAME: usize = 65_536;
 /// So much of a long frame is waited for.
 const ENOUGH: usize = 256;
-/// Most bytes of headers in several frames.
-const MOST_BLOCK: usize = 102_400;
 /// Once streams hold so many bytes, no more of their headers are kept, and new bodies are not unpacked.
 const MOST_HELD: usize = 16 << 20;
 /// Most streams that do not end, before that is told.
@@ -88,6 +89,8 @@ pub struct Http2 {
     magic: bool,
     /// In the order in which they began.
     streams: Vec<Stream>,
+    /// The place of each, by its number; the newest counts.
+    places: HashMap<u32, usize>,
     /// Streams that have begun and not ended.
     open: usize,
     /// The request of HTTP/1 that asked for HTTP/2.
@@ -105,8 +108,9 @@ impl Http2 {
 
     /// An event of the connection goes to the newest transaction.
     fn event(&self, event: &'static str, out: &mut Output) {
-        let newest = out.transactions().last().map(|tx| tx.id);
-        if let Some(tx) = newest {
+        let newest = out.begun().checked_sub(1);
+        let newest = newest.filter(|&tx| out.get(tx).is_some());
+        if let Some(tx) = newest.or_else(|| out.transactions().last().map(|tx| tx.id)) {
             out.event(tx, event);
         }
     }
@@ -180,8 +184,7 @@ impl Http2 {
 
     /// The stream whose headers go on: one that was promised, perhaps.
     fn continued(&self, id: u32) -> u32 {
-        let mut streams = self.streams.iter().rev();
-        match streams.find(|stream| stream.id == id) {
+        match self.places.get(&id).and_then(|&at| self.streams.get(at)) {
             Some(stream) if stream.child != 0 => stream.child,
             _ => id,
         }
@@ -189,7 +192,7 @@ impl Http2 {
 
     /// The place of a stream; it begins where it is not known.
     fn find(&mut self, id: u32, header: Header, out: &mut Output) -> usize {
-        if let Some(at) = self.streams.iter().rposition(|stream| stream.id == id) {
+        if let Some(&at) = self.places.get(&id) {
             let closed = self.streams.get(at).map(|stream| stream.state) == Some(State::Closed);
             let late = [frame::RST_STREAM, frame::WINDOW_UPDATE, frame::PRIORITY];
             if closed && !late.contains(&header.kind) {
@@ -206,115 +209,26 @@ impl Http2 {
         self.open += 1;
         let mut stream = Stream::new(id, out.begin());
         stream.full = self.full;
+        self.push(stream)
+    }
+
+    fn push(&mut self, stream: Stream) -> usize {
+        let at = self.streams.len();
+        self.places.insert(stream.id, at);
         self.streams.push(stream);
-        self.streams.len() - 1
+        at
     }
 
-    /// What a frame says. What is wrong with it is told of the transaction before, as in Suricata.
-    fn read(&mut self, way: Way, header: Header, payload: &[u8], out: &mut Output) -> Said {
-        match header.kind {
-            frame::DATA => Said::Data,
-            frame::PRIORITY | frame::RST_STREAM | frame::WINDOW_UPDATE => {
-                frame::fixed(header, payload).unwrap_or_else(|| {
-                    self.event("http2.invalid_frame_length", out);
-                    Said::Nothing
-                })
-            }
-            // Suricata takes the first number, the last stream's, for the code of the error.
-            frame::GOAWAY => match payload.first_chunk() {
-                Some(code) => Said::Goaway(u32::from_be_bytes(*code)),
-                None => {
-                    self.event("http2.invalid_frame_length", out);
-                    Said::Nothing
-                }
-            },
-            frame::SETTINGS => {
-                let settings = frame::settings(payload);
-                for &(id, value) in &settings {
-                    if id == 1 {
-                        // What the other side may keep.
-                        let other = &mut self.sides[way.other() as usize];
-                        other.table.set_limit(value.into());
-                    }
-                }
-                Said::Settings(settings)
-            }
-            frame::HEADERS | frame::PUSH_PROMISE => self.first_headers(way, header, payload, out),
-            frame::CONTINUATION => self.more_headers(way, header, payload, out),
-            _ => Said::Nothing,
+    /// Forgets the streams whose transactions are over and were looked at.
+    fn forget(&mut self, out: &Output) {
+        let before = self.streams.len();
+        self.streams.retain(|stream| out.get(stream.tx).is_some());
+        if self.streams.len() != before {
+            self.places.clear();
+            let streams = self.streams.iter().enumerate();
+            self.places
+                .extend(streams.map(|(at, stream)| (stream.id, at)));
         }
-    }
-
-    fn first_headers(
-        &mut self,
-        way: Way,
-        header: Header,
-        payload: &[u8],
-        out: &mut Output,
-    ) -> Said {
-        let Some((weight, promised, block)) = frame::before_block(header, payload) else {
-            self.event("http2.invalid_frame_data", out);
-            return Said::Nothing;
-        };
-        let ended = header.has(frame::END_HEADERS);
-        let mut fields = Some(Vec::new());
-        if ended {
-            fields = self.fields(way, block, header.len == payload.len(), out);
-        } else {
-            self.sides[way as usize].block = Some(Block {
-                stream: header.stream,
-                bytes: block.to_vec(),
-            });
-        }
-        match (fields, promised) {
-            (None, _) => Said::Nothing,
-            (Some(fields), Some(promised)) => Said::Promise(promised, fields, ended),
-            (Some(fields), None) => Said::Headers(fields, weight),
-        }
-    }
-
-    fn more_headers(&mut self, way: Way, header: Header, payload: &[u8], out: &mut Output) -> Said {
-        let ended = header.has(frame::END_HEADERS);
-        let complete = header.len == payload.len();
-        let side = &mut self.sides[way as usize];
-        let begun = side.block.take_if(|block| block.stream == header.stream);
-        let Some(mut block) = begun else {
-            let fields = self.fields(way, payload, complete, out);
-            return fields.map_or(Said::Nothing, |fields| Said::Continuation(fields, ended));
-        };
-        if block.bytes.len() + payload.len() < MOST_BLOCK {
-            block.bytes.extend_from_slice(payload);
-        } else {
-            self.event("http2.reassembly_limit_reached", out);
-        }
-        if !ended {
-            self.sides[way as usize].block = Some(block);
-            return Said::Continuation(Vec::new(), false);
-        }
-        let fields = self.fields(way, &block.bytes, complete, out);
-        fields.map_or(Said::Nothing, |fields| Said::Continuation(fields, true))
-    }
-
-    /// Unpacks headers.
-    fn fields(
-        &mut self,
-        way: Way,
-        block: &[u8],
-        complete: bool,
-        out: &mut Output,
-    ) -> Option<Vec<Field>> {
-        let fields = self.sides[way as usize].table.read(block);
-        let Some(fields) = fields else {
-            if complete {
-                self.event("http2.invalid_frame_data", out);
-            }
-            return None;
-        };
-        let wrong = |field: &Field| matches!(field.kind, Kind::Missing | Kind::Overflow);
-        if fields.iter().any(wrong) {
-            self.event("http2.invalid_header", out);
-        }
-        Some(fields)
     }
 
     /// The request of HTTP/1 that asked for HTTP/2 is that of stream 1 (RFC 7540, 3.2).
@@ -341,7 +255,7 @@ impl Http2 {
                 None => out.event(stream.tx, "http2.invalid_http1_settings"),
             }
         }
-        self.streams.push(stream);
+        self.push(stream);
     }
 
     fn fail(&mut self, out: &mut Output) {
@@ -392,7 +306,7 @@ impl Parser for Http2 {
         if self.over {
             return;
         }
-        self.streams.retain(|stream| out.get(stream.tx).is_some());
+        self.forget(out);
         let full = self.streams.iter().map(Stream::memory).sum::<usize>() > MOST_HELD;
         self.full = full;
         for stream in &mut self.streams {
@@ -447,7 +361,7 @@ impl Parser for Http2 {
         // A request's answer may still come.
         if way == Way::ToClient && !self.over {
             self.over = true;
-            self.streams.retain(|stream| out.get(stream.tx).is_some());
+            self.forget(out);
             self.end_all(out);
         }
     }
@@ -472,6 +386,10 @@ impl Parser for Http2 {
             side.pending.capacity() + block + side.table.memory()
         });
         let streams: usize = self.streams.iter().map(Stream::memory).sum();
-        sides.sum::<usize>() + streams + self.asked.len() * 64 + size_of::<Self>()
+        sides.sum::<usize>()
+            + streams
+            + self.places.capacity() * 16
+            + self.asked.len() * 64
+            + size_of::<Self>()
     }
 }

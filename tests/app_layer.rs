@@ -300,8 +300,11 @@ alert udp any any -> any any (dns.query; content:"other"; sid:4;)
     assert_eq!(sensor.finish().0, [(1, true), (2, true), (3, true)]);
 }
 
+/// Says something in a connection, packet by packet.
+type Saying<'a> = dyn FnMut(&mut Line, &mut dyn FnMut(Vec<u8>)) + 'a;
+
 /// A sensor that looks at everything in a stream of any length, and what its parsers held at most.
-fn cost(talk: &mut dyn FnMut(&mut Line, &mut dyn FnMut(Vec<u8>))) -> Counters {
+fn cost(talk: &mut Saying<'_>) -> Counters {
     let text = r#"
 alert http any any -> any any (http.request_body; content:"needle"; sid:1;)
 alert http any any -> any any (http.header; content:"needle"; sid:2;)

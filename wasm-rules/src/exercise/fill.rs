@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use weir_engine::app::{AppBuffer, AppProto, AppSet};
+use weir_engine::app::AppBuffer;
 use weir_engine::plan::{Buffer, BufferPlan, Content, Op, PacketTest, Rule, Transform};
 
 use super::canonical::{canonical, repeats};
@@ -235,7 +235,7 @@ fn group(
     let dot = [ByteSet::of(b'.')];
     let over = given.map(|given| [given]);
     let dns = match buffer {
-        Buffer::Payload if rule.app.protos == AppSet::of(&[AppProto::Dns]) => super::dns::seeds(),
+        Buffer::Payload if super::parts::is_dns(rule) => super::dns::seeds(),
         _ => Vec::new(),
     };
     let mut of_dns: Vec<&[ByteSet]> = dns.iter().map(Vec::as_slice).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use weir_engine::app::{AppBuffer, AppProto, AppSet};
+use weir_engine::app::AppBuffer;
 use weir_engine::plan::{Buffer, BufferPlan, Content, Op, PacketTest, Rule, Transform};
 
 use super::canonical::{canonical, repeats};
@@ -235,7 +235,7 @@ fn group(
     let dot = [ByteSet::of(b'.')];
     let over = given.map(|given| [given]);
     let dns = match buffer {
-        Buffer::Payload if rule.app.protos == AppSet::of(&[AppProto::Dns]) => super::dns::seeds(),
+        Buffer::Payload if super::parts::is_dns(rule) => super::dns::seeds(),
         _ => Vec::new(),
     };
     let mut of_dns: Vec<&[ByteSet]> = dns.iter().map(Vec::as_slice).collect();
@@ -254,6 +254,9 @@ fn group(
         // What a path would lose stands behind it.
         joiner = b"?";
     }
+    let apart = usize::from(attempt >= 4);
+    // With something between contents, they are not laid over each other.
+    let shift = if joiner == b"?" { 0 } else { attempt };
     let mut accept = |bytes: &[u8]| {
         let made =
             super::transform::undo(transforms, bytes).and_then(|bytes| canonical(buffer, bytes));
@@ -263,7 +266,7 @@ fn group(
     for turn in 0..STYLES.len() * seeds.len() {
         let seed = seeds.get(turn / STYLES.len()).copied().unwrap_or_default();
         let (strings_first, overlap) = STYLES
-            .get((turn + attempt) % STYLES.len())
+            .get((turn + shift) % STYLES.len())
             .copied()
             .unwrap_or_default();
         let style = Style {
@@ -271,6 +274,7 @@ fn group(
             joiner,
             strings_first,
             overlap,
+            apart,
             least: 1,
             most,
         };

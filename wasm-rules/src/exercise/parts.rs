@@ -1,6 +1,6 @@
 //! What a message must show, by buffer.
 
-use weir_engine::app::AppBuffer;
+use weir_engine::app::{AppBuffer, AppProto};
 use weir_engine::plan::{Buffer, Rule};
 
 use super::fill::Filled;
@@ -87,12 +87,22 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// True for a rule about DNS, whatever carries it.
+pub(super) fn is_dns(rule: &Rule) -> bool {
+    let protos = rule.app.protos;
+    protos.has(AppProto::Dns) && !protos.has(AppProto::Http1)
+}
+
 /// True when a rule looks at what clients send.
 pub(super) fn to_server(rule: &Rule) -> bool {
     if let Some(flow) = rule.flow
         && flow.to_server != flow.to_client
     {
         return flow.to_server;
+    }
+    if is_dns(rule) && rule.app_buffers().next().is_none() {
+        // Bytes of DNS that belong to neither side are looked for in answers.
+        return false;
     }
     rule.tx_needs().is_none_or(|needs| needs.ways[0])
 }

@@ -42,6 +42,8 @@ pub(super) struct Style<'a> {
     pub(super) strings_first: bool,
     /// Prefer a place that overlaps what is there to one behind it.
     pub(super) overlap: bool,
+    /// What follows another content at no fixed distance stands so far behind it.
+    pub(super) apart: usize,
     /// Never shorter.
     pub(super) least: usize,
     /// Never longer.
@@ -249,6 +251,9 @@ impl<'a, 'b> Search<'a, 'b> {
                 add(at);
             }
         };
+        if self.style.apart > 0 && content.relative() && content.within.is_none() {
+            add(low.max(used) + self.style.apart);
+        }
         if content.relative() || self.style.overlap {
             overlaps(&mut add, 3);
             add(behind);

@@ -215,7 +215,12 @@ impl Apps {
         if flow.id == AppId::NONE {
             self.begin(flow, told);
         }
-        self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data))
+        let fresh = self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data));
+        if flow.over && !fresh {
+            // Nothing that is known: floods of such flows are not to cost anything.
+            self.release(flow);
+        }
+        fresh
     }
 
     /// Bytes are missing: so many, where it is known.
@@ -266,7 +271,8 @@ impl Apps {
         self.counters.dropped += std::mem::take(&mut app.output.dropped);
         if std::mem::take(&mut app.output.failed) {
             self.counters.failed += 1;
-            app.parser = None;
+            app.past = app.parser.take();
+            app.output.finish_all();
             flow.over = true;
         }
         for expected in app.output.expected.drain(..) {

@@ -581,6 +581,18 @@ impl Output {
         }
     }
 
+    /// Nothing more comes of any transaction.
+    pub(crate) fn finish_all(&mut self) {
+        for at in 0..self.live.len() {
+            if let Some(id) = self.live.get(at).map(|tx| tx.id) {
+                for way in Way::ALL {
+                    self.close_files(id, way, FileState::Truncated);
+                }
+                self.finish(id);
+            }
+        }
+    }
+
     /// Ends the oldest transactions where there are too many.
     pub(crate) fn crowd(&mut self) {
         let over = self.live.len().saturating_sub(MOST_LIVE);

@@ -77,7 +77,7 @@ fn session(choice: u8, steps: &[u8]) {
     let mut port = card.port();
     port.load(&probes).expect("few probes");
     let mut asked: Vec<(Vec<u8>, u8, u8, u32)> = Vec::new();
-    let mut poll = |port: &mut weir_driver::Port, asked: &mut Vec<(Vec<u8>, u8, u8, u32)>| {
+    let poll = |port: &mut weir_driver::Port, asked: &mut Vec<(Vec<u8>, u8, u8, u32)>| {
         port.poll(&mut |report| {
             let (data, group, carry, answered) = &mut asked[report.tag as usize];
             *answered += 1;

@@ -21,7 +21,7 @@ fn every_problem_has_a_place_and_the_sum_comes_last() {
     bench.file(
         "b.rules",
         format!(
-            "{NEEDLE}alert dns any any -> any any (msg:\"x\"; dns.query; content:\"y\"; sid:2;)\n\
+            "{NEEDLE}alert ike any any -> any any (msg:\"x\"; ike.vendor; content:\"y\"; sid:2;)\n\
              alert tcp any any -> any any (msg:\"x\"; contnet:\"y\"; sid:3;)\nalert tcp any any => (sid:4;)\n"
         ),
     );
@@ -43,7 +43,7 @@ fn every_problem_has_a_place_and_the_sum_comes_last() {
         Some(&"rules: 4 read, 1 evaluated, 2 unsupported, 1 syntax errors")
     );
     assert!(
-        ended.stdout.contains("dns.query"),
+        ended.stdout.contains("ike.vendor"),
         "the table names keywords: {ended:#?}"
     );
     let summary = bench.weir("rules check --summary b.rules").code(1);
@@ -88,7 +88,7 @@ fn the_same_in_json() {
     bench.file(
         "b.rules",
         format!(
-            "{NEEDLE}alert dns any any -> any any (msg:\"x\"; dns.query; content:\"y\"; sid:2;)\n"
+            "{NEEDLE}alert ike any any -> any any (msg:\"x\"; ike.vendor; content:\"y\"; sid:2;)\n"
         ),
     );
     let ended = bench.weir("rules check --json b.rules").code(1).quiet();

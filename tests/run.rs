@@ -159,14 +159,14 @@ fn an_existing_file_is_emptied_unless_append_is_given() {
 fn rules_that_cannot_be_evaluated_are_left_out_and_named() {
     let bench = bench(1);
     let two = format!(
-        "{NEEDLE}alert http any any -> any any (msg:\"later\"; http.uri; content:\"x\"; sid:2;)\n"
+        "{NEEDLE}alert ike any any -> any any (msg:\"later\"; ike.vendor; content:\"x\"; sid:2;)\n"
     );
     bench.file("two.rules", two);
     let ended = bench
         .weir("run --pcap in.pcap --rules two.rules --eve eve.json")
         .code(0);
     let ended = ended.says("1 of 2 rules refused");
-    assert!(ended.stderr.contains("protocol http"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("protocol ike"), "{}", ended.stderr);
     assert_eq!(bench.eve("eve.json").len(), 1);
     bench
         .weir("run --pcap in.pcap --rules two.rules --eve strict.json --strict")

@@ -30,7 +30,7 @@ type Pick = fn(&Counters) -> u64;
 /// What workers counted, all together.
 fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
     let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
-    let named: [(&str, Pick); 49] = [
+    let named: [(&str, Pick); 48] = [
         ("decoder.pkts", |c| c.decoder.frames),
         ("decoder.bytes", |c| c.decoder.bytes),
         ("decoder.invalid", |c| c.decoder.invalid),
@@ -83,7 +83,6 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("app_layer.failed", |c| c.app.failed),
         ("app_layer.dropped", |c| c.app.dropped),
         ("app_layer.no_room", |c| c.app.no_room),
-        ("app_layer.most_memory", |c| c.app.most_memory),
     ];
     let protocols = AppProto::ALL.iter().map(|&proto| {
         let of_worker = |c: &Counters| c.app.flows.get(proto as usize).copied().unwrap_or(0);

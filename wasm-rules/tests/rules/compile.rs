@@ -742,7 +742,7 @@ fn what_is_asked_of_transactions_goes_to_their_buffers() {
 #[test]
 fn what_protocols_do_not_have_in_common_is_a_syntax_problem() {
     for options in [
-        r#"http.uri; content:"a"; dns.query; content:"b";"#,
+        r#"http.uri; content:"a"; tls.sni; content:"b";"#,
         r#"http.uri: to_server; content:"a";"#,
         r#"http.header: to_server; content:"a";"#,
     ] {

@@ -666,8 +666,10 @@ proptest! {
             }
             Ok(Compiled::Skipped { reason }) => prop_assert!(false, "{text}: {reason}"),
             Ok(Compiled::Rule { rule, .. }) => {
-                let payload = rule.buffers.iter().find(|plan| plan.buffer == Buffer::Payload);
-                let positive: Vec<_> = payload.into_iter().flat_map(|plan| &plan.ops).filter_map(|op| match op {
+                // A rule about transactions is prefiltered on one of their buffers, or on nothing.
+                let buffer = rule.probe.as_ref().map_or(Buffer::Payload, |probe| probe.buffer);
+                let of_probe = rule.buffers.iter().filter(|plan| plan.buffer == buffer);
+                let positive: Vec<_> = of_probe.flat_map(|plan| &plan.ops).filter_map(|op| match op {
                     Op::Content(content) if !content.negated => Some(content),
                     _ => None,
                 }).collect();
@@ -675,7 +677,7 @@ proptest! {
                     let part_of = |bytes: &[u8]| bytes.windows(probe.bytes.len()).any(|window| window == probe.bytes);
                     prop_assert!(positive.iter().any(|content| part_of(&content.bytes) && (content.nocase || !probe.folded)), "{text}");
                 } else {
-                    prop_assert!(positive.is_empty(), "{text}");
+                    prop_assert!(positive.is_empty() || rule.tx_needs().is_some(), "{text}");
                 }
                 prop_assert!(rule.needs_packet || rule.needs_stream, "{text}");
             }

@@ -251,6 +251,17 @@ alert http any any -> any any (http.method; content:"PUT"; sid:3;)
 }
 
 #[test]
+fn an_answer_without_its_request_is_looked_into() {
+    let text = r#"
+alert http any any -> any any (flow:to_client; http.stat_code; content:"200"; file.data; content:"needle"; sid:1;)
+alert http any any -> any any (flow:to_client; http.header; content:"X-Needle"; sid:2;)
+"#;
+    let answer = b"HTTP/1.1 200 OK\r\nX-Needle: 1\r\nContent-Length: 6\r\n\r\nneedle";
+    let got = hear(text, 80, &[(false, answer)], 50);
+    assert_eq!(got, [(1, false), (2, false)]);
+}
+
+#[test]
 fn protocols_are_found_and_what_does_not_fit_is_told() {
     let text = r#"
 alert ssh any any -> any any (ssh.software; content:"OpenSSH"; sid:1;)

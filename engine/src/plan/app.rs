@@ -225,6 +225,8 @@ impl AppTest {
 pub struct TxNeeds {
     /// In which direction it is inspected: to the server, to the client.
     pub ways: [bool; 2],
+    /// It is about the request and the answer, and decided with the answer.
+    pub both: bool,
     /// How far the transaction must have come in each.
     pub levels: [u8; 2],
     /// Flows of these protocols.
@@ -251,6 +253,7 @@ impl Rule {
         }
         let mut needs = TxNeeds {
             ways: [true; 2],
+            both: self.app.both_ways,
             levels: [level::BEGUN; 2],
             protos: self.app.protos,
             grows: self.app.tests.iter().any(AppTest::grows),

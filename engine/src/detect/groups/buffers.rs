@@ -95,7 +95,7 @@ fn places(rule: &Rule) -> impl Iterator<Item = (AppBuffer, usize)> {
         _ => None,
     });
     place.into_iter().flat_map(|(buffer, ways, needs)| {
-        let both = needs.ways == [false, true];
+        let both = needs.both;
         let looks = move |way: usize| {
             ways.has(way) && (needs.ways.get(way).copied().unwrap_or(false) || both)
         };

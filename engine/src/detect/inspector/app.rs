@@ -243,7 +243,7 @@ impl Inspector {
                     continue;
                 };
                 // A rule about request and answer is decided with the answer.
-                let to = if needs.ways[way] { way } else { 1 };
+                let to = if needs.both { 1 } else { way };
                 if needs.ways[to] {
                     let half = &mut tx.halves[to];
                     if let Err(place) = half.candidates.binary_search(&rule)
@@ -272,9 +272,8 @@ impl Inspector {
             let Some(needs) = index.needs(rule) else {
                 return false;
             };
-            let both = needs.ways == [false, true];
             let ready =
-                reached[way] >= needs.levels[way] && (!both || reached[0] >= needs.levels[0]);
+                reached[way] >= needs.levels[way] && (!needs.both || reached[0] >= needs.levels[0]);
             if ready && (!needs.events || new_events) {
                 lists.due.push(rule);
             }

@@ -8,6 +8,8 @@
 //! one flow as they come and writes to an [`Output`]. Adding a protocol is a module with a `Parser`, a line in
 //! [`parser_for`], its patterns in the detector, and a fuzz target.
 
+use std::sync::LazyLock;
+
 mod buffer;
 mod bytes;
 mod dcerpc;
@@ -73,6 +75,19 @@ pub fn parser_for(proto: AppProto, udp: bool, hint: u64) -> Option<Box<dyn Parse
         (AppProto::Websocket, false) => Box::new(websocket::Websocket::new()),
         _ => return None,
     })
+}
+
+/// The protocols that there is a parser for, over UDP or over TCP.
+pub fn read_over(udp: bool) -> AppSet {
+    static READ: LazyLock<[AppSet; 2]> = LazyLock::new(|| {
+        [false, true].map(|udp| {
+            let read = AppProto::ALL
+                .iter()
+                .filter(|&&proto| parser_for(proto, udp, 0).is_some());
+            read.fold(AppSet::EMPTY, |set, &proto| set.or(AppSet::of(&[proto])))
+        })
+    });
+    READ[usize::from(udp)]
 }
 
 /// The events that `app-layer-event` can ask for, each with its protocol's name before it.

@@ -421,7 +421,7 @@ impl Candidates {
         self.rules.clear();
         self.checked.next_packet();
         for &probe in hits {
-            self.add_for_stream(index, packet, flow, index.of_probe(probe));
+            self.add(Role::Stream, index, packet, flow, index.of_probe(probe));
         }
         self.rules.sort_unstable();
         &self.rules
@@ -437,7 +437,13 @@ impl Candidates {
     ) -> &[RuleId] {
         self.rules.clear();
         for &probe in hits {
-            self.add_for_transaction(index, packet, flow, index.of_probe(probe));
+            self.add(
+                Role::Transaction,
+                index,
+                packet,
+                flow,
+                index.of_probe(probe),
+            );
         }
         &self.rules
     }
@@ -452,26 +458,9 @@ impl Candidates {
     ) -> &[RuleId] {
         self.rules.clear();
         if let Some(entries) = index.every_transaction.get(proto as usize) {
-            self.add_for_transaction(index, packet, flow, entries);
+            self.add(Role::Transaction, index, packet, flow, entries);
         }
         &self.rules
-    }
-
-    fn add_for_transaction(
-        &mut self,
-        index: &Index,
-        packet: &Packet<'_>,
-        flow: FlowView,
-        entries: &[Entry],
-    ) {
-        for &entry in entries {
-            let checks = &index.checks;
-            if entry.has(Role::Transaction)
-                && self.checked.holds(entry.check, checks, packet, Some(flow))
-            {
-                self.rules.push(entry.rule);
-            }
-        }
     }
 
     /// What follows is about another packet, or the same one seen otherwise.
@@ -509,13 +498,15 @@ impl Candidates {
         self.rules.clear();
         self.checked.next_packet();
         for entries in index.every_window.of_packet(packet) {
-            self.add_for_stream(index, packet, flow, entries);
+            self.add(Role::Stream, index, packet, flow, entries);
         }
         &self.rules
     }
 
-    fn add_for_stream(
+    /// Adds those of the entries that have a role and concern the packet.
+    fn add(
         &mut self,
+        role: Role,
         index: &Index,
         packet: &Packet<'_>,
         flow: FlowView,
@@ -523,9 +514,7 @@ impl Candidates {
     ) {
         for &entry in entries {
             let checks = &index.checks;
-            if entry.has(Role::Stream)
-                && self.checked.holds(entry.check, checks, packet, Some(flow))
-            {
+            if entry.has(role) && self.checked.holds(entry.check, checks, packet, Some(flow)) {
                 self.rules.push(entry.rule);
             }
         }

@@ -33,17 +33,12 @@ const MODIFIERS: [(&str, AppBuffer); 14] = [
     ("uricontent", AppBuffer::HttpUri),
 ];
 
-/// True when Weir has a parser for one of the protocols.
-fn is_parsed(protos: AppSet) -> bool {
-    let parsed = |proto: AppProto| {
-        app::parser_for(proto, false, 0).is_some() || app::parser_for(proto, true, 0).is_some()
-    };
-    protos.iter().any(parsed)
-}
-
 /// A problem where nothing reads the protocols.
 fn readable(protos: AppSet, name: &str, place: Place) -> Result<(), Problem> {
-    if is_parsed(protos) {
+    if !protos
+        .and(app::read_over(false).or(app::read_over(true)))
+        .is_empty()
+    {
         return Ok(());
     }
     let names: Vec<&str> = protos.iter().map(AppProto::name).collect();

@@ -81,11 +81,7 @@ fn proto(rule: &RuleText) -> Result<(Proto, Option<PacketTest>, AppSet), Problem
 
 /// What an application protocol is carried by; `None` where Weir cannot read it.
 fn transport(protos: AppSet) -> Option<Proto> {
-    let mut over = [false; 2];
-    for proto in protos.iter() {
-        over[0] |= app::parser_for(proto, false, 0).is_some();
-        over[1] |= app::parser_for(proto, true, 0).is_some();
-    }
+    let over = [false, true].map(|udp| !protos.and(app::read_over(udp)).is_empty());
     match over {
         [true, false] => Some(Proto::Tcp),
         [false, true] => Some(Proto::Udp),

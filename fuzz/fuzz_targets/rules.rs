@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use weir_engine::eval::{Evaluator, Plain, Subject};
+use weir_engine::eval::{Beyond, Evaluator, Plain, Subject};
 use weir_engine::packet::{Decoder, DecoderConfig};
 use weir_engine::plan::RuleId;
 use weir_fuzz::{Traffic, compiler};
@@ -42,7 +42,12 @@ fuzz_target!(|input: &[u8]| {
     for frame in Traffic::new(PACKETS).into_iter().flatten() {
         decoder.decode(frame, &mut |packet| {
             matches.clear();
-            plain.evaluate(&Subject::packet(packet, packet.payload), &all, &mut matches);
+            plain.evaluate(
+                    &Subject::packet(packet, packet.payload),
+                    Beyond::default(),
+                    &all,
+                    &mut matches,
+                );
             for &id in &matches {
                 let probe = rules.get(id).and_then(|rule| rule.probe.as_ref());
                 let present =

@@ -134,7 +134,7 @@ fn told(events: &[Event]) -> Vec<String> {
         What::Flow(ended) => format!("{ended:?}"),
         What::Tagged(tagged) => format!("{:?}", tagged.packet),
         What::App(record) => format!("{record:?}"),
-        What::Counters(_) => String::new(),
+        What::Counters(_) | What::Notice(_) => String::new(),
     };
     let tell = |event: &Event| format!("{:?} {}", event.place, what(&event.what));
     events.iter().map(tell).collect()

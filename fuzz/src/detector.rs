@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use weir_engine::detect::{Engine, EngineConfig, Prepared};
-use weir_engine::eval::{self, EvalCounters, Evaluator, Subject};
+use weir_engine::eval::{self, Beyond, EvalCounters, Evaluator, Subject};
 use weir_engine::matcher::{self, Matcher, MatcherError, Probe, Report, Request};
 use weir_engine::plan::{RuleId, RuleSet};
 use weir_engine::state::{self, Overrides, Seat, Turn};
@@ -86,10 +86,11 @@ impl Evaluator for Shared {
     fn evaluate(
         &mut self,
         subject: &Subject<'_>,
+        beyond: Beyond<'_>,
         candidates: &[RuleId],
         matches: &mut Vec<RuleId>,
     ) {
-        self.evaluator().evaluate(subject, candidates, matches);
+        self.evaluator().evaluate(subject, beyond, candidates, matches);
     }
 
     fn counters(&self) -> EvalCounters {

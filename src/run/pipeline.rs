@@ -290,7 +290,7 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
                 What::Flow(ended) => hand_out(&Eve::Flow(ended)),
                 What::Tagged(tagged) => hand_out(&Eve::Packet(tagged)),
                 What::App(record) => hand_out(&Eve::App(record)),
-                What::Counters(_) => {}
+                What::Counters(_) | What::Notice(_) => {}
             }
             if let Some(record) = &record {
                 hand_out(&Eve::Counters(record));

@@ -42,7 +42,7 @@ mod websocket;
 pub use buffer::{AppBuffer, AppField, Ways, level};
 pub use file::{FILE_LIMIT, File, FileState};
 pub use flow::{AppCounters, FLOW_EVENTS, FlowApp};
-pub(crate) use flow::{Apps, Told};
+pub(crate) use flow::{AppId, Apps, Told};
 pub use magic::describe as describe_file;
 pub use parser::{Parser, Pending};
 pub use proto::{AppProto, AppSet};

@@ -35,7 +35,11 @@ impl Alerts {
     pub fn commit(&mut self, event: &Event, sink: &mut dyn FnMut(&Alert<'_>)) {
         match &event.what {
             What::Matches(found) => self.matches(found, sink),
-            What::Flow(_) | What::App(_) | What::Tagged(_) | What::Counters(_) => {}
+            What::Flow(_)
+            | What::App(_)
+            | What::Tagged(_)
+            | What::Counters(_)
+            | What::Notice(_) => {}
         }
     }
 

@@ -227,6 +227,7 @@ impl Engine {
             let ended = inspector.inspect(packet, out);
             inspector.profile.lap(ended);
         });
+        inspector.hand_out_notices(frame.ts_ns, out);
         if *handover && (decoder.is_unplaced() || inspector.flows.is_unplaced()) {
             // 31 bits.
             let origin = shard(&frame) as u32;

@@ -2,6 +2,7 @@
 
 use super::PacketFacts;
 use super::{Counters, Found};
+use crate::eval::Notice;
 use crate::flow::Ended;
 use crate::packet::LinkType;
 
@@ -42,6 +43,8 @@ pub enum What {
     Counters(Box<Counters>),
     /// A record of an application layer; [`super::EngineConfig::app_records`] asks for it.
     App(Box<AppRecord>),
+    /// Something happened in a module.
+    Notice(Box<Noticed>),
     /// A packet of a flow or host that a rule has tagged; [`super::EngineConfig::tagged_packets`] asks for it.
     Tagged(Box<Tagged>),
 }
@@ -55,6 +58,15 @@ pub struct Tagged {
     pub link: LinkType,
     /// The frame as it was captured.
     pub bytes: Vec<u8>,
+}
+
+/// Something that happened in a module.
+#[derive(Clone, Debug)]
+pub struct Noticed {
+    /// Time of the frame with which it happened, nanoseconds since the Unix epoch.
+    pub ts_ns: u64,
+    /// What.
+    pub notice: Notice,
 }
 
 /// A record of an application layer.

@@ -220,22 +220,24 @@ impl Index {
                 RuleKind::DecoderEvent | RuleKind::StreamEvent => on_events.push(entry),
                 RuleKind::ProtocolFound => on_protocol.push(entry),
                 RuleKind::IpOnly => add_unprobed(&mut ip_only, rule, entry),
-                _ => match (probe_of(rule), of_transactions) {
-                    (Some(probe), _) => {
-                        let number = *numbers.entry(probe).or_insert_with(|| {
-                            probes.push(probe);
-                            of_probe.push(Vec::new());
-                            probes.len() - 1
-                        });
-                        probes[number].groups |= groups.of_rule(rule);
-                        of_probe[number].push(entry);
+                _ => match (probes_of(rule), of_transactions) {
+                    (of_rule, _) if !of_rule.is_empty() => {
+                        for probe in of_rule {
+                            let number = *numbers.entry(probe).or_insert_with(|| {
+                                probes.push(probe);
+                                of_probe.push(Vec::new());
+                                probes.len() - 1
+                            });
+                            probes[number].groups |= groups.of_rule(rule);
+                            of_probe[number].push(entry);
+                        }
                     }
-                    (None, Some(of_rule)) => {
+                    (_, Some(of_rule)) => {
                         for proto in of_rule.protos.iter() {
                             every_transaction[proto as usize].push(entry);
                         }
                     }
-                    (None, None) => {
+                    (_, None) => {
                         add_unprobed(&mut every_packet, rule, entry);
                         if entry.has(Role::Stream) {
                             every_window.add(&rule.header, entry);
@@ -336,17 +338,28 @@ impl Index {
     }
 }
 
-/// The rule's probe, if it has one for the payload; in no group yet.
-fn probe_of(rule: &Rule) -> Option<Probe> {
-    let of_transaction = |choice: &&ProbeChoice| {
+/// The rule's probes, if it is looked for by such; in no group yet.
+fn probes_of(rule: &Rule) -> Vec<Probe> {
+    let of_transaction = |choice: &ProbeChoice| {
         matches!(choice.buffer, Buffer::App(_) | Buffer::AppOf(..))
             && rule.kind() == RuleKind::Transaction
     };
-    let choice = rule
-        .probe
-        .as_ref()
-        .filter(|choice| of_transaction(choice) || probed(rule))?;
-    Probe::new(&choice.bytes, choice.folded, 0)
+    let probe = |choice: &ProbeChoice| {
+        if !of_transaction(choice) && !probed(rule) {
+            return None;
+        }
+        Probe::new(&choice.bytes, choice.folded, 0)
+    };
+    let mut probes: Vec<Probe> = Vec::new();
+    for choice in rule.probes() {
+        match probe(choice) {
+            Some(probe) if probes.contains(&probe) => {}
+            Some(probe) => probes.push(probe),
+            // One of them cannot be looked for: then it is looked at whatever is found.
+            None => return Vec::new(),
+        }
+    }
+    probes
 }
 
 /// The rules to evaluate on the packet at hand.
@@ -404,7 +417,7 @@ impl Candidates {
             }
         }
         rules.sort_unstable();
-        // A segment that fills several windows has brought hits of each.
+        // A segment that fills several windows has brought hits of each, and a rule may have several probes.
         rules.dedup();
         rules
     }
@@ -424,6 +437,8 @@ impl Candidates {
             self.add(Role::Stream, index, packet, flow, index.of_probe(probe));
         }
         self.rules.sort_unstable();
+        // A rule may have several probes.
+        self.rules.dedup();
         &self.rules
     }
 

@@ -24,7 +24,7 @@ mod strategies;
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use commit::Alerts;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched};
-pub use event::{AppFacts, AppRecord, Event, Place, Tagged, What};
+pub use event::{AppFacts, AppRecord, Event, Noticed, Place, Tagged, What};
 pub use groups::Groups;
 pub use inspector::inspected_payload;
 pub use prepared::Prepared;

@@ -119,6 +119,8 @@ pub(super) fn rule() -> impl Strategy<Value = Rule> {
                 bytes: b"probe".to_vec(),
                 folded: false,
             }),
+            other_probes: Vec::new(),
+            module: None,
             prefilter: false,
             needs_packet: how == 2,
             needs_stream: false,

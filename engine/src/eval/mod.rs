@@ -22,8 +22,10 @@ pub use buffer::Buffers;
 pub use plain::Plain;
 
 use crate::app::{FlowApp, Transaction, Way};
+use crate::flow::Flow;
 use crate::packet::Packet;
 use crate::plan::RuleId;
+use crate::state::Seat;
 use crate::stream::StreamEvents;
 
 /// What rules are evaluated against.
@@ -72,10 +74,55 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// What lies beyond the subject, for rules that modules decide.
+#[derive(Default)]
+pub struct Beyond<'a> {
+    /// The flow that the subject belongs to.
+    pub flow: Option<&'a Flow>,
+    /// The worker's seat: who touches what flows share waits for its turn there ([`Seat::wait`]).
+    pub seat: Option<&'a mut Seat>,
+}
+
+/// Something that happened in a module, for the operator to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Name of the module.
+    pub module: std::sync::Arc<str>,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// Why, in words.
+    pub reason: String,
+    /// How often the module has failed by now.
+    pub failures: u64,
+}
+
+/// The kinds of [`Notice`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// An evaluation was lost: a trap, or a limit.
+    Failed,
+    /// It is not asked any more, until the rules are loaded again.
+    Quarantined,
+}
+
 /// Decides candidates.
 pub trait Evaluator: Send {
     /// Appends to `matches` those of `candidates` that match, in the order of `candidates`.
-    fn evaluate(&mut self, subject: &Subject<'_>, candidates: &[RuleId], matches: &mut Vec<RuleId>);
+    fn evaluate(
+        &mut self,
+        subject: &Subject<'_>,
+        beyond: Beyond<'_>,
+        candidates: &[RuleId],
+        matches: &mut Vec<RuleId>,
+    );
+
+    /// A flow is over: nothing more comes of what was kept for it.
+    fn end_flow(&mut self, _id: u64) {}
+
+    /// What has happened since this was asked last, if anything.
+    fn take_notices(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
 
     /// What has been counted so far.
     fn counters(&self) -> EvalCounters;

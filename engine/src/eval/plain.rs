@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::program::{Program, Step};
-use super::{Buffers, EvalCounters, Evaluator, Subject, app, header};
+use super::{Beyond, Buffers, EvalCounters, Evaluator, Subject, app, header};
 use crate::app::{AppBuffer, Way};
 use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
 
@@ -150,6 +150,7 @@ impl Evaluator for Plain {
     fn evaluate(
         &mut self,
         subject: &Subject<'_>,
+        _beyond: Beyond<'_>,
         candidates: &[RuleId],
         matches: &mut Vec<RuleId>,
     ) {

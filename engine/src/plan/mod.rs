@@ -391,6 +391,10 @@ pub struct Rule {
     pub detection_filter: Option<Threshold>,
     /// The literal it is prefiltered on, with the buffer it must be in; `None`: candidate by its header alone.
     pub probe: Option<ProbeChoice>,
+    /// Where there are several literals of which one must occur, in the same buffer: those beside `probe`.
+    pub other_probes: Vec<ProbeChoice>,
+    /// It is an author's module that decides, once everything else of the rule holds.
+    pub module: Option<ModuleRule>,
     /// `prefilter` was given.
     pub prefilter: bool,
     /// True when the packet payload is to be matched packet by packet even where there is a stream
@@ -398,6 +402,20 @@ pub struct Rule {
     pub needs_packet: bool,
     /// True when stream data may be matched (TCP, no `dsize`, no `tcp-pkt` …), as Suricata's SIG_FLAG_REQUIRE_STREAM.
     pub needs_stream: bool,
+}
+
+/// The module that decides a rule, once everything else of it holds. Whoever puts such a rule into a set gives the set an
+/// evaluator that asks modules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleRule {
+    /// Which of the rule set's modules.
+    pub module: u16,
+    /// Which of its rules.
+    pub index: u32,
+    /// Buffers of transactions that it may look at, whether the rule asks for them or not.
+    pub looks_at: std::sync::Arc<[crate::app::AppBuffer]>,
+    /// It keeps state for more than one flow.
+    pub crosses_flows: bool,
 }
 
 /// The probe that a rule was given.
@@ -416,6 +434,13 @@ pub struct ProbeChoice {
 pub struct RuleSet {
     rules: Vec<Rule>,
     data_sets: Vec<DataSet>,
+}
+
+impl Rule {
+    /// The literals of which one must occur, if there are such.
+    pub fn probes(&self) -> impl Iterator<Item = &ProbeChoice> {
+        self.probe.iter().chain(&self.other_probes)
+    }
 }
 
 impl RuleSet {

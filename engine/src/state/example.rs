@@ -33,6 +33,8 @@ pub(super) fn rule() -> Rule {
         threshold: None,
         detection_filter: None,
         probe: None,
+        other_probes: Vec::new(),
+        module: None,
         prefilter: false,
         needs_packet: false,
         needs_stream: false,

@@ -236,7 +236,12 @@ impl Plan {
         let limits = Limits::new(rules, overrides);
         let crosses_flows = host_tags
             || limits.verdicts_cross_flows()
-            || states.iter().any(|state| crosses(state, &changing));
+            || states.iter().any(|state| crosses(state, &changing))
+            || (rules.rules().iter()).any(|rule| {
+                rule.module
+                    .as_ref()
+                    .is_some_and(|module| module.crosses_flows)
+            });
         Self {
             names,
             places,

@@ -384,6 +384,12 @@ impl Seat {
         self.turn.at(place);
     }
 
+    /// Returns once it is this place's turn.
+    #[inline]
+    pub fn wait(&mut self) {
+        self.turn.wait();
+    }
+
     /// What flows share, once it is this place's turn.
     #[inline]
     pub(super) fn in_turn(&mut self) -> &Shared {

@@ -73,7 +73,9 @@ fn run(
             let rules = found.matches.iter().map(|matched| matched.rule).collect();
             Some((found.packet.number, rules))
         }
-        What::Flow(_) | What::App(_) | What::Tagged(_) | What::Counters(_) => None,
+        What::Flow(_) | What::App(_) | What::Tagged(_) | What::Counters(_) | What::Notice(_) => {
+            None
+        }
     });
     (matched.collect(), engine.counters().search)
 }

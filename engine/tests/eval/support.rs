@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_engine::eval::{EvalCounters, Evaluator, Plain, Subject};
+use weir_engine::eval::{Beyond, EvalCounters, Evaluator, Plain, Subject};
 use weir_engine::packet::Packet;
 use weir_engine::pcre::{Flags, Regex};
 use weir_engine::plan::{
@@ -43,6 +43,8 @@ pub fn rule(tests: Vec<PacketTest>, buffers: Vec<BufferPlan>) -> Rule {
         threshold: None,
         detection_filter: None,
         probe: None,
+        other_probes: Vec::new(),
+        module: None,
         prefilter: false,
         needs_packet: true,
         needs_stream: false,
@@ -56,7 +58,7 @@ pub fn evaluate(rule: Rule, packet: &Packet<'_>) -> (bool, EvalCounters) {
     let mut matches = Vec::new();
     let subject = Subject::packet(packet, packet.payload);
     // A rule that is not in the set matches nothing, and is no reason to stop.
-    plain.evaluate(&subject, &[7, 0], &mut matches);
+    plain.evaluate(&subject, Beyond::default(), &[7, 0], &mut matches);
     (matches == [0], plain.counters())
 }
 

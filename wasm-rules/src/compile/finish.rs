@@ -229,6 +229,8 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         threshold: draft.threshold,
         detection_filter: draft.detection_filter,
         probe,
+        other_probes: Vec::new(),
+        module: None,
         prefilter: draft.prefilter,
         needs_packet,
         needs_stream,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use weir_engine::app::{AppProto, FlowApp, Output, Way};
-use weir_engine::eval::{AppSubject, Evaluator, Plain, Subject};
+use weir_engine::eval::{AppSubject, Beyond, Evaluator, Plain, Subject};
 use weir_engine::packet::Packet;
 use weir_engine::plan::{AppPlan, Buffer, Rule, RuleSet};
 
@@ -55,7 +55,8 @@ impl Checker {
             };
         }
         let mut matches = Vec::new();
-        self.plain.evaluate(&subject, &[plan as u32], &mut matches);
+        self.plain
+            .evaluate(&subject, Beyond::default(), &[plan as u32], &mut matches);
         !matches.is_empty()
     }
 }

@@ -9,7 +9,7 @@ use super::settle::{self, Settled};
 use super::streams::{Scene, Side, headers, in_stream};
 use super::{Inspector, inspected_payload};
 use crate::app::{AppProto, Told, Way, level};
-use crate::eval::{AppSubject, Subject};
+use crate::eval::{AppSubject, Beyond, Subject};
 use crate::flow::{Flow, FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
 use crate::packet::proto::UDP;
@@ -317,7 +317,11 @@ impl Inspector {
             },
         };
         self.matches.clear();
-        evaluator.evaluate(&subject, &lists.due, &mut self.matches);
+        let beyond = Beyond {
+            flow: Some(flow),
+            seat: Some(&mut self.settler.seat),
+        };
+        evaluator.evaluate(&subject, beyond, &lists.due, &mut self.matches);
         self.profile.lap(Stage::Evaluate);
         if self.matches.is_empty() {
             return;
@@ -445,7 +449,12 @@ impl Inspector {
             ..Subject::packet(packet, &[])
         };
         self.counters.candidates += due.len() as u64;
-        self.evaluator.evaluate(&subject, due, &mut self.matches);
+        let beyond = Beyond {
+            flow: Some(self.flows.get(view)),
+            seat: Some(&mut self.settler.seat),
+        };
+        self.evaluator
+            .evaluate(&subject, beyond, due, &mut self.matches);
         if !self.matches.is_empty() {
             self.settle_packet(&subject, Some(view), Settled::Packet, out);
         }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use super::index::{Candidates, Role};
 use super::search::{Search, Wanted};
 use super::{
-    Counters, EngineConfig, EngineError, Event, FlowFacts, Found, PacketFacts, Place, Prepared,
-    Profile, Stage, What,
+    Counters, EngineConfig, EngineError, Event, FlowFacts, Found, Noticed, PacketFacts, Place,
+    Prepared, Profile, Stage, What,
 };
 use crate::app::{Apps, Wants};
-use crate::eval::{AppSubject, Evaluator, Subject};
+use crate::eval::{AppSubject, Beyond, Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
 use crate::packet::{Frame, Packet, Transport};
@@ -73,6 +73,8 @@ impl Inspector {
                 .iter()
                 .filter_map(AppTest::buffer)
                 .for_each(|buffer| wants.add(buffer));
+            let of_module = rule.module.iter().flat_map(|module| module.looks_at.iter());
+            of_module.for_each(|&buffer| wants.add(buffer));
         }
         Ok(Self {
             search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
@@ -207,8 +209,12 @@ impl Inspector {
             app,
             ..Subject::packet(packet, payload)
         };
+        let beyond = Beyond {
+            flow: of_flow,
+            seat: Some(&mut self.settler.seat),
+        };
         self.evaluator
-            .evaluate(&subject, candidates, &mut self.matches);
+            .evaluate(&subject, beyond, candidates, &mut self.matches);
         if self.matches.is_empty() {
             return Stage::Evaluate;
         }
@@ -258,6 +264,16 @@ impl Inspector {
         dropped
     }
 
+    /// Hands out what happened in modules.
+    pub(super) fn hand_out_notices(&mut self, ts_ns: u64, out: &mut Vec<Event>) {
+        for notice in self.evaluator.take_notices() {
+            out.push(Event {
+                place: self.place,
+                what: What::Notice(Box::new(Noticed { ts_ns, notice })),
+            });
+        }
+    }
+
     /// Flushes the streams of flows that have ended, and hands the flows out where that is wanted.
     fn end_flows(&mut self, out: &mut Vec<Event>) {
         while let Some(mut ended) = self.flows.take_ended() {
@@ -268,6 +284,7 @@ impl Inspector {
     fn end_flow(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
         self.end_streams(ended, out);
         self.release_app(&mut ended.flow);
+        self.evaluator.end_flow(ended.flow.id);
         if self.flow_records {
             out.push(Event {
                 place: self.place,

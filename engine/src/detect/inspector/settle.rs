@@ -1,6 +1,7 @@
 //! From the rules that matched to what they decide.
 
 use super::super::{FlowFacts, Found, Matched, PacketFacts, Prepared};
+use crate::app::{AppId, FlowApp};
 use crate::eval::{self, Subject};
 use crate::flow::{Flow, FlowAction};
 use crate::packet::{Packet, Transport};
@@ -151,7 +152,11 @@ impl FlowFacts {
             bytes: flow.bytes,
             client: flow.client,
             server: flow.server,
-            app: flow.app,
+            // Where a worker keeps what it reads depends on which other flows it has.
+            app: FlowApp {
+                id: AppId::default(),
+                ..flow.app
+            },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::{Event, Prepared, Stage};
 use super::settle::Settled;
 use super::windows::When;
 use super::{Inspector, inspected_payload};
-use crate::eval::{AppSubject, Subject};
+use crate::eval::{AppSubject, Beyond, Subject};
 use crate::flow::{Ended, Endpoint, Flow, FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
 use crate::plan::RuleId;
@@ -251,6 +251,7 @@ impl Inspector {
             matches,
             flows,
             screen,
+            settler,
             ..
         } = self;
         let Prepared {
@@ -283,7 +284,11 @@ impl Inspector {
         };
         if !due.is_empty() {
             counters.candidates += due.len() as u64;
-            evaluator.evaluate(&subject, due, matches);
+            let beyond = Beyond {
+                flow: Some(flows.get(view)),
+                seat: Some(&mut settler.seat),
+            };
+            evaluator.evaluate(&subject, beyond, due, matches);
         }
         // What has matched in the stream has matched: a segment is looked at for want of a stream.
         matches.retain(|rule| !scratch.settled.contains(rule));

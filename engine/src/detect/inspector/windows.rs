@@ -5,10 +5,11 @@ use super::Inspector;
 use super::settle::{self, Settled};
 use super::streams::{Scene, Side};
 use crate::app::FlowApp;
-use crate::eval::{AppSubject, Evaluator, Subject};
-use crate::flow::FlowAction;
+use crate::eval::{AppSubject, Beyond, Evaluator, Subject};
+use crate::flow::{Flow, FlowAction};
 use crate::packet::Packet;
 use crate::plan::RuleId;
+use crate::state::Seat;
 use crate::stream::{Direction, Due, StreamEvents, Streams, Window};
 
 /// Lists that are filled again and again.
@@ -110,12 +111,14 @@ impl Inspector {
             counters,
             scratch,
             inline,
+            settler,
             ..
         } = self;
-        let app = match &scene.ended {
-            Some(flow) => flow.app,
-            None => flows.get(scene.view).app,
+        let flow = match &scene.ended {
+            Some(flow) => &**flow,
+            None => flows.get(scene.view),
         };
+        let app = flow.app;
         let index = &prepared.index;
         scratch.matched.clear();
         scratch.near.clear();
@@ -158,7 +161,12 @@ impl Inspector {
             }
         }
         if !scratch.near.is_empty() || !scratch.far.is_empty() {
-            counters.candidates += scratch.evaluate(&look, &mut **evaluator, scene.packet);
+            counters.candidates += scratch.evaluate(
+                &look,
+                &mut **evaluator,
+                scene.packet,
+                (flow, &mut settler.seat),
+            );
         }
         let patience = look.patience;
         if closing {
@@ -234,6 +242,7 @@ impl Scratch {
         look: &Look<'_>,
         evaluator: &mut dyn Evaluator,
         packet: &Packet<'_>,
+        (flow, seat): (&Flow, &mut Seat),
     ) -> u64 {
         let Self {
             near, far, matched, ..
@@ -248,7 +257,11 @@ impl Scratch {
                 app: look.app,
             };
             count += rules.len() as u64;
-            evaluator.evaluate(&subject, rules, matched);
+            let beyond = Beyond {
+                flow: Some(flow),
+                seat: Some(&mut *seat),
+            };
+            evaluator.evaluate(&subject, beyond, rules, matched);
         };
         if !near.is_empty() {
             on(look.start, near, matched);

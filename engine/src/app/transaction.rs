@@ -123,6 +123,14 @@ impl Transaction {
         of_kind.map(|piece| half.bytes_of(*piece))
     }
 
+    /// The next buffer of a kind in a direction, and where to go on behind it; from the start with 0.
+    pub fn next_buffer(&self, way: Way, buffer: AppBuffer, from: usize) -> Option<(usize, &[u8])> {
+        let half = &self.halves[way as usize];
+        let rest = half.pieces.get(from..)?;
+        let at = rest.iter().position(|piece| piece.buffer == buffer)?;
+        Some((from + at + 1, half.bytes_of(*rest.get(at)?)))
+    }
+
     /// All numbers of a kind in a direction.
     pub fn numbers(&self, way: Way, field: AppField) -> impl Iterator<Item = u64> {
         let numbers = self.halves[way as usize].numbers.iter();

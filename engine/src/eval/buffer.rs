@@ -36,7 +36,7 @@ impl Buffers {
 
     /// Bytes after these transforms.
     #[inline]
-    pub(super) fn transformed<'a>(
+    pub fn transformed<'a>(
         &'a mut self,
         transforms: &[Transform],
         bytes: &'a [u8],
@@ -45,7 +45,7 @@ impl Buffers {
     }
 
     /// How many decompressions were cut off at their limit, and how many expressions were given up at theirs.
-    pub(super) fn limits(&self) -> (u64, u64) {
+    pub fn limits(&self) -> (u64, u64) {
         (self.transformer.cut, self.transformer.pcre_limits)
     }
 }

@@ -7,24 +7,14 @@
 
 use super::entropy;
 use super::number;
+use super::parts::{BASE64_MAX, ISDATAAT_FAR, STEP_LIMIT, WORK_LIMIT, byte_order};
 use super::program::{ContentStep, Program, Step};
 use super::{EvalCounters, Subject, base64};
-use crate::app::AppField;
 use crate::pcre;
 use crate::plan::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, ByteTestOp, Endian, IsDataAt,
     JumpFrom, MathOp, NumberBase, Pcre, Value, VarId,
 };
-
-/// Steps of one buffer before it is given up (Suricata's `detect.inspection-recursion-limit`).
-const STEP_LIMIT: u32 = 3000;
-/// Bytes of one buffer that may be looked at beyond once for each step. It is what a payload that is made for it can cost:
-/// about 4 ns for each byte. A packet of ordinary size runs into [`STEP_LIMIT`] first.
-const WORK_LIMIT: u64 = 4 << 20;
-/// Most bytes that `base64_decode` takes.
-const BASE64_MAX: usize = 65_535;
-/// From here on, `isdataat` takes a variable to be beyond any buffer.
-const ISDATAAT_FAR: u64 = 100_000_000;
 
 /// A step that matched and may match elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -109,16 +99,7 @@ impl Machine {
 
     /// What `dce` stands for in the transaction at hand.
     pub(super) fn byte_order(&mut self, subject: &Subject<'_>) {
-        self.dce = subject.app.transaction.and_then(|tx| {
-            let of_way = |way| tx.numbers(way, AppField::DceLittleEndian).next();
-            let own = of_way(subject.app.way());
-            let little = own.or_else(|| of_way(subject.app.way().other()))?;
-            Some(if little == 1 {
-                Endian::Little
-            } else {
-                Endian::Big
-            })
-        });
+        self.dce = byte_order(subject);
     }
 
     /// The base of a number, with the byte order of the transaction at hand.

@@ -3,7 +3,8 @@
 //! The caller has already checked the rule's header (protocol, addresses, ports) and its `flow:` test; an evaluator
 //! decides the rest: packet tests and buffers.
 //!
-//! [`Plain`] is the evaluator there is. `program` prepares the operations of a buffer, `machine` runs them with a cursor
+//! [`Plain`] interprets plans, and is what every other evaluator is held to; [`parts`] is what others share with it.
+//! `program` prepares the operations of a buffer, `machine` runs them with a cursor
 //! and backtracking; `header` tests header fields, [`Buffers`] finds the bytes and transforms them.
 
 mod app;
@@ -14,8 +15,9 @@ mod header;
 mod machine;
 mod needle;
 mod number;
+pub mod parts;
 mod plain;
-mod program;
+pub mod program;
 mod transform;
 
 pub use buffer::Buffers;

@@ -4,7 +4,7 @@ use memchr::memmem::Finder;
 
 /// A literal to search for.
 #[derive(Debug)]
-pub(super) enum Needle {
+pub enum Needle {
     /// One byte, as it is.
     Byte(u8),
     /// Bytes as they are. (Boxed: it is by far the largest.)
@@ -15,7 +15,7 @@ pub(super) enum Needle {
 
 /// A literal whose ASCII letters stand for both cases.
 #[derive(Debug)]
-pub(super) struct Folded {
+pub struct Folded {
     bytes: Box<[u8]>,
     /// Where the byte is that is looked for first: the one expected to be rarest.
     anchor: usize,
@@ -32,6 +32,23 @@ impl Needle {
         match bytes {
             &[byte] => Self::Byte(byte),
             _ => Self::Exact(Box::new(Finder::new(bytes).into_owned())),
+        }
+    }
+
+    /// Its bytes as they were given.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Byte(byte) => std::slice::from_ref(byte),
+            Self::Exact(finder) => finder.needle(),
+            Self::Folded(folded) => &folded.bytes,
+        }
+    }
+
+    /// Where both cases are meant: the place of the byte that is looked for first.
+    pub fn anchor(&self) -> Option<usize> {
+        match self {
+            Self::Byte(_) | Self::Exact(_) => None,
+            Self::Folded(folded) => Some(folded.anchor),
         }
     }
 
@@ -121,7 +138,7 @@ impl Folded {
 
 /// How often a byte is to be expected in network payloads, both cases of a letter together: a rough order, good enough
 /// to tell `q` from `e`.
-fn commonness(byte: u8) -> u8 {
+pub fn commonness(byte: u8) -> u8 {
     match byte.to_ascii_lowercase() {
         0 => 255,
         b' ' | b'e' => 250,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::machine::Machine;
+use super::parts::{self, takes_broken};
 use super::program::{Program, Step};
 use super::{Beyond, Buffers, EvalCounters, Evaluator, Subject, app, header};
 use crate::app::{AppBuffer, Way};
-use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
+use crate::plan::{Buffer, Rule, RuleId, RuleSet, Transform};
 
 /// Evaluates plans as they stand. It is the reference for every faster evaluator.
 #[derive(Debug)]
@@ -41,13 +42,9 @@ impl Prepared {
                 )
             })
             .collect();
-        let decoder_event = rule
-            .tests
-            .iter()
-            .any(|test| matches!(test, PacketTest::DecodeEvent(_)));
         Self {
             buffers,
-            decoder_event,
+            decoder_event: takes_broken(rule),
         }
     }
 }
@@ -97,16 +94,7 @@ impl Plain {
         machine.start_rule(rule.variables);
         machine.byte_order(subject);
         prepared.buffers.iter().all(|(which, transforms, program)| {
-            let of_app = match *which {
-                Buffer::App(buffer) => {
-                    Some((buffer, app::way_of(buffer.ways(), subject.app.way())))
-                }
-                Buffer::AppOf(buffer, to_server) => {
-                    Some((buffer, Way::of(usize::from(!to_server))))
-                }
-                _ => None,
-            };
-            if let Some(of_app) = of_app {
+            if let Some(of_app) = parts::of_transaction(*which, subject) {
                 return of_transaction(of_app, transforms, program, subject, machine, buffers);
             }
             match buffers.bytes(*which, transforms, subject) {

@@ -4,7 +4,7 @@
 //! later one fails follows from how the later one refers back to it. Suricata settles that while it parses a rule; the
 //! same is done here, once.
 
-use super::needle::Needle;
+pub use super::needle::Needle;
 use crate::plan::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Content, Entropy, IsDataAt, Num, Op,
     Pcre, Value,
@@ -12,43 +12,74 @@ use crate::plan::{
 
 /// The steps of one buffer.
 #[derive(Debug)]
-pub(super) struct Program {
+pub struct Program {
     /// In order.
-    pub(super) steps: Box<[Step]>,
+    pub steps: Box<[Step]>,
 }
 
 /// One operation, prepared.
 #[derive(Debug)]
-pub(super) enum Step {
+pub enum Step {
+    /// `content`
     Content(ContentStep),
-    Pcre { pcre: Pcre, retry: bool },
+    /// `pcre`
+    Pcre {
+        /// The operation.
+        pcre: Pcre,
+        /// Worth another try at its next place when a later step fails.
+        retry: bool,
+    },
+    /// `byte_test`
     ByteTest(ByteTest),
+    /// `byte_jump`
     ByteJump(ByteJump),
+    /// `byte_extract`
     ByteExtract(ByteExtract),
+    /// `byte_math`
     ByteMath(ByteMath),
+    /// `isdataat`
     IsDataAt(IsDataAt),
+    /// `bsize`
     BSize(Num),
-    Base64 { decode: Base64Decode, data: Program },
+    /// `base64_decode`
+    Base64 {
+        /// The operation, without what follows `base64_data`.
+        decode: Base64Decode,
+        /// What follows `base64_data`.
+        data: Program,
+    },
+    /// `entropy`
     Entropy(Entropy),
-    Absent { or_else: bool },
+    /// `absent`
+    Absent {
+        /// `absent: or_else`
+        or_else: bool,
+    },
 }
 
 /// `content`, prepared.
 #[derive(Debug)]
-pub(super) struct ContentStep {
-    pub(super) needle: Needle,
-    pub(super) negated: bool,
+pub struct ContentStep {
+    /// The literal.
+    pub needle: Needle,
+    /// `!`
+    pub negated: bool,
     /// Starts from the cursor.
-    pub(super) relative: bool,
-    pub(super) distance: Option<Value>,
-    pub(super) within: Option<Value>,
-    pub(super) offset: Option<Value>,
-    pub(super) depth: Option<Value>,
-    pub(super) endswith: bool,
+    pub relative: bool,
+    /// `distance`
+    pub distance: Option<Value>,
+    /// `within`
+    pub within: Option<Value>,
+    /// `offset`; none with `startswith`.
+    pub offset: Option<Value>,
+    /// `depth`; with `startswith` the literal's length.
+    pub depth: Option<Value>,
+    /// `endswith`, also where it was written as `isdataat:!1,relative`.
+    pub endswith: bool,
     /// Worth another try at its next place when a later step fails.
-    pub(super) retry: bool,
+    pub retry: bool,
     /// Stands by itself: not relative, no limits, nothing relative to it.
-    pub(super) single: bool,
+    pub single: bool,
 }
 
 /// How a later operation refers back to a `content` or `pcre`.
@@ -63,7 +94,7 @@ struct Referred {
 impl Program {
     /// Prepares the operations of a buffer. `sticky` is false for operations on the payload, which no sticky buffer
     /// precedes.
-    pub(super) fn new(ops: &[Op], sticky: bool) -> Self {
+    pub fn new(ops: &[Op], sticky: bool) -> Self {
         let mut referred = vec![Referred::default(); ops.len()];
         // `isdataat:!1,relative` after a content is how rules said `endswith` before there was one.
         let mut endswith = vec![false; ops.len()];

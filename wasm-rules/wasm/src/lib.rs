@@ -1,1 +1,4 @@
 //! Rules as WebAssembly.
+
+pub mod code;
+pub mod compiled;

@@ -1,0 +1,322 @@
+//! The evaluator that runs text rules as WebAssembly.
+//!
+//! [`Code`] is the compiled module of a rule set, shared by workers; [`Compiled`] is a worker's instance of it. One call
+//! evaluates all candidates of a subject: their numbers are put into the instance's memory, the module fetches the buffers
+//! that their rules ask for, and leaves the numbers of those that match.
+//!
+//! Text rules have an engine of their own ([`engine`]), without a clock: what a call can cost is bounded by the steps and
+//! bytes that the module counts, just as in the plain evaluator, so that looking at a clock in every loop would buy nothing. A
+//! call that traps all the same is a fault of the compiler's; its candidates are evaluated by the plain evaluator, so that
+//! no alert is lost, and it is counted.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use weir_engine::eval::{Beyond, Evaluator, Subject};
+//! use weir_engine::packet::Packet;
+//! use weir_engine::plan::RuleSet;
+//! use weir_wasm::code;
+//! use weir_wasm::compiled::{Code, Compiled, engine};
+//!
+//! let rules = Arc::new(RuleSet::default());
+//! let wasm = code::compile(&rules)?;
+//! let code = Code::new(&engine()?, &wasm, &rules)?;
+//! let mut evaluator = Compiled::new(Arc::new(code), rules)?;
+//! let packet = Packet::new(0, 1, 0);
+//! let mut matches = Vec::new();
+//! evaluator.evaluate(&Subject::packet(&packet, b""), Beyond::default(), &[], &mut matches);
+//! assert!(matches.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod host;
+mod lent;
+
+use std::sync::Arc;
+
+use wasmtime::{
+    Config, Engine, Global, InstancePre, Linker, Memory, Module, OptLevel, Store, TypedFunc, Val,
+};
+use weir_engine::eval::parts::takes_broken;
+use weir_engine::eval::{Beyond, EvalCounters, Evaluator, Plain, Subject};
+use weir_engine::plan::{RuleId, RuleSet};
+
+use crate::code::{ABI, Catalogue};
+use host::Host;
+
+/// Most bytes of an instance's memory. Buffers of one call are all in it.
+const MEMORY: usize = 512 << 20;
+
+/// Why compiled rules cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompiledError {
+    /// The machine cannot run them.
+    #[error("cannot set up the Wasm runtime: {0}")]
+    Engine(String),
+    /// The module is none, or not one of these rules.
+    #[error("not the compiled form of these rules: {0}")]
+    Module(String),
+}
+
+/// The engine for text rules.
+///
+/// # Errors
+/// When the machine cannot run compiled Wasm.
+pub fn engine() -> Result<Engine, CompiledError> {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false);
+    Engine::new(&config).map_err(|error| CompiledError::Engine(format!("{error:#}")))
+}
+
+/// A rule set's module, compiled to native code.
+pub struct Code {
+    instance: InstancePre<Host>,
+    catalogue: Arc<Catalogue>,
+    /// Rules that may match packets that are otherwise too broken.
+    broken: Arc<[bool]>,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code").finish_non_exhaustive()
+    }
+}
+
+impl Code {
+    /// Compiles what [`crate::code::compile`] made of these rules.
+    ///
+    /// # Errors
+    /// When it is no such module.
+    pub fn new(engine: &Engine, wasm: &[u8], rules: &RuleSet) -> Result<Self, CompiledError> {
+        let module = Module::new(engine, wasm);
+        Self::of_module(
+            &module.map_err(|error| CompiledError::Module(format!("{error:#}")))?,
+            rules,
+        )
+    }
+
+    /// Takes a module that has been compiled already.
+    ///
+    /// # Errors
+    /// When it is not the module of these rules.
+    pub fn of_module(module: &Module, rules: &RuleSet) -> Result<Self, CompiledError> {
+        let not = |error: wasmtime::Error| CompiledError::Module(format!("{error:#}"));
+        let mut linker = Linker::new(module.engine());
+        host::link(&mut linker).map_err(not)?;
+        let catalogue = Catalogue::new(rules);
+        let tables = module.resources_required().max_initial_table_size;
+        let wanted = rules.rules().len().max(1) as u64;
+        if tables != Some(wanted) {
+            return Err(CompiledError::Module(format!(
+                "it has {} rules, there are {wanted}",
+                tables.unwrap_or(0)
+            )));
+        }
+        Ok(Self {
+            instance: linker.instantiate_pre(module).map_err(not)?,
+            catalogue: Arc::new(catalogue),
+            broken: rules.rules().iter().map(takes_broken).collect(),
+        })
+    }
+}
+
+/// A worker's evaluator.
+pub struct Compiled {
+    code: Arc<Code>,
+    rules: Arc<RuleSet>,
+    instance: Instance,
+    /// For candidates whose call failed.
+    plain: Option<Box<Plain>>,
+    /// Candidates that may match a broken packet.
+    few: Vec<RuleId>,
+    checks: u64,
+    matches: u64,
+    failures: u64,
+}
+
+struct Instance {
+    store: Store<Host>,
+    memory: Memory,
+    evaluate: TypedFunc<(i32, i64, i32), i32>,
+    /// Where candidates go in memory.
+    candidates: usize,
+}
+
+impl Instance {
+    fn new(code: &Code, rules: &Arc<RuleSet>) -> Result<Self, CompiledError> {
+        let not = |error: wasmtime::Error| CompiledError::Module(format!("{error:#}"));
+        let missing = |what: &str| CompiledError::Module(format!("it does not export `{what}`"));
+        let host = Host::new(Arc::clone(rules), Arc::clone(&code.catalogue), MEMORY);
+        let mut store = Store::new(code.instance.module().engine(), host);
+        store.limiter(Host::limiter);
+        let instance = code.instance.instantiate(&mut store).map_err(not)?;
+        let memory = instance.get_memory(&mut store, "memory");
+        let memory = memory.ok_or_else(|| missing("memory"))?;
+        let number = |store: &mut Store<Host>, name: &str| -> Result<i32, CompiledError> {
+            let global: Option<Global> = instance.get_global(&mut *store, name);
+            match global.ok_or_else(|| missing(name))?.get(store) {
+                Val::I32(value) => Ok(value),
+                _ => Err(missing(name)),
+            }
+        };
+        let abi = number(&mut store, "abi")?;
+        if abi != ABI as i32 {
+            return Err(CompiledError::Module(format!(
+                "it is of version {abi}, this Weir has {ABI}"
+            )));
+        }
+        let candidates = number(&mut store, "candidates")? as u32 as usize;
+        let evaluate = instance
+            .get_typed_func(&mut store, "evaluate")
+            .map_err(not)?;
+        store.data_mut().memory = Some(memory);
+        Ok(Self {
+            store,
+            memory,
+            evaluate,
+            candidates,
+        })
+    }
+
+    /// Evaluates candidates; false when the call failed.
+    fn call(
+        &mut self,
+        subject: &Subject<'_>,
+        candidates: &[RuleId],
+        matches: &mut Vec<RuleId>,
+    ) -> bool {
+        let Some(count) = self.put(candidates) else {
+            return false;
+        };
+        let stream = subject.stream_offset.unwrap_or(0) as i64;
+        let proto = subject.app.flow.proto.map_or(-1, |proto| proto as i32);
+        let lent = self.store.data_mut().lend(subject);
+        let found = self.evaluate.call(&mut self.store, (count, stream, proto));
+        self.store.data_mut().take_back(lent);
+        let Ok(found) = found else {
+            return false;
+        };
+        let from = self.candidates;
+        let all = self.memory.data(&self.store).get(from..);
+        let found = usize::try_from(found).ok();
+        let found = all.and_then(|all| all.get(..found?.checked_mul(4)?));
+        let Some(found) = found else {
+            return false;
+        };
+        let (words, _) = found.as_chunks::<4>();
+        matches.extend(words.iter().map(|word| RuleId::from_le_bytes(*word)));
+        true
+    }
+
+    /// Puts candidates into memory, and says how many there are.
+    fn put(&mut self, candidates: &[RuleId]) -> Option<i32> {
+        let end = self.candidates + candidates.len() * 4;
+        let place = self
+            .memory
+            .data_mut(&mut self.store)
+            .get_mut(self.candidates..end)?;
+        let (words, _) = place.as_chunks_mut::<4>();
+        for (word, rule) in words.iter_mut().zip(candidates) {
+            *word = rule.to_le_bytes();
+        }
+        i32::try_from(candidates.len()).ok()
+    }
+}
+
+impl Compiled {
+    /// An evaluator for the rules that `code` was compiled from.
+    ///
+    /// # Errors
+    /// When the module cannot be instantiated.
+    pub fn new(code: Arc<Code>, rules: Arc<RuleSet>) -> Result<Self, CompiledError> {
+        Ok(Self {
+            instance: Instance::new(&code, &rules)?,
+            code,
+            rules,
+            plain: None,
+            few: Vec::new(),
+            checks: 0,
+            matches: 0,
+            failures: 0,
+        })
+    }
+
+    /// The same for another worker.
+    ///
+    /// # Errors
+    /// When the module cannot be instantiated.
+    pub fn another(&self) -> Result<Self, CompiledError> {
+        Self::new(Arc::clone(&self.code), Arc::clone(&self.rules))
+    }
+
+    /// Calls that failed; their candidates were evaluated by the plain evaluator.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// The call failed: the plain evaluator does it, and the instance is made anew.
+    #[cold]
+    fn fall_back(&mut self, subject: &Subject<'_>, candidates: &[RuleId], to: &mut Vec<RuleId>) {
+        self.failures += 1;
+        let counters = self.instance.store.data().counters();
+        if let Ok(instance) = Instance::new(&self.code, &self.rules) {
+            self.instance = instance;
+            self.instance.store.data_mut().go_on(counters);
+        }
+        let rules = &self.rules;
+        let plain = self
+            .plain
+            .get_or_insert_with(|| Box::new(Plain::new(Arc::clone(rules))));
+        plain.evaluate(subject, Beyond::default(), candidates, to);
+    }
+}
+
+impl Evaluator for Compiled {
+    fn evaluate(
+        &mut self,
+        subject: &Subject<'_>,
+        _beyond: Beyond<'_>,
+        candidates: &[RuleId],
+        matches: &mut Vec<RuleId>,
+    ) {
+        let before = matches.len();
+        self.checks += candidates.len() as u64;
+        let mut few = std::mem::take(&mut self.few);
+        few.clear();
+        let known = |rule: &RuleId| (*rule as usize) < self.code.broken.len();
+        let candidates = if subject.packet.invalid {
+            let takes = |rule: &RuleId| self.code.broken.get(*rule as usize) == Some(&true);
+            few.extend(candidates.iter().copied().filter(takes));
+            few.as_slice()
+        } else if candidates.iter().all(known) {
+            candidates
+        } else {
+            few.extend(candidates.iter().copied().filter(known));
+            few.as_slice()
+        };
+        if !candidates.is_empty() && !self.instance.call(subject, candidates, matches) {
+            matches.truncate(before);
+            self.fall_back(subject, candidates, matches);
+        }
+        self.few = few;
+        self.matches += (matches.len() - before) as u64;
+    }
+
+    fn counters(&self) -> EvalCounters {
+        let of_plain = self.plain.as_ref().map(|plain| plain.counters());
+        let of_plain = of_plain.unwrap_or_default();
+        let counters = self.instance.store.data().counters();
+        EvalCounters {
+            checks: self.checks,
+            matches: self.matches,
+            pcre_limits: counters.pcre_limits + of_plain.pcre_limits,
+            recursion_limits: counters.recursion_limits + of_plain.recursion_limits,
+            work_limits: counters.work_limits + of_plain.work_limits,
+            transform_limits: counters.transform_limits + of_plain.transform_limits,
+        }
+    }
+}

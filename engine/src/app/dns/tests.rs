@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::{all, events};
 
 fn name(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -48,22 +49,6 @@ fn response() -> Vec<u8> {
         record(&[0], 41, &[]),
     ]
     .concat()
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect()
 }
 
 fn datagram(way: Way, bytes: &[u8]) -> (Dns, Output) {

@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use kerberos_parser::krb5::{
     EncryptionType, ErrorCode, KdcRep, KdcReq, KrbError, MessageType, PrincipalName, Realm,
 };
@@ -13,7 +11,8 @@ use kerberos_parser::krb5_parser;
 use serde_json::{Map, Value, json};
 use x509_parser::prelude::FromDer;
 
-use super::{AppBuffer, AppField, AppProto, MOST_LIVE, Output, Parser, Pending, TxId, Way};
+use super::remember::Remembered;
+use super::{AppBuffer, AppField, AppProto, Output, Parser, Pending, TxId, Way};
 
 /// Events of Kerberos, by their names in rules.
 pub const EVENTS: &[&str] = &["krb5.malformed_data", "krb5.weak_encryption"];
@@ -56,7 +55,7 @@ pub struct Krb5 {
     pending: [Pending; 2],
     /// The request that was seen last, and has no answer.
     asked: Option<MessageType>,
-    objects: VecDeque<(TxId, Value)>,
+    objects: Remembered<Value>,
     failed: bool,
 }
 
@@ -67,7 +66,7 @@ impl Krb5 {
             udp,
             pending: Default::default(),
             asked: None,
-            objects: VecDeque::new(),
+            objects: Remembered::default(),
             failed: false,
         }
     }
@@ -157,10 +156,7 @@ impl Krb5 {
         if out.logs() && way == Way::ToClient {
             out.log(way, "krb5", object.clone());
         }
-        if self.objects.len() >= MOST_LIVE {
-            self.objects.pop_front();
-        }
-        self.objects.push_back((tx, object));
+        self.objects.put(tx, object, out);
     }
 
     /// Messages with four bytes of length before each.
@@ -267,12 +263,7 @@ impl Parser for Krb5 {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        while let Some((tx, _)) = self.objects.front() {
-            if out.get(*tx).is_some() {
-                break;
-            }
-            self.objects.pop_front();
-        }
+        self.objects.forget(out);
         if self.udp {
             // A datagram that is none is that datagram's matter.
             self.message(way, data, out);
@@ -291,13 +282,12 @@ impl Parser for Krb5 {
     }
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.objects.binary_search_by_key(&tx, |(id, _)| *id);
-        let (_, object) = self.objects.get(found.ok()?)?;
+        let object = self.objects.get(tx)?;
         Some(("krb5", object.clone()))
     }
 
     fn memory(&self) -> usize {
         let pending: usize = self.pending.iter().map(Pending::memory).sum();
-        pending + self.objects.len() * 1024
+        pending + self.objects.memory()
     }
 }

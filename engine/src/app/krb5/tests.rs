@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::all;
 
 fn der(tag: u8, parts: &[Vec<u8>]) -> Vec<u8> {
     let body = parts.concat();
@@ -85,16 +86,6 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
-fn texts(out: &Output, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(Way::ToClient, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
 fn check(parser: &Krb5, out: &Output) {
     let kinds: Vec<_> = Way::ALL
         .into_iter()
@@ -104,8 +95,8 @@ fn check(parser: &Krb5, out: &Output) {
         })
         .collect();
     assert_eq!(kinds, [10, 30, 11]);
-    assert_eq!(texts(out, AppBuffer::Krb5Cname), ["alice"]);
-    let names = texts(out, AppBuffer::Krb5Sname);
+    assert_eq!(all(out, Way::ToClient, AppBuffer::Krb5Cname), ["alice"]);
+    let names = all(out, Way::ToClient, AppBuffer::Krb5Sname);
     assert_eq!(names, ["krbtgt", "krbtgt", "EXAMPLE.ORG"]);
     let last = out.transactions().last().expect("a transaction");
     assert_eq!(last.events(), ["krb5.weak_encryption"]);

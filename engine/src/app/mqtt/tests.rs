@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::app::AppBuffer;
+use crate::app::testing::{all, events};
 
 fn message(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
@@ -52,22 +53,6 @@ fn publish(qos: u8, id: &[u8]) -> Vec<u8> {
         0x31 | qos << 1,
         &[&string("a/b")[..], id, &[0], b"payload"].concat(),
     )
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::all;
 
 const INVITE: &str = "INVITE sip:bob@example.org SIP/2.0\r\n\
     Via: SIP/2.0/UDP a;branch=1\r\n\
@@ -14,16 +15,6 @@ const INVITE: &str = "INVITE sip:bob@example.org SIP/2.0\r\n\
     v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ni=in\r\nm=audio 9\r\ni=media\r\n";
 
 const OK: &str = "SIP/2.0 200 All right\r\nFrom: x\r\nContent-Length: 0\r\n\r\n";
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
 
 fn check(out: &Output) {
     let way = Way::ToServer;

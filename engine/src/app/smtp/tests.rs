@@ -1,10 +1,5 @@
 use super::*;
-
-fn strings(out: &Output, tx: TxId, buffer: AppBuffer) -> Vec<String> {
-    let tx = out.get(tx).expect("a transaction");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    tx.buffers(Way::ToServer, buffer).map(text).collect()
-}
+use crate::app::testing::{all_of, events};
 
 const BODY: &str = concat!(
     "Received: from a\r\n\tby b\r\nReceived: from c\r\n",
@@ -58,7 +53,7 @@ fn a_mail_is_a_transaction_with_files_and_links() {
     assert_eq!(out.transactions().count(), 2);
     assert!(out.transactions().all(|tx| tx.is_done()));
     assert!(out.transactions().all(|tx| tx.events().is_empty()));
-    let first = |buffer| strings(&out, 0, buffer);
+    let first = |buffer| all_of(&out, 0, Way::ToServer, buffer);
     assert_eq!(first(AppBuffer::SmtpHelo), ["me.there"]);
     assert_eq!(first(AppBuffer::SmtpMailFrom), ["<me@a.b>"]);
     assert_eq!(first(AppBuffer::SmtpRcptTo), ["<x@y>", "<z@y>"]);
@@ -81,7 +76,7 @@ fn a_mail_is_a_transaction_with_files_and_links() {
     let md5 = md5::Md5::digest(body.as_bytes());
     let md5: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(first(AppBuffer::EmailBodyMd5), [md5]);
-    let second = |buffer| strings(&out, 1, buffer);
+    let second = |buffer| all_of(&out, 1, Way::ToServer, buffer);
     assert_eq!(second(AppBuffer::SmtpHelo), ["me.there"]);
     assert_eq!(second(AppBuffer::SmtpMailFrom), ["<second@a.b>"]);
     assert!(second(AppBuffer::FileData).is_empty());
@@ -110,8 +105,8 @@ fn cuts_do_not_matter() {
                 for &buffer in AppBuffer::ALL {
                     let name = buffer.name();
                     assert_eq!(
-                        strings(&whole, tx, buffer),
-                        strings(&cut, tx, buffer),
+                        all_of(&whole, tx, Way::ToServer, buffer),
+                        all_of(&cut, tx, Way::ToServer, buffer),
                         "{name} {chunk}"
                     );
                 }
@@ -138,11 +133,14 @@ fn mails_in_files_are_looked_into() {
     ];
     let (smtp, out, _) = events_of(&said);
     assert_eq!(
-        strings(&out, 0, AppBuffer::FileName),
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileName),
         ["mail.eml", "bad.exe"]
     );
-    assert_eq!(strings(&out, 0, AppBuffer::FileData), ["payload", inner]);
-    assert!(strings(&out, 0, AppBuffer::EmailFrom).is_empty());
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileData),
+        ["payload", inner]
+    );
+    assert!(all_of(&out, 0, Way::ToServer, AppBuffer::EmailFrom).is_empty());
     let (_, fields) = smtp.describe_more(0, &out).expect("an object");
     assert_eq!(fields["attachment"], json!(["mail.eml", "bad.exe"]));
 }
@@ -152,10 +150,7 @@ fn events_of(said: &[(Way, &str)]) -> (Smtp, Output, Vec<&'static str>) {
     for (way, text) in said {
         smtp.data(*way, text.as_bytes(), &mut out);
     }
-    let events = out
-        .transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect();
+    let events = events(&out);
     (smtp, out, events)
 }
 
@@ -239,7 +234,10 @@ fn long_lines_of_a_file_are_not_cut() {
     for piece in mail.as_bytes().chunks(1460) {
         smtp.data(ToServer, piece, &mut out);
     }
-    assert_eq!(strings(&out, 0, AppBuffer::FileData), ["A".repeat(15000)]);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileData),
+        ["A".repeat(15000)]
+    );
 }
 
 #[test]
@@ -261,7 +259,7 @@ fn a_mail_that_breaks_off_is_truncated() {
     assert!(tx.is_done());
     assert_eq!(tx.files()[0].state(), FileState::Truncated);
     assert!(tx.files()[0].gaps());
-    assert!(strings(&out, 0, AppBuffer::EmailBodyMd5).is_empty());
+    assert!(all_of(&out, 0, Way::ToServer, AppBuffer::EmailBodyMd5).is_empty());
 }
 
 proptest::proptest! {

@@ -4,6 +4,7 @@ use records::*;
 
 use super::*;
 use crate::app::dcerpc::tests as dce;
+use crate::app::testing::all;
 use crate::app::{AppBuffer, AppField, FILE_LIMIT, Transaction};
 
 /// A session in which a file is written out of order and read, and a pipe is called in two ways.
@@ -100,12 +101,6 @@ fn run(said: &[(Way, Vec<u8>)], chunk: usize) -> (Smb, Output) {
         }
     }
     (smb, out)
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of = out.transactions().flat_map(|tx| tx.buffers(way, buffer));
-    of.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect()
 }
 
 fn shown(out: &Output) -> String {

@@ -146,6 +146,7 @@ impl Dns {
         let is_request = way == Way::ToServer && !header.is_response();
         let id = out.begin();
         *last = Some(id);
+        out.dropped += message.left_out;
         let oddities = message.oddities;
         let events = [
             (message.bad_additionals, Event::Additionals),

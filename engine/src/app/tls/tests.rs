@@ -319,6 +319,32 @@ fn nothing_goes_on_after_a_gap() {
     assert!(out.failed && out.get(0).expect("a transaction").is_done());
 }
 
+#[test]
+fn application_data_cut_anywhere_is_not_too_many_records() {
+    let [client, server] = handshake();
+    let data = [record(20, &[1]), record(23, &[9; 20]).repeat(20)].concat();
+    for step in 1..40 {
+        let (mut parser, mut out) = (Tls::new(), Output::everything());
+        parser.data(Way::ToServer, &client, &mut out);
+        parser.data(Way::ToClient, &server, &mut out);
+        for piece in data.chunks(step) {
+            parser.data(Way::ToServer, piece, &mut out);
+        }
+        assert!(events(&out).is_empty() && !out.failed, "pieces of {step}");
+    }
+}
+
+#[test]
+fn fingerprints_count_as_memory() {
+    let (mut parser, mut out) = (Tls::new(), Output::everything());
+    let ciphers = [0xc0, 0x2f].repeat(7000);
+    let body = [&[3, 3][..], &[7; 32], &[0], &counted(2, &ciphers), &[1, 0]];
+    let hello = record(22, &message(1, &body.concat()));
+    parser.data(Way::ToServer, &hello, &mut out);
+    let ja3 = &all(&out, Way::ToServer, AppBuffer::Ja3String)[0];
+    assert!(ja3.len() > 6 * 7000 && parser.memory() > ja3.len() + ciphers.len());
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(

@@ -52,7 +52,15 @@ struct Shown {
 
 impl Held for Shown {
     fn held(&self) -> usize {
-        size_of::<Self>() + 512
+        let names = self.sni.iter().chain(&self.ua).map(Vec::len);
+        let texts = self.cyu.iter().chain(&self.ja3).chain(&self.ja4);
+        let texts = texts.map(|text| size_of::<String>() + text.len());
+        let alpns = self
+            .alpns
+            .iter()
+            .map(|alpn| size_of::<Vec<u8>>() + alpn.len());
+        let bytes = names.chain(texts).chain(alpns).sum::<usize>();
+        size_of::<Self>() + bytes + self.extensions.len() * size_of::<u16>()
     }
 }
 

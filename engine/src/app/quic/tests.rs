@@ -164,6 +164,42 @@ fn googles_hello_shows_its_tags() {
     assert_eq!(all(&out, way, AppBuffer::QuicCyuString), ["46,SNI-UAID"]);
 }
 
+/// A hello with these extensions.
+fn hello_with(extensions: &[u8]) -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+    body.extend((extensions.len() as u16).to_be_bytes());
+    body.extend(extensions);
+    let len = (body.len() as u32).to_be_bytes();
+    [&[1, len[1], len[2], len[3]][..], &body].concat()
+}
+
+#[test]
+fn a_list_that_comes_again_is_shown_once() {
+    let one = [
+        0, 16, 0, 11, 0, 9, 2, b'h', b'3', 5, b'o', b't', b'h', b'e', b'r',
+    ];
+    let hello = hello_with(&one.repeat(40));
+    let (mut parser, mut out) = (Quic::new(), Output::everything());
+    parser.data(Way::ToServer, &initial(1, &crypto(0, &hello)), &mut out);
+    let (_, object) = parser.describe(0, &out).expect("an object");
+    let extensions = object["extensions"].as_array().expect("a list");
+    let shown = |of: &Value| of["values"].as_array().map_or(0, Vec::len);
+    assert_eq!(extensions.len(), 40);
+    assert_eq!(extensions.iter().map(shown).sum::<usize>(), 80);
+}
+
+#[test]
+fn what_is_shown_counts_as_memory() {
+    let alpns = [&[0, 16, 0x0f, 0xa2, 0x0f, 0xa0][..], &[0; 4000]].concat();
+    let (mut parser, mut out) = (Quic::new(), Output::everything());
+    let hello = hello_with(&alpns);
+    parser.data(Way::ToServer, &initial(1, &crypto(0, &hello)), &mut out);
+    assert_eq!(out.transactions().count(), 1);
+    assert!(parser.memory() > 4000 * size_of::<Vec<u8>>());
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(

@@ -54,6 +54,8 @@ struct Mail {
     from: Option<Vec<u8>>,
     to: Vec<Vec<u8>>,
     mime: Option<Mime>,
+    /// The client takes it back; what begins after that is another one.
+    reset: bool,
     done: bool,
 }
 
@@ -111,6 +113,7 @@ impl Smtp {
             from: None,
             to: Vec::new(),
             mime: None,
+            reset: false,
             done: false,
         });
     }
@@ -141,6 +144,8 @@ impl Smtp {
         }
         if self.waiting.len() < MOST_COMMANDS {
             self.waiting.push_back(verb);
+        } else {
+            out.dropped += 1;
         }
     }
 
@@ -192,6 +197,11 @@ impl Smtp {
                 self.helo = Some(helo);
             }
         } else if is("mail from") {
+            if self.open().is_some_and(|mail| mail.reset) {
+                // The client does not wait for the answer.
+                self.finish(FileState::Truncated, out);
+                self.begin(out);
+            }
             let from = argument(text, 10).to_vec();
             match self.open() {
                 Some(mail) if mail.from.is_none() => {
@@ -202,14 +212,18 @@ impl Smtp {
             }
         } else if is("rcpt to") {
             let to = argument(text, 8).to_vec();
-            if let Some(mail) = self.open()
-                && mail.to.len() < MOST_RECIPIENTS
-            {
-                out.put(mail.tx, Way::ToServer, AppBuffer::SmtpRcptTo, &to);
-                mail.to.push(to);
+            match self.open() {
+                Some(mail) if mail.to.len() < MOST_RECIPIENTS => {
+                    out.put(mail.tx, Way::ToServer, AppBuffer::SmtpRcptTo, &to);
+                    mail.to.push(to);
+                }
+                _ => out.dropped += 1,
             }
         } else if is("rset") {
             verb = Verb::Reset;
+            if let Some(mail) = self.open() {
+                mail.reset = true;
+            }
         }
         self.wait(verb, out);
     }
@@ -297,7 +311,9 @@ impl Smtp {
                     self.mode = Mode::Commands;
                 }
             }
-            Verb::Reset if code == 250 && !self.multiline => {
+            Verb::Reset
+                if code == 250 && !self.multiline && self.open().is_some_and(|mail| mail.reset) =>
+            {
                 self.finish(FileState::Truncated, out);
             }
             _ => {}
@@ -394,6 +410,21 @@ impl Parser for Smtp {
         }
     }
 
+    fn gap_of(&mut self, way: Way, missing: u64, out: &mut Output) {
+        if way == Way::ToServer
+            && let Mode::Chunk(left) = self.mode
+        {
+            self.mode = match left.saturating_sub(missing) {
+                0 => Mode::Commands,
+                left => Mode::Chunk(left),
+            };
+            if missing <= left {
+                return;
+            }
+        }
+        self.gap(way, out);
+    }
+
     fn end(&mut self, way: Way, out: &mut Output) {
         if way == Way::ToServer {
             self.finish(FileState::Truncated, out);
@@ -412,11 +443,16 @@ impl Parser for Smtp {
 
     fn memory(&self) -> usize {
         let mails = self.mails.iter().map(|mail| {
-            let to: usize = mail.to.iter().map(Vec::len).sum();
-            to + mail.from.as_ref().map_or(0, Vec::len) + mail.mime.as_ref().map_or(0, Mime::memory)
+            let to = mail.to.iter().map(|to| size_of::<Vec<u8>>() + to.len());
+            let to: usize = to.sum();
+            size_of::<Mail>()
+                + to
+                + mail.from.as_ref().map_or(0, Vec::len)
+                + mail.mime.as_ref().map_or(0, Mime::memory)
         });
         let lines: usize = self.lines.iter().map(Lines::memory).sum();
-        mails.sum::<usize>() + lines + self.waiting.capacity()
+        let helo = self.helo.as_ref().map_or(0, Vec::len);
+        mails.sum::<usize>() + lines + helo + self.waiting.capacity()
     }
 }
 

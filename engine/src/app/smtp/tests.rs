@@ -262,6 +262,115 @@ fn a_mail_that_breaks_off_is_truncated() {
     assert!(all_of(&out, 0, Way::ToServer, AppBuffer::EmailBodyMd5).is_empty());
 }
 
+/// A session up to where a mail begins, and the mail.
+fn mailed(mail: &str) -> (Smtp, Output, Vec<&'static str>) {
+    use Way::{ToClient, ToServer};
+    let mail = format!("{mail}\r\n.\r\n");
+    events_of(&[
+        (ToClient, "220 x\r\n"),
+        (ToServer, "DATA\r\n"),
+        (ToClient, "354 x\r\n"),
+        (ToServer, &mail),
+    ])
+}
+
+#[test]
+fn a_reset_does_not_end_a_mail_that_began_behind_it() {
+    use Way::{ToClient, ToServer};
+    let (smtp, out, _) = events_of(&[
+        (ToClient, "220 x\r\n"),
+        (ToServer, "EHLO a\r\n"),
+        (ToClient, "250-x\r\n250 PIPELINING\r\n"),
+        (
+            ToServer,
+            "MAIL FROM:<a>\r\nRSET\r\nMAIL FROM:<b>\r\nDATA\r\n",
+        ),
+        (ToClient, "250 a\r\n250 reset\r\n250 b\r\n354 go\r\n"),
+        (
+            ToServer,
+            "Subject: s\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n.\r\n",
+        ),
+    ]);
+    assert_eq!(out.transactions().count(), 2);
+    let of = |tx, buffer| all_of(&out, tx, Way::ToServer, buffer);
+    assert_eq!(of(0, AppBuffer::SmtpMailFrom), ["<a>"]);
+    assert_eq!(of(1, AppBuffer::SmtpMailFrom), ["<b>"]);
+    assert_eq!(of(1, AppBuffer::FileData), ["bad"]);
+    assert!(
+        out.transactions()
+            .all(|tx| tx.is_done() && tx.events().is_empty())
+    );
+    assert_eq!(smtp.mode, Mode::Commands);
+}
+
+#[test]
+fn headers_of_no_interest_hide_nothing() {
+    let many = "X-Nothing: at all\r\n".repeat(700);
+    let part = "--B\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n--B--";
+    let long = format!("X-Long: {}\r\n", "y".repeat(3000)).repeat(60);
+    for before in [&many, &long] {
+        let mail = format!("{before}Content-Type: multipart/mixed; boundary=B\r\n\r\n{part}");
+        let (_, out, _) = mailed(&mail);
+        let files = all_of(&out, 0, Way::ToServer, AppBuffer::FileData);
+        assert_eq!(files, ["bad"], "{}", before.len());
+        assert!(out.dropped > 0);
+    }
+    // Nor do those of the mail take the room of its parts.
+    let some = "X-Nothing: at all\r\n".repeat(511);
+    let mail = format!("Content-Type: a/b; boundary=B\r\n{some}\r\n{part}");
+    let (smtp, out, _) = mailed(&mail);
+    assert_eq!(all_of(&out, 0, Way::ToServer, AppBuffer::FileName), ["x"]);
+    assert_eq!(out.dropped, 0);
+    assert!(smtp.memory() > 511 * (17 + size_of::<(Vec<u8>, Vec<u8>)>()));
+}
+
+#[test]
+fn what_is_left_out_of_a_mail_is_counted() {
+    let attachment = "--B\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n";
+    let mail = format!(
+        "Content-Type: a/b; boundary=B\r\n\r\n{}",
+        attachment.repeat(130)
+    );
+    let (_, out, _) = mailed(&mail);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileName).len(),
+        128
+    );
+    assert_eq!(out.dropped, 2);
+    let (_, out, _) = mailed(&format!("\r\n{}", "http://a\r\n".repeat(1030)));
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::EmailUrl).len(),
+        1024
+    );
+    assert_eq!(out.dropped, 6);
+    let to = "RCPT TO:<x>\r\n".repeat(1027);
+    let said = [(Way::ToClient, "220 x\r\n"), (Way::ToServer, &to[..])];
+    let (_, out, _) = events_of(&said);
+    assert_eq!(out.dropped, 3);
+    let (_, out, _) = events_of(&[(Way::ToServer, &"NOOP\r\n".repeat(4100))]);
+    assert_eq!(out.dropped, 4);
+}
+
+#[test]
+fn a_gap_within_a_chunk_is_part_of_it() {
+    let hello = (Way::ToClient, "220 x\r\n");
+    let (mut smtp, mut out, _) = events_of(&[hello, (Way::ToServer, "BDAT 9 LAST\r\n12")]);
+    smtp.gap_of(Way::ToServer, 5, &mut out);
+    smtp.data(Way::ToServer, b"8\nMAIL FROM:<b>\r\n", &mut out);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::SmtpMailFrom),
+        ["<b>"]
+    );
+    // One that reaches beyond it ends in a line that nobody knows.
+    smtp.data(Way::ToServer, b"BDAT 9 LAST\r\n12", &mut out);
+    smtp.gap_of(Way::ToServer, 30, &mut out);
+    smtp.data(Way::ToServer, b"PT TO:<a>\r\nRCPT TO:<b>\r\n", &mut out);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::SmtpRcptTo),
+        ["<b>"]
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn garbage_does_no_harm(pieces in proptest::collection::vec((0..2usize,

@@ -1,5 +1,6 @@
 mod records;
 
+use records::at as set;
 use records::*;
 
 use super::*;
@@ -370,6 +371,60 @@ fn what_is_remembered_is_bounded() {
         out.records.clear();
         out.live.retain(|tx| !tx.is_done());
         assert!(smb.memory() < 12 << 20, "{}", smb.memory());
+    }
+}
+
+#[test]
+fn what_clients_say_of_themselves_is_bounded_and_counts_as_memory() {
+    let dialects = [0x11, 3].repeat(30_000);
+    let count = 30_000_u16.to_le_bytes();
+    let parts: [(usize, &[u8]); 3] = [(66, &count), (76, &[1; 16]), (100, &dialects)];
+    let negotiate = session(two(0, 0, 0, 0, &parts));
+    let (smb, out) = run(&[(Way::ToServer, negotiate)], usize::MAX);
+    let (_, fields) = smb.describe(0, &out).expect("an object");
+    assert_eq!(fields["client_dialects"].as_array().map(Vec::len), Some(64));
+    assert_eq!(out.dropped, 30_000 - 64);
+
+    let user = "u".repeat(20_000).into_bytes();
+    let blob = auth::tests::message_of(&[b"domain", &user, b"host"]);
+    let length = (blob.len() as u16).to_le_bytes();
+    let parts: [(usize, &[u8]); 3] = [(76, &[88, 0]), (78, &length), (88, &blob)];
+    let setup = session(two(1, 1, 0, 0, &parts));
+    let (smb, out) = run(&[(Way::ToServer, setup)], usize::MAX);
+    let users = all(&out, Way::ToServer, AppBuffer::SmbNtlmsspUser);
+    assert_eq!(users[0].len(), 4096);
+    assert!(smb.memory() > 4096);
+}
+
+#[test]
+fn commands_of_a_record_are_bounded() {
+    // Each says that another one follows five bytes further.
+    let mut record = one(0x24, 1, &[]);
+    for at in (32..32 + 5 * 200).step_by(5) {
+        let next = (at as u16 + 5).to_le_bytes();
+        set(&mut record, at, &[2, 0x24, 0, next[0], next[1]]);
+    }
+    let (_, out) = run(&[(Way::ToServer, session(record))], usize::MAX);
+    assert_eq!(out.transactions().count(), 32);
+    let last = out.transactions().last().expect("a transaction");
+    assert_eq!(last.events(), ["smb.malformed_data"]);
+}
+
+#[test]
+fn data_far_behind_its_header_is_found() {
+    let data = vec![b'd'; 2 * WHOLE as usize];
+    let mut write = one(0x2f, 4, &[(32, &[14, 0xff, 0, 0, 0]), (37, &[6, 0x40])]);
+    at(&mut write, 51, &[4, 0, 0, 0]);
+    at(&mut write, 55, &[0xd0, 7]);
+    at(&mut write, 2000, &data);
+    at(&mut write, 2000 + data.len(), b"no data");
+    for chunk in [usize::MAX, 1460, 777] {
+        let (mut smb, mut out) = run(&[(Way::ToServer, session(write.clone()))], chunk);
+        smb.end(Way::ToServer, &mut out);
+        let tx = out.get(0).expect("a file");
+        assert_eq!(tx.files()[0].size(), data.len() as u64, "{chunk}");
+        let found = all(&out, Way::ToServer, AppBuffer::FileData);
+        assert!(found[0].bytes().all(|byte| byte == b'd'));
     }
 }
 

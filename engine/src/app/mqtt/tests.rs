@@ -174,6 +174,56 @@ fn messages_and_transactions_have_limits() {
     assert!(parser.open.len() <= 2 * MOST_LIVE);
 }
 
+#[test]
+fn objects_are_bounded_and_count_as_memory() {
+    let (mut parser, mut out) = (Mqtt::new(), Output::everything());
+    parser.data(Way::ToServer, &connect(5), &mut out);
+    parser.data(Way::ToClient, &connack(5), &mut out);
+    let property = |key: &str| [&[38][..], &string(key), &string("v")].concat();
+    let publish = |id: u8, properties: &[u8]| {
+        let len = properties.len();
+        let size = [
+            len as u8 & 0x7f | 0x80,
+            (len >> 7) as u8 & 0x7f | 0x80,
+            (len >> 14) as u8,
+        ];
+        message(
+            0x32,
+            &[&string("a/b")[..], &[0, id], &size, properties].concat(),
+        )
+    };
+    let long = publish(1, &property(&"k".repeat(60_000)));
+    parser.data(Way::ToServer, &long, &mut out);
+    let (_, object) = parser.describe(1, &out).expect("an object");
+    let properties = object["publish"]["properties"]
+        .as_object()
+        .expect("properties");
+    assert!(properties.keys().all(|key| key.len() < 1200));
+    assert!(parser.memory() > 1024);
+
+    let many: Vec<_> = (0..5000).map(|at| property(&at.to_string())).collect();
+    parser.data(Way::ToServer, &publish(2, &many.concat()), &mut out);
+    let (_, object) = parser.describe(2, &out).expect("an object");
+    let properties = object["publish"]["properties"]
+        .as_object()
+        .expect("properties");
+    assert_eq!(properties.len(), 256);
+    assert_eq!(out.dropped, 5000 - 256);
+
+    let subscribe = message(0x82, &[&[0, 7, 0][..], &string("t"), &[1]].concat());
+    parser.data(Way::ToServer, &subscribe, &mut out);
+    let suback = message(0x90, &[&[0, 7, 0][..], &[1; 3000]].concat());
+    parser.data(Way::ToClient, &suback, &mut out);
+    let (_, object) = parser.describe(3, &out).expect("an object");
+    let granted = object["suback"]["qos_granted"].as_array().expect("a list");
+    assert_eq!(granted.len(), 1024);
+    let tx = out.get(3).expect("a transaction");
+    assert_eq!(
+        tx.numbers(Way::ToServer, AppField::MqttReasonCode).count(),
+        3000
+    );
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(

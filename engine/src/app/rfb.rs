@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::bytes::Bytes;
+use super::remember::Held;
 use super::text::{eve_text, hex};
 use super::{AppBuffer, AppField, AppProto, Output, Parser, Pending, TxId, Way, level};
 
@@ -65,6 +66,10 @@ pub struct Rfb {
     object: Map<String, Value>,
     authentication: Map<String, Value>,
     secrets: Map<String, Value>,
+    /// Bytes of all that, once it is over.
+    held: usize,
+    /// From version 3.8 on the server says whether it believes a client that has nothing to show.
+    always_result: bool,
     logged: bool,
 }
 
@@ -160,6 +165,7 @@ impl Rfb {
             _ => ("client_protocol_version", Step::Offer),
         };
         self.object.insert(name.into(), version);
+        self.always_result = (major, minor) >= (b"003", b"008");
         self.step = next;
         Ok(())
     }
@@ -172,6 +178,7 @@ impl Rfb {
             .insert("security_type".into(), kind.into());
         self.step = match kind {
             0 if of_server => Step::Reason,
+            1 if self.always_result => Step::Result,
             1 => Step::ClientInit,
             2 => Step::Challenge,
             _ => {
@@ -207,8 +214,10 @@ impl Rfb {
         self.step = Step::Over;
         self.pending = Default::default();
         out.finish(tx);
-        if !std::mem::replace(&mut self.logged, true) && out.logs() {
-            out.log(Way::ToServer, "rfb", self.object());
+        if !std::mem::replace(&mut self.logged, true) {
+            let object = self.object();
+            self.held = object.held();
+            out.log(Way::ToServer, "rfb", object);
         }
     }
 
@@ -339,8 +348,8 @@ impl Parser for Rfb {
             .iter()
             .map(|pending| pending.bytes().len())
             .sum();
-        // The longest texts of the object are as long as a message.
-        pending + size_of::<Self>() + self.object.len() * 64
+        // Before it is over there are no texts of any length.
+        pending + size_of::<Self>() + self.held
     }
 }
 
@@ -391,6 +400,43 @@ mod tests {
             assert_eq!(object["authentication"]["security_result"], "OK");
             assert_eq!(out.records.len(), 1);
         }
+    }
+
+    #[test]
+    fn no_security_is_believed_from_version_3_8_on() {
+        for (version, result) in [("007", &b""[..]), ("008", b"\0\0\0\0")] {
+            let line = format!("RFB 003.{version}\n");
+            let (mut parser, mut out) = (Rfb::new(), Output::everything());
+            let said = [
+                (Way::ToClient, line.as_bytes()),
+                (Way::ToServer, line.as_bytes()),
+                (Way::ToClient, b"\x01\x01"),
+                (Way::ToServer, b"\x01"),
+                (Way::ToClient, result),
+                TALK[7],
+                TALK[8],
+            ];
+            for (way, bytes) in said {
+                parser.data(way, bytes, &mut out);
+            }
+            let tx = out.get(0).expect("a transaction");
+            let name: Vec<_> = tx.buffers(Way::ToClient, AppBuffer::RfbName).collect();
+            assert_eq!(name, [b"desk"], "version {version}");
+            let results = tx.numbers(Way::ToClient, AppField::RfbSecResult);
+            assert_eq!(results.count(), result.len() / 4);
+        }
+    }
+
+    #[test]
+    fn texts_count_as_memory() {
+        let (mut parser, mut out) = (Rfb::new(), Output::everything());
+        for (way, bytes) in &TALK[..6] {
+            parser.data(*way, bytes, &mut out);
+        }
+        let reason = [&[0, 0, 0, 1, 0, 0, 0x40, 0][..], &[b'x'; 0x4000]].concat();
+        parser.data(Way::ToClient, &reason, &mut out);
+        assert!(out.get(0).expect("a transaction").is_done());
+        assert!(parser.memory() > 0x4000);
     }
 
     #[test]

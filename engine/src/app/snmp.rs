@@ -114,8 +114,10 @@ fn put_pdu(
         }
         _ => {}
     }
-    let names = pdu.vars_iter().take(MOST_VARIABLES);
+    let mut variables = pdu.vars_iter();
+    let names = variables.by_ref().take(MOST_VARIABLES);
     let names: Vec<_> = names.map(|variable| variable.oid.to_string()).collect();
+    out.dropped += variables.count() as u64;
     if !names.is_empty() {
         object.insert("vars".into(), json!(names));
     }

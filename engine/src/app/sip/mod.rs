@@ -111,8 +111,10 @@ impl Sip {
                     .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp"))
         });
         let sdp = is_sdp.then(|| Sdp::read(message.body)).flatten();
+        out.dropped += message.left_out;
         if let Some(sdp) = &sdp {
             sdp.put(tx, way, out);
+            out.dropped += sdp.left_out;
         }
         out.finish(tx);
         let shown = Shown {

@@ -97,6 +97,22 @@ fn what_is_none_fails() {
     assert!(out.failed && parser.memory() < 100_000);
 }
 
+#[test]
+fn what_is_left_out_is_counted() {
+    let headers = "X: y\r\n".repeat(520);
+    let lines = "a=b\r\n".repeat(1030);
+    let message = format!(
+        "OPTIONS a SIP/2.0\r\nContent-Type: application/sdp\r\n{headers}\r\nv=0\r\n{lines}"
+    );
+    let (mut parser, mut out) = (Sip::new(true), Output::everything());
+    parser.data(Way::ToServer, message.as_bytes(), &mut out);
+    assert_eq!(
+        all(&out, Way::ToServer, AppBuffer::SdpAttribute).len(),
+        1024
+    );
+    assert_eq!(out.dropped, 521 - 512 + 6);
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..300) {

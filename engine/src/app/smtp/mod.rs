@@ -5,16 +5,18 @@
 
 mod decode;
 mod header;
+mod mail;
 mod mime;
 mod url;
 mod words;
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::lines::{Line, Lines};
 use super::{AppBuffer, AppProto, FileState, Output, Parser, TxId, Way, level};
+use mail::Mail;
 use mime::Mime;
 use words::{CODES, Verb, argument};
 
@@ -45,18 +47,6 @@ enum Mode {
     Mail,
     /// So many bytes of a chunk are to come.
     Chunk(u64),
-}
-
-/// A mail, while its transaction lives.
-#[derive(Debug)]
-struct Mail {
-    tx: TxId,
-    from: Option<Vec<u8>>,
-    to: Vec<Vec<u8>>,
-    mime: Option<Mime>,
-    /// The client takes it back; what begins after that is another one.
-    reset: bool,
-    done: bool,
 }
 
 /// Reads SMTP.
@@ -339,24 +329,6 @@ impl Smtp {
             self.chunk_cut = head.last() != Some(&b'\n');
             Mode::Commands
         };
-    }
-}
-
-impl Mail {
-    fn fields(&self, helo: Option<&[u8]>) -> Value {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut fields = Map::new();
-        if let Some(helo) = helo {
-            fields.insert("helo".into(), text(helo).into());
-        }
-        if let Some(from) = &self.from {
-            fields.insert("mail_from".into(), text(from).into());
-        }
-        if !self.to.is_empty() {
-            let to: Vec<_> = self.to.iter().map(|to| text(to)).collect();
-            fields.insert("rcpt_to".into(), json!(to));
-        }
-        fields.into()
     }
 }
 

@@ -1,15 +1,13 @@
 //! DHCP for IPv4 (RFC 2131, 2132): who asks for which address, and what is offered for how long. Each message is a
 //! transaction of its own.
 //!
-//! Limits: a message's options end with the datagram; a record names at most 256 parameters, servers or routers each, and
-//! records of 256 messages are kept for alerts.
-
-use std::collections::VecDeque;
+//! Limits: a message's options end with the datagram; a record names at most 256 parameters, servers or routers each.
 
 use serde_json::{Map, Value};
 
+use super::remember::Remembered;
 use super::text::{eve_text, hex};
-use super::{AppField, AppProto, MOST_LIVE, Output, Parser, TxId, Way};
+use super::{AppField, AppProto, Output, Parser, TxId, Way};
 
 /// Events of DHCP, by their names in rules.
 pub const EVENTS: &[&str] = &["dhcp.malformed_options", "dhcp.truncated_options"];
@@ -35,7 +33,7 @@ const END: u8 = 255;
 /// Reads DHCP.
 #[derive(Debug, Default)]
 pub struct Dhcp {
-    objects: VecDeque<(TxId, Value)>,
+    objects: Remembered<Value>,
 }
 
 impl Dhcp {
@@ -136,12 +134,7 @@ impl Parser for Dhcp {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        while let Some((tx, _)) = self.objects.front() {
-            if out.get(*tx).is_some() {
-                break;
-            }
-            self.objects.pop_front();
-        }
+        self.objects.forget(out);
         let Some(mut rest) = data.get(HEADER..) else {
             return;
         };
@@ -191,10 +184,7 @@ impl Parser for Dhcp {
         if out.logs() {
             out.log(way, "dhcp", object.clone());
         }
-        if self.objects.len() >= MOST_LIVE {
-            self.objects.pop_front();
-        }
-        self.objects.push_back((tx, object));
+        self.objects.put(tx, object, out);
     }
 
     fn gap(&mut self, _way: Way, _out: &mut Output) {}
@@ -202,14 +192,12 @@ impl Parser for Dhcp {
     fn end(&mut self, _way: Way, _out: &mut Output) {}
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.objects.binary_search_by_key(&tx, |(id, _)| *id);
-        let (_, object) = self.objects.get(found.ok()?)?;
+        let object = self.objects.get(tx)?;
         Some(("dhcp", object.clone()))
     }
 
     fn memory(&self) -> usize {
-        // What a datagram can name is about as long as itself.
-        self.objects.len() * 2048
+        self.objects.memory()
     }
 }
 

@@ -28,12 +28,15 @@ mod parser;
 mod proto;
 mod quic;
 mod recognise;
+mod remember;
 mod rfb;
 mod sip;
 mod smb;
 mod smtp;
 mod snmp;
 mod ssh;
+#[cfg(test)]
+mod testing;
 mod text;
 mod tls;
 mod transaction;

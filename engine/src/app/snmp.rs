@@ -1,15 +1,14 @@
 //! SNMP 1, 2c and 3 (RFC 1157, 1901, 3412, 3414): versions, communities, users, what is asked. Each message is a
 //! transaction of its own.
 
-use std::collections::VecDeque;
-
 use serde_json::{Map, Value, json};
 use snmp_parser::{
     NetworkAddress, PduType, ScopedPduData, SecurityParameters, SnmpGenericMessage, SnmpPdu,
     parse_snmp_generic_message,
 };
 
-use super::{AppBuffer, AppField, AppProto, MOST_LIVE, Output, Parser, TxId, Way};
+use super::remember::Remembered;
+use super::{AppBuffer, AppField, AppProto, Output, Parser, TxId, Way};
 
 /// Events of SNMP, by their names in rules.
 pub const EVENTS: &[&str] = &[
@@ -26,7 +25,7 @@ const MOST_VARIABLES: usize = 256;
 pub struct Snmp {
     /// 1, 2 or 3: of the first message; 0 before it.
     version: u32,
-    objects: VecDeque<(TxId, Value)>,
+    objects: Remembered<Value>,
 }
 
 impl Snmp {
@@ -87,10 +86,7 @@ impl Snmp {
         if out.logs() {
             out.log(way, "snmp", object.clone());
         }
-        if self.objects.len() >= MOST_LIVE {
-            self.objects.pop_front();
-        }
-        self.objects.push_back((tx, object));
+        self.objects.put(tx, object, out);
     }
 }
 
@@ -118,8 +114,10 @@ fn put_pdu(
         }
         _ => {}
     }
-    let names = pdu.vars_iter().take(MOST_VARIABLES);
+    let mut variables = pdu.vars_iter();
+    let names = variables.by_ref().take(MOST_VARIABLES);
     let names: Vec<_> = names.map(|variable| variable.oid.to_string()).collect();
+    out.dropped += variables.count() as u64;
     if !names.is_empty() {
         object.insert("vars".into(), json!(names));
     }
@@ -147,12 +145,7 @@ impl Parser for Snmp {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        while let Some((tx, _)) = self.objects.front() {
-            if out.get(*tx).is_some() {
-                break;
-            }
-            self.objects.pop_front();
-        }
+        self.objects.forget(out);
         // A datagram that is none has no transaction that could tell of it: the one before is over.
         if let Ok((_, message)) = parse_snmp_generic_message(data) {
             self.message(way, &message, out);
@@ -164,14 +157,12 @@ impl Parser for Snmp {
     fn end(&mut self, _way: Way, _out: &mut Output) {}
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.objects.binary_search_by_key(&tx, |(id, _)| *id);
-        let (_, object) = self.objects.get(found.ok()?)?;
+        let object = self.objects.get(tx)?;
         Some(("snmp", object.clone()))
     }
 
     fn memory(&self) -> usize {
-        // What a datagram can name is about as long as itself.
-        self.objects.len() * 1024
+        self.objects.memory()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::app::{AppBuffer, AppField, Output, TxId, Way, level};
 const MOST_CALLS: usize = 256;
 const MOST_BYTES: usize = 4 << 20;
 
-/// Most bytes of a call's data in one direction; further ones are dropped.
+/// Most bytes of a call's data in one direction; further ones are dropped, and counted.
 const MOST_OF_CALL: usize = 1 << 20;
 
 /// A call.
@@ -51,7 +51,7 @@ impl Calls {
         out: &mut Output,
     ) -> usize {
         self.tidy(out);
-        let over = |calls: &Self| calls.all.len() >= MOST_CALLS || calls.bytes > MOST_BYTES;
+        let over = |calls: &Self| calls.all.len() >= MOST_CALLS || calls.bytes >= MOST_BYTES;
         while over(self) && !self.all.is_empty() {
             for way in Way::ALL {
                 self.finish(0, way, udp, interfaces, out);
@@ -87,14 +87,18 @@ impl Calls {
         self.all.iter().find(|call| call.tx == tx)
     }
 
-    /// Adds data of a call.
-    pub fn add(&mut self, at: usize, way: Way, data: &[u8]) {
+    /// Adds data of a call, as far as there is room.
+    pub fn add(&mut self, at: usize, way: Way, data: &[u8], out: &mut Output) {
         let Some(call) = self.all.get_mut(at) else {
             return;
         };
         let stub = &mut call.stubs[way as usize];
-        let room = MOST_OF_CALL.saturating_sub(stub.len()).min(data.len());
+        let room = MOST_OF_CALL
+            .saturating_sub(stub.len())
+            .min(MOST_BYTES.saturating_sub(self.bytes))
+            .min(data.len());
         stub.extend_from_slice(data.get(..room).unwrap_or_default());
+        out.dropped += u64::from(data.len() > room);
         self.bytes += room;
         call.sizes[way as usize] += data.len();
         call.fragments[way as usize] += 1;

@@ -71,7 +71,7 @@ impl DceRpc {
             }
             (Way::ToClient, kind::RESPONSE) => {
                 let at = self.answered(&header, out);
-                self.calls.add(at, way, body);
+                self.calls.add(at, way, body, out);
                 out.reach(self.tx(at), way, level::START);
                 if header.last {
                     self.finish(at, way, out);
@@ -121,7 +121,7 @@ impl DceRpc {
             }
             at
         });
-        self.calls.add(at, Way::ToServer, data);
+        self.calls.add(at, Way::ToServer, data, out);
         if header.last {
             self.finish(at, Way::ToServer, out);
         }

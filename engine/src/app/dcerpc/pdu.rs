@@ -199,6 +199,9 @@ pub(crate) fn bind_ack(body: &[u8], numbers: Numbers) -> Option<Vec<u16>> {
 /// Most interfaces of a connection; the oldest give way.
 const MOST_INTERFACES: usize = 512;
 
+/// Most interfaces that rules see of a call; the latest count.
+const MOST_ACCEPTED: usize = 64;
+
 /// All interfaces of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Interfaces {
@@ -238,7 +241,10 @@ impl Interfaces {
             of.result == Some(0) && context.is_none_or(|context| context == of.context)
         };
         let mut found: Vec<[u8; 19]> = Vec::new();
-        for interface in self.all.iter().filter(fits) {
+        for interface in self.all.iter().rev().filter(fits) {
+            if found.len() >= MOST_ACCEPTED {
+                break;
+            }
             let mut bytes = [0; 19];
             bytes[..16].copy_from_slice(&interface.uuid);
             bytes[16..18].copy_from_slice(&interface.version.to_be_bytes());
@@ -247,6 +253,7 @@ impl Interfaces {
                 found.push(bytes);
             }
         }
+        found.reverse();
         found
     }
 

@@ -168,6 +168,42 @@ fn calls_and_data_are_bounded() {
 }
 
 #[test]
+fn data_of_calls_that_are_open_is_bounded_together() {
+    let (mut parser, mut out) = (DceRpc::default(), Output::everything());
+    let data = vec![1; 60_000];
+    for call in 0..200 {
+        parser.data(Way::ToServer, &request(1, call, 0, 1, b"x"), &mut out);
+    }
+    for call in 0..200 {
+        parser.data(Way::ToServer, &request(0, call, 0, 1, &data), &mut out);
+    }
+    assert!(parser.memory() < 6 << 20, "{}", parser.memory());
+    assert!(out.dropped > 0);
+}
+
+#[test]
+fn interfaces_of_a_call_are_bounded() {
+    let mut interfaces = Interfaces::default();
+    for number in 0..200_u8 {
+        let interface = pdu::Interface {
+            uuid: [number; 16],
+            version: 1,
+            minor: 0,
+            context: 0,
+            call: 1,
+            index: 0,
+            first: true,
+            result: Some(0),
+        };
+        interfaces.asked(vec![interface.clone(), interface]);
+    }
+    let accepted = interfaces.accepted(Some(0));
+    // The latest count.
+    assert_eq!(accepted.len(), 64);
+    assert_eq!((accepted[0][0], accepted[63][0]), (136, 199));
+}
+
+#[test]
 fn what_is_no_pdu_ends_it() {
     let (mut parser, mut out) = (DceRpc::default(), Output::everything());
     parser.data(Way::ToServer, b"GET / HTTP/1.1\r\nHost: x\r\n", &mut out);

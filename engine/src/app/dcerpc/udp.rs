@@ -53,7 +53,7 @@ impl DceRpcUdp {
         let call = self.calls.get(at)?;
         call.kinds[index] = Some(kind);
         out.reach(call.tx, way, level::START);
-        self.calls.add(at, way, body);
+        self.calls.add(at, way, body, out);
         if flags & FRAGMENT == 0 || flags & LAST != 0 {
             self.calls.finish(at, way, true, &self.interfaces, out);
         }

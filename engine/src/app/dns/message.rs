@@ -9,6 +9,12 @@ const MOST_LABELS: usize = 255;
 /// Most bytes of names that are kept of one message: compression lets a datagram stand for a hundred times its size.
 const MOST_NAMES: usize = 1 << 20;
 
+/// Most strings of TXT records and options of OPT records that are kept of one message: both can be empty.
+const MOST_PARTS: usize = 4096;
+
+/// Most steps behind pointers in all names of one message: a name of two bytes can take 255.
+const MOST_CHASED: usize = 1 << 17;
+
 /// Bytes of the header.
 pub(super) const HEADER: usize = 12;
 
@@ -129,6 +135,25 @@ impl Data {
             _ => None,
         }
     }
+
+    /// Bytes that it holds beside itself.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Address(bytes) | Self::Null(bytes) | Self::Other(bytes) => bytes.len(),
+            Self::Name(name) => name.bytes.len(),
+            Self::Txt(texts) => {
+                let bytes: usize = texts.iter().map(Vec::len).sum();
+                texts.capacity() * size_of::<Vec<u8>>() + bytes
+            }
+            Self::Soa { mname, rname, .. } => mname.bytes.len() + rname.bytes.len(),
+            Self::Srv { target, .. } => target.bytes.len(),
+            Self::SshFp { fingerprint, .. } => fingerprint.len(),
+            Self::Opt(options) => {
+                let bytes: usize = options.iter().map(|(_, data)| data.len()).sum();
+                options.capacity() * size_of::<(u16, Vec<u8>)>() + bytes
+            }
+        }
+    }
 }
 
 /// A message.
@@ -142,6 +167,8 @@ pub(super) struct Message {
     pub(super) bad_authorities: bool,
     pub(super) bad_additionals: bool,
     pub(super) oddities: Oddities,
+    /// Strings and options for which there was no room.
+    pub(super) left_out: u64,
 }
 
 impl Message {
@@ -176,17 +203,18 @@ impl Message {
             bad_additionals: additionals.is_none(),
             additionals: additionals.unwrap_or_default(),
             oddities: names.oddities,
+            left_out: names.left_out,
         })
     }
 
-    /// Bytes that it holds, roughly.
+    /// Bytes that it holds.
     pub(super) fn memory(&self) -> usize {
         let queries: usize = self.queries.iter().map(|of| of.name.bytes.len()).sum();
         let records = [&self.answers, &self.authorities, &self.additionals];
         let records: usize = records
             .into_iter()
             .flatten()
-            .map(|of| size_of::<Record>() + of.name.bytes.len() + 32)
+            .map(|of| size_of::<Record>() + of.name.bytes.len() + of.data.memory())
             .sum();
         size_of::<Self>() + self.queries.len() * size_of::<Query>() + queries + records
     }
@@ -233,7 +261,10 @@ fn read_data(data: &mut Reader<'_>, rrtype: u16, names: &mut Names) -> Option<Da
             let mut texts = Vec::new();
             while data.at < data.end {
                 let len = usize::from(data.u8()?);
-                texts.push(data.take(len)?.to_vec());
+                let text = data.take(len)?;
+                if names.has_room() {
+                    texts.push(text.to_vec());
+                }
             }
             Data::Txt(texts)
         }
@@ -253,7 +284,10 @@ fn read_data(data: &mut Reader<'_>, rrtype: u16, names: &mut Names) -> Option<Da
             let mut options = Vec::new();
             while data.at < data.end {
                 let (code, len) = (data.u16()?, usize::from(data.u16()?));
-                options.push((code, data.take(len)?.to_vec()));
+                let value = data.take(len)?;
+                if names.has_room() {
+                    options.push((code, value.to_vec()));
+                }
             }
             Data::Opt(options)
         }
@@ -304,14 +338,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads names of one message.
+/// Reads names of one message, and keeps to its bounds.
 #[derive(Debug, Default)]
 struct Names {
     oddities: Oddities,
     kept: usize,
+    /// Steps behind pointers.
+    chased: usize,
+    parts: usize,
+    left_out: u64,
 }
 
 impl Names {
+    /// True where another string or option is to be kept.
+    fn has_room(&mut self) -> bool {
+        let fits = self.parts < MOST_PARTS;
+        self.parts += usize::from(fits);
+        self.left_out += u64::from(!fits);
+        fits
+    }
+
     /// The next name. Where it ends without a final zero it ends with the data. After a pointer its end is known, and
     /// what is wrong behind it only cuts the name; before one it is an error.
     fn read(&mut self, reader: &mut Reader<'_>) -> Option<Name> {
@@ -359,7 +405,8 @@ impl Names {
                 _ => return None,
             }
             steps += 1;
-            if steps > MOST_LABELS {
+            self.chased += usize::from(jumped.is_some());
+            if steps > MOST_LABELS || (jumped.is_some() && self.chased > MOST_CHASED) {
                 self.oddities.too_many_labels = true;
                 jumped.as_ref()?;
                 name.truncated = true;

@@ -8,11 +8,10 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use serde_json::Value;
 
 use self::message::{Header, Message, Record};
+use super::remember::{Held, Remembered};
 use super::{AppBuffer, AppField, AppProto, Output, Parser, Pending, TxId, Way};
 
 /// Events of DNS, by their names in rules.
@@ -58,14 +57,21 @@ enum Event {
     Authorities,
 }
 
-/// Most messages that are remembered, for records of alerts: as many as transactions can wait.
-const MOST_MESSAGES: usize = super::MOST_LIVE;
-
-/// Most bytes of messages that are remembered; the oldest give way.
-const MOST_MEMORY: usize = 4 << 20;
-
 /// Two bytes of length and what they can say.
 const MOST_PENDING: usize = 2 + 0xffff;
+
+/// A message, and whether it is a request.
+#[derive(Debug)]
+struct Known {
+    is_request: bool,
+    message: Message,
+}
+
+impl Held for Known {
+    fn held(&self) -> usize {
+        self.message.memory()
+    }
+}
 
 /// Reads DNS.
 #[derive(Debug)]
@@ -76,9 +82,8 @@ pub struct Dns {
     /// Bytes are missing: the next message has to be found.
     lost: [bool; 2],
     failed: bool,
-    /// Messages of transactions that are not over; true for what is a request.
-    messages: VecDeque<(TxId, bool, Message)>,
-    memory: usize,
+    /// Messages of transactions that are not over.
+    messages: Remembered<Known>,
 }
 
 impl Dns {
@@ -90,8 +95,7 @@ impl Dns {
             pending: Default::default(),
             lost: [false; 2],
             failed: false,
-            messages: VecDeque::new(),
-            memory: 0,
+            messages: Remembered::default(),
         }
     }
 
@@ -142,6 +146,7 @@ impl Dns {
         let is_request = way == Way::ToServer && !header.is_response();
         let id = out.begin();
         *last = Some(id);
+        out.dropped += message.left_out;
         let oddities = message.oddities;
         let events = [
             (message.bad_additionals, Event::Additionals),
@@ -171,7 +176,11 @@ impl Dns {
             let record = self.object(id, is_request, &message);
             out.log(way, self.proto.name(), record);
         }
-        self.remember(id, is_request, message);
+        let known = Known {
+            is_request,
+            message,
+        };
+        self.messages.put(id, known, out);
         true
     }
 
@@ -180,29 +189,6 @@ impl Dns {
             log::mdns(message, is_request)
         } else {
             log::dns(id, message, is_request)
-        }
-    }
-
-    fn remember(&mut self, id: TxId, is_request: bool, message: Message) {
-        self.memory += message.memory();
-        self.messages.push_back((id, is_request, message));
-        while self.messages.len() > MOST_MESSAGES
-            || (self.memory > MOST_MEMORY && self.messages.len() > 1)
-        {
-            if let Some((_, _, message)) = self.messages.pop_front() {
-                self.memory = self.memory.saturating_sub(message.memory());
-            }
-        }
-    }
-
-    fn forget(&mut self, out: &Output) {
-        while let Some((id, _, _)) = self.messages.front() {
-            if out.get(*id).is_some() {
-                break;
-            }
-            if let Some((_, _, message)) = self.messages.pop_front() {
-                self.memory = self.memory.saturating_sub(message.memory());
-            }
         }
     }
 
@@ -368,7 +354,7 @@ impl Parser for Dns {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        self.forget(out);
+        self.messages.forget(out);
         if self.udp {
             // A datagram that makes no sense is that datagram's matter.
             self.message(way, data, &mut None, out);
@@ -383,18 +369,18 @@ impl Parser for Dns {
     }
 
     fn end(&mut self, way: Way, out: &mut Output) {
-        self.forget(out);
+        self.messages.forget(out);
         self.pending[way as usize].clear();
     }
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.messages.binary_search_by_key(&tx, |(id, _, _)| *id);
-        let (id, is_request, message) = self.messages.get(found.ok()?)?;
-        Some((self.proto.name(), self.object(*id, *is_request, message)))
+        let known = self.messages.get(tx)?;
+        let object = self.object(tx, known.is_request, &known.message);
+        Some((self.proto.name(), object))
     }
 
     fn memory(&self) -> usize {
         let pending: usize = self.pending.iter().map(Pending::memory).sum();
-        self.memory + pending
+        self.messages.memory() + pending
     }
 }

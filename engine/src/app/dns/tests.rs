@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::{all, events};
 
 fn name(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -48,22 +49,6 @@ fn response() -> Vec<u8> {
         record(&[0], 41, &[]),
     ]
     .concat()
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect()
 }
 
 fn datagram(way: Way, bytes: &[u8]) -> (Dns, Output) {
@@ -323,6 +308,62 @@ fn a_stream_of_nonsense_fails_and_tells_the_last_message() {
     );
     assert_eq!(events(&out), ["dns.malformed_data"]);
     assert!(out.failed);
+}
+
+#[test]
+fn what_records_say_counts_as_memory_and_is_bounded() {
+    let texts = |count: usize| {
+        let text = [
+            header(1, 0x8000, [0, 1, 0, 0]),
+            record(&[0], 16, &vec![0; count]),
+        ];
+        datagram(Way::ToClient, &text.concat())
+    };
+    let (parser, out) = texts(4000);
+    assert!(parser.memory() > 4000 * size_of::<Vec<u8>>());
+    assert_eq!(out.dropped, 0);
+    let (parser, out) = texts(60_000);
+    assert!(parser.memory() < 200_000, "{}", parser.memory());
+    let (_, object) = parser.describe(0, &out).expect("an object");
+    assert_eq!(object["answers"].as_array().map(Vec::len), Some(4096));
+    assert_eq!(out.dropped, 60_000 - 4096);
+    // Options of an OPT record are parts as well.
+    let options = record(&[0], 41, &[0; 4 * 10_000]);
+    let message = [header(1, 0x8000, [0, 0, 0, 1]), options].concat();
+    let (_, out) = datagram(Way::ToClient, &message);
+    assert_eq!(out.dropped, 10_000 - 4096);
+}
+
+#[test]
+fn pointers_cannot_make_a_message_endless() {
+    // 250 pointers, each to the one before, and 4,000 names that begin with the last one.
+    let mut chain = vec![0, 0];
+    for at in 0..250_u16 {
+        let to = if at == 0 { 23 } else { 23 + 2 * at };
+        chain.extend((0xc000 | to).to_be_bytes());
+    }
+    let mut message = header(1, 0x8000, [0, 4001, 0, 0]);
+    message.extend(record(&[0], 10, &chain));
+    let last = (message.len() - 2) as u16;
+    for _ in 0..4000 {
+        message.extend(record(&(0xc000 | last).to_be_bytes(), 1, &[]));
+    }
+    let (_, out) = datagram(Way::ToClient, &message);
+    assert_eq!(events(&out), ["dns.name_too_long", "dns.too_many_labels"]);
+}
+
+#[test]
+fn messages_that_come_at_once_are_all_described() {
+    let (mut parser, mut out) = (Dns::new(false), Output::everything());
+    let many = vec![request("a.org"); 1000];
+    parser.data(Way::ToServer, &framed(&many), &mut out);
+    for tx in 0..1000 {
+        assert!(parser.describe(tx, &out).is_some(), "{tx}");
+    }
+    out.look();
+    parser.data(Way::ToServer, &framed(&[request("b.org")]), &mut out);
+    assert!(parser.describe(0, &out).is_none());
+    assert!(parser.memory() < 10_000);
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! The words of FTP (RFC 959, RFC 2428): commands, and the addresses in them and in replies.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 /// Commands that begin a transaction, as Suricata knows them. Others (`FEAT`, `OPTS`) begin none.
 const COMMANDS: &[&str] = &[
@@ -14,18 +15,28 @@ const COMMANDS: &[&str] = &[
 /// The shortest command.
 const SHORTEST: usize = 3;
 
+/// Commands by their last byte: lines are long, and most of their bytes end no command.
+static BY_LAST: LazyLock<[Vec<&str>; 128]> = LazyLock::new(|| {
+    std::array::from_fn(|last| {
+        let commands = COMMANDS.iter().copied();
+        commands
+            .filter(|command| command.bytes().last().map(usize::from) == Some(last))
+            .collect()
+    })
+});
+
 /// The command of a line: the one that ends first in it, wherever it begins, in any case of letters. Suricata searches
 /// the line for its commands, so that `XPWD` is a `PWD`.
 pub(super) fn command(line: &[u8]) -> Option<&'static str> {
     let ends_at = |end: usize| {
         let head = line.get(..end)?;
         let last = head.last()?.to_ascii_uppercase();
-        COMMANDS.iter().copied().find(|command| {
-            command.as_bytes().last() == Some(&last)
-                && head
-                    .get(end.wrapping_sub(command.len())..)
-                    .is_some_and(|tail| tail.eq_ignore_ascii_case(command.as_bytes()))
-        })
+        let commands = BY_LAST.get(usize::from(last))?.iter().copied();
+        let ends = |command: &&str| {
+            head.get(end.wrapping_sub(command.len())..)
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(command.as_bytes()))
+        };
+        commands.into_iter().find(ends)
     };
     (SHORTEST..=line.len()).find_map(ends_at)
 }

@@ -14,6 +14,8 @@ pub struct FtpData {
     way: Way,
     name: Vec<u8>,
     file: Option<(TxId, usize)>,
+    /// Bytes are missing before the first that came.
+    lost: bool,
     over: bool,
 }
 
@@ -25,6 +27,7 @@ impl FtpData {
             way: Way::of(usize::from(hint & TO_CLIENT != 0)),
             name: Vec::new(),
             file: None,
+            lost: false,
             over: false,
         }
     }
@@ -67,6 +70,9 @@ impl Parser for FtpData {
                 }
                 let open = (tx, out.open_file(tx, way, &self.name));
                 self.file = Some(open);
+                if self.lost {
+                    out.file_gap(open.0, open.1);
+                }
                 out.reach(tx, way, level::START);
                 out.reach(tx, way.other(), level::DONE);
                 open
@@ -76,8 +82,10 @@ impl Parser for FtpData {
     }
 
     fn gap(&mut self, way: Way, out: &mut Output) {
-        if let Some((tx, file)) = self.file.filter(|_| way == self.way) {
-            out.file_gap(tx, file);
+        match self.file {
+            _ if way != self.way => {}
+            Some((tx, file)) => out.file_gap(tx, file),
+            None => self.lost = true,
         }
     }
 
@@ -132,6 +140,19 @@ mod tests {
         assert_eq!(kind, "ftp_data");
         assert_eq!(fields["filename"], "a.txt");
         assert_eq!(fields["command"], "RETR");
+    }
+
+    #[test]
+    fn a_file_whose_beginning_is_missing_has_a_gap() {
+        let mut out = Output::everything();
+        let mut parser = FtpData::new(2);
+        parser.gap(Way::ToServer, &mut out);
+        parser.data(Way::ToServer, b"rest", &mut out);
+        parser.end(Way::ToServer, &mut out);
+        let tx = out.get(0).expect("a transaction");
+        assert!(tx.files()[0].gaps());
+        let hash = tx.buffers(Way::ToServer, AppBuffer::FileSha256).next();
+        assert_eq!(hash, None);
     }
 
     #[test]

@@ -208,6 +208,8 @@ impl Ftp {
                 command.codes.push(code);
             }
             command.replies.push(said.into_owned());
+        } else {
+            out.dropped += 1;
         }
         let passive = match (command.name, plain) {
             (Some("PASV"), Some(b"227")) => command::passive(text),
@@ -299,13 +301,13 @@ impl Parser for Ftp {
     }
 
     fn data(&mut self, way: Way, mut data: &[u8], out: &mut Output) {
-        while self
-            .commands
-            .front()
-            .is_some_and(|first| out.get(first.tx).is_none())
+        // A command whose transaction gave way is still answered.
+        while self.over > 0
+            && let Some(first) = self.commands.front()
+            && out.get(first.tx).is_none()
         {
             self.commands.pop_front();
-            self.over = self.over.saturating_sub(1);
+            self.over -= 1;
         }
         loop {
             // Taken out so that what a line says can change the rest of the state.

@@ -141,6 +141,30 @@ fn commands_without_end_are_told_and_bounded() {
 }
 
 #[test]
+fn replies_belong_to_their_commands_however_many_wait() {
+    let (mut ftp, mut out) = (Ftp::default(), output());
+    let count = MOST_WAITING + 1;
+    let mut told = Vec::new();
+    for at in 0..count {
+        let line = format!("RMD {at}\r\n");
+        ftp.data(Way::ToServer, line.as_bytes(), &mut out);
+        told.extend(crate::app::testing::events(&out));
+        out.look();
+    }
+    assert!(told.contains(&"ftp.too_many_transactions"));
+    for at in 0..MOST_WAITING {
+        let line = format!("250 {at}\r\n");
+        ftp.data(Way::ToClient, line.as_bytes(), &mut out);
+        let (_, record) = out.records.first().expect("a record");
+        assert_eq!(record.fields["command_data"], at.to_string());
+        assert_eq!(record.fields["reply"][0], at.to_string());
+        out.look();
+    }
+    ftp.data(Way::ToServer, b"QUIT\r\n", &mut out);
+    assert!(ftp.commands.len() <= 1 && ftp.memory() < 200_000);
+}
+
+#[test]
 fn what_is_not_answered_ends_with_the_connection() {
     let (mut ftp, mut out) = (Ftp::default(), output());
     ftp.data(Way::ToServer, b"NOOP\r\nPWD\r\n", &mut out);

@@ -9,6 +9,10 @@ use crate::app::text::eve_text;
 /// Most topics of a message that rules see.
 const MOST_TOPICS: usize = 100;
 
+/// Most properties and reasons of a message that a record shows.
+const MOST_PROPERTIES: usize = 256;
+const MOST_REASONS: usize = 1024;
+
 /// Most bytes of a text in records.
 const MOST_TEXT: usize = 1024;
 
@@ -104,6 +108,8 @@ pub(super) struct Message<'a> {
     pub(super) reasons: Vec<u8>,
     pub(super) buffers: Vec<(AppBuffer, &'a [u8])>,
     pub(super) object: Map<String, Value>,
+    /// Topics, properties and reasons for which there was no room.
+    pub(super) left_out: u64,
 }
 
 impl<'a> Message<'a> {
@@ -135,8 +141,7 @@ impl<'a> Message<'a> {
                 message.read_id(&mut bytes)?;
                 message.properties(&mut bytes, version, false)?;
                 message.reasons.extend_from_slice(bytes.rest());
-                let granted = json!(message.reasons);
-                message.set("qos_granted", granted);
+                message.set_reasons("qos_granted");
             }
             11 => {
                 message.read_id(&mut bytes)?;
@@ -145,8 +150,7 @@ impl<'a> Message<'a> {
                     message.reasons.extend_from_slice(bytes.rest());
                 }
                 if !message.reasons.is_empty() {
-                    let codes = json!(message.reasons);
-                    message.set("reason_codes", codes);
+                    message.set_reasons("reason_codes");
                 }
             }
             14 | 15 => message.reason(&mut bytes, version)?,
@@ -157,6 +161,13 @@ impl<'a> Message<'a> {
 
     fn set(&mut self, name: &str, value: Value) {
         self.object.insert(name.into(), value);
+    }
+
+    fn set_reasons(&mut self, name: &str) {
+        let count = self.reasons.len().min(MOST_REASONS);
+        self.left_out += (self.reasons.len() - count) as u64;
+        let shown = json!(self.reasons.get(..count).unwrap_or_default());
+        self.set(name, shown);
     }
 
     fn put(&mut self, buffer: AppBuffer, bytes: &'a [u8]) {
@@ -206,7 +217,7 @@ impl<'a> Message<'a> {
         });
         self.set("flags", shown);
         if flags & 0x04 != 0 {
-            let properties = read_properties(bytes, version)?;
+            let properties = read_properties(bytes, version, &mut self.left_out)?;
             let (topic, message) = (bytes.counted16()?, bytes.counted16()?);
             self.put(AppBuffer::MqttWillTopic, topic);
             self.put(AppBuffer::MqttWillMessage, message);
@@ -253,6 +264,7 @@ impl<'a> Message<'a> {
             let topic = bytes.counted16()?;
             let qos = if subscribes { bytes.u8()? & 3 } else { 0 };
             if topics.len() >= MOST_TOPICS {
+                self.left_out += 1;
                 continue;
             }
             if subscribes {
@@ -268,7 +280,7 @@ impl<'a> Message<'a> {
     }
 
     fn properties(&mut self, bytes: &mut Bytes<'a>, version: u8, shown: bool) -> Option<()> {
-        let properties = read_properties(bytes, version)?;
+        let properties = read_properties(bytes, version, &mut self.left_out)?;
         if let Some(properties) = properties.filter(|_| shown) {
             self.set("properties", Value::Object(properties));
         }
@@ -278,21 +290,26 @@ impl<'a> Message<'a> {
 
 /// Text in a record, cut where it is long.
 fn text(bytes: &[u8]) -> Value {
+    json!(cut(bytes))
+}
+
+fn cut(bytes: &[u8]) -> String {
     let Some((shown, more)) = bytes
         .split_at_checked(MOST_TEXT)
         .filter(|(_, more)| !more.is_empty())
     else {
-        return json!(eve_text(bytes));
+        return eve_text(bytes);
     };
     let shown = eve_text(shown);
-    json!(format!(
-        "{shown}[truncated {} additional bytes]",
-        more.len()
-    ))
+    format!("{shown}[truncated {} additional bytes]", more.len())
 }
 
-/// Properties of version 5; none before.
-fn read_properties(bytes: &mut Bytes<'_>, version: u8) -> Option<Option<Map<String, Value>>> {
+/// Properties of version 5; none before. `left_out` counts those for which there is no room.
+fn read_properties(
+    bytes: &mut Bytes<'_>,
+    version: u8,
+    left_out: &mut u64,
+) -> Option<Option<Map<String, Value>>> {
     if version < 5 {
         return Some(None);
     }
@@ -301,7 +318,11 @@ fn read_properties(bytes: &mut Bytes<'_>, version: u8) -> Option<Option<Map<Stri
     let mut properties = Map::new();
     while !list.is_empty() {
         let (name, value) = property(&mut list)?;
-        properties.insert(name, value);
+        if properties.len() < MOST_PROPERTIES || properties.contains_key(&name) {
+            properties.insert(name, value);
+        } else {
+            *left_out += 1;
+        }
     }
     Some((!properties.is_empty()).then_some(properties))
 }
@@ -334,7 +355,7 @@ fn property(list: &mut Bytes<'_>) -> Option<(String, Value)> {
         37 => "retain_available",
         38 => {
             let (key, value) = (list.counted16()?, list.counted16()?);
-            return Some((eve_text(key), text(value)));
+            return Some((cut(key), text(value)));
         }
         39 => "maximum_packet_size",
         40 => "wildcard_subscription_available",

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 use self::message::{Header, Message};
+use super::remember::Held;
 use super::{AppField, AppProto, MOST_LIVE, Output, Parser, Pending, TxId, Way};
 
 /// Events of MQTT, by their names in rules.
@@ -32,6 +33,9 @@ const MOST_MESSAGE: usize = 1 << 20;
 /// Most transactions that wait for an answer; the oldest is over then.
 const MOST_OPEN: usize = MOST_LIVE - 16;
 
+/// Most bytes of what records show of transactions that wait; beyond that, too, the oldest is over.
+const MOST_HELD: usize = 4 << 20;
+
 /// Which answer a transaction waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
@@ -52,6 +56,8 @@ struct Open {
     way: Way,
     waits: Waits,
     object: Map<String, Value>,
+    /// Bytes of the object.
+    held: usize,
 }
 
 /// One direction.
@@ -70,8 +76,11 @@ pub struct Mqtt {
     version: u8,
     connected: bool,
     open: VecDeque<Open>,
-    /// How many of them are not over.
+    /// How many of them are not over, and bytes of their objects.
     waiting: usize,
+    waiting_held: usize,
+    /// Bytes of all objects.
+    held: usize,
     failed: bool,
 }
 
@@ -84,7 +93,7 @@ impl Mqtt {
     fn begin(&mut self, way: Way, out: &mut Output) -> usize {
         self.tidy();
         let waiting = |open: &Open| open.waits != Waits::Done;
-        if self.waiting >= MOST_OPEN
+        while (self.waiting >= MOST_OPEN || self.waiting_held > MOST_HELD)
             && let Some(at) = self.open.iter().position(waiting)
         {
             if let Some(open) = self.open.get(at) {
@@ -98,6 +107,7 @@ impl Mqtt {
             way,
             waits: Waits::Never,
             object: Map::new(),
+            held: 0,
         });
         self.open.len() - 1
     }
@@ -109,9 +119,19 @@ impl Mqtt {
         }
         let old = self.open.len() - MOST_LIVE / 2;
         let mut at = 0;
-        self.open.retain(|open| {
+        self.keep(|open| {
             at += 1;
             at > old || open.waits != Waits::Done
+        });
+    }
+
+    /// Remembers those for which this is true.
+    fn keep(&mut self, mut is_kept: impl FnMut(&Open) -> bool) {
+        let held = &mut self.held;
+        self.open.retain(|open| {
+            let kept = is_kept(open);
+            *held = held.saturating_sub(if kept { 0 } else { open.held });
+            kept
         });
     }
 
@@ -121,6 +141,7 @@ impl Mqtt {
             return;
         };
         let (tx, way) = (open.tx, open.way);
+        out.dropped += message.left_out;
         let flags = u64::from(header.dup) << 3 | u64::from(header.retain);
         out.number(tx, way, AppField::MqttType, header.kind.into());
         out.number(tx, way, AppField::MqttFlags, flags);
@@ -139,7 +160,12 @@ impl Mqtt {
         }
         if header.kind != 0 {
             let object = Value::Object(message.object);
-            open.object.insert(header.name().into(), object);
+            let more = object.held();
+            let old = open.object.insert(header.name().into(), object);
+            let less = old.as_ref().map_or(0, Held::held);
+            open.held = (open.held + more).saturating_sub(less);
+            self.held = (self.held + more).saturating_sub(less);
+            self.waiting_held = (self.waiting_held + more).saturating_sub(less);
         }
     }
 
@@ -152,6 +178,7 @@ impl Mqtt {
             return;
         }
         self.waiting = self.waiting.saturating_sub(1);
+        self.waiting_held = self.waiting_held.saturating_sub(open.held);
         out.number(
             open.tx,
             open.way,
@@ -282,8 +309,7 @@ impl Mqtt {
     }
 
     fn forget(&mut self, out: &Output) {
-        self.open
-            .retain(|open| open.waits != Waits::Done || out.get(open.tx).is_some());
+        self.keep(|open| open.waits != Waits::Done || out.get(open.tx).is_some());
     }
 }
 
@@ -376,7 +402,6 @@ impl Parser for Mqtt {
 
     fn memory(&self) -> usize {
         let pending: usize = self.sides.iter().map(|side| side.pending.memory()).sum();
-        // Objects are made of texts of limited length.
-        pending + self.open.len() * (size_of::<Open>() + 1024)
+        pending + self.held + self.open.len() * size_of::<Open>()
     }
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::app::AppBuffer;
+use crate::app::testing::{all, events};
 
 fn message(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
@@ -52,22 +53,6 @@ fn publish(qos: u8, id: &[u8]) -> Vec<u8> {
         0x31 | qos << 1,
         &[&string("a/b")[..], id, &[0], b"payload"].concat(),
     )
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect()
 }
 
 #[test]
@@ -187,6 +172,56 @@ fn messages_and_transactions_have_limits() {
     // Very many at once.
     parser.data(Way::ToServer, &message(0xc0, &[]).repeat(20_000), &mut out);
     assert!(parser.open.len() <= 2 * MOST_LIVE);
+}
+
+#[test]
+fn objects_are_bounded_and_count_as_memory() {
+    let (mut parser, mut out) = (Mqtt::new(), Output::everything());
+    parser.data(Way::ToServer, &connect(5), &mut out);
+    parser.data(Way::ToClient, &connack(5), &mut out);
+    let property = |key: &str| [&[38][..], &string(key), &string("v")].concat();
+    let publish = |id: u8, properties: &[u8]| {
+        let len = properties.len();
+        let size = [
+            len as u8 & 0x7f | 0x80,
+            (len >> 7) as u8 & 0x7f | 0x80,
+            (len >> 14) as u8,
+        ];
+        message(
+            0x32,
+            &[&string("a/b")[..], &[0, id], &size, properties].concat(),
+        )
+    };
+    let long = publish(1, &property(&"k".repeat(60_000)));
+    parser.data(Way::ToServer, &long, &mut out);
+    let (_, object) = parser.describe(1, &out).expect("an object");
+    let properties = object["publish"]["properties"]
+        .as_object()
+        .expect("properties");
+    assert!(properties.keys().all(|key| key.len() < 1200));
+    assert!(parser.memory() > 1024);
+
+    let many: Vec<_> = (0..5000).map(|at| property(&at.to_string())).collect();
+    parser.data(Way::ToServer, &publish(2, &many.concat()), &mut out);
+    let (_, object) = parser.describe(2, &out).expect("an object");
+    let properties = object["publish"]["properties"]
+        .as_object()
+        .expect("properties");
+    assert_eq!(properties.len(), 256);
+    assert_eq!(out.dropped, 5000 - 256);
+
+    let subscribe = message(0x82, &[&[0, 7, 0][..], &string("t"), &[1]].concat());
+    parser.data(Way::ToServer, &subscribe, &mut out);
+    let suback = message(0x90, &[&[0, 7, 0][..], &[1; 3000]].concat());
+    parser.data(Way::ToClient, &suback, &mut out);
+    let (_, object) = parser.describe(3, &out).expect("an object");
+    let granted = object["suback"]["qos_granted"].as_array().expect("a list");
+    assert_eq!(granted.len(), 1024);
+    let tx = out.get(3).expect("a transaction");
+    assert_eq!(
+        tx.numbers(Way::ToServer, AppField::MqttReasonCode).count(),
+        3000
+    );
 }
 
 proptest! {

@@ -7,6 +7,10 @@ use super::packet::is_google;
 use crate::app::text::eve_text;
 use crate::app::tls::ja;
 
+/// Extensions whose values are shown.
+const SERVER_NAME: u16 = 0;
+const ALPN: u16 = 16;
+
 /// All that is known of a packet.
 pub(super) fn object(shown: &Shown) -> Value {
     let mut object = Map::new();
@@ -30,8 +34,13 @@ pub(super) fn object(shown: &Shown) -> Value {
         object.insert("ja4".into(), json!(ja4));
     }
     if !shown.extensions.is_empty() {
-        let extensions = shown.extensions.iter();
-        let extensions = extensions.map(|&kind| extension(kind, shown));
+        // However often a list comes, it is shown once.
+        let mut lists = vec![SERVER_NAME, ALPN];
+        let extensions = shown.extensions.iter().map(|&kind| {
+            let list = lists.iter().position(|&list| list == kind);
+            let first = list.map(|at| lists.swap_remove(at)).is_some();
+            extension(kind, first.then_some(shown))
+        });
         object.insert("extensions".into(), extensions.collect());
     }
     Value::Object(object)
@@ -44,15 +53,16 @@ fn version(version: u32) -> String {
     format!("{version:x}")
 }
 
-fn extension(kind: u16, shown: &Shown) -> Value {
+/// An extension, with its values where these are to be shown.
+fn extension(kind: u16, shown: Option<&Shown>) -> Value {
     let mut object = Map::new();
     if let Some(name) = extension_name(kind) {
         object.insert("name".into(), json!(name));
     }
     object.insert("type".into(), json!(kind));
-    let values: Vec<_> = match kind {
-        0 => shown.sni.iter().map(|sni| eve_text(sni)).collect(),
-        16 => shown.alpns.iter().map(|alpn| eve_text(alpn)).collect(),
+    let values: Vec<_> = match (kind, shown) {
+        (SERVER_NAME, Some(shown)) => shown.sni.iter().map(|sni| eve_text(sni)).collect(),
+        (ALPN, Some(shown)) => shown.alpns.iter().map(|alpn| eve_text(alpn)).collect(),
         _ => Vec::new(),
     };
     if !values.is_empty() {

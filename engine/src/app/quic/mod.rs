@@ -8,7 +8,7 @@ mod packet;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -16,9 +16,10 @@ use self::crypto::InitialKeys;
 use self::frames::Frame;
 use self::packet::{Header, Kind, is_google};
 use super::bytes::Bytes;
+use super::remember::{Held, Remembered};
 use super::tls::hello::Hello;
 use super::tls::ja::{self, Grease};
-use super::{AppBuffer, AppProto, MOST_LIVE, Output, Parser, TxId, Way};
+use super::{AppBuffer, AppProto, Output, Parser, TxId, Way};
 
 /// Events of QUIC, by their names in rules.
 pub const EVENTS: &[&str] = &[
@@ -49,6 +50,20 @@ struct Shown {
     alpns: Vec<Vec<u8>>,
 }
 
+impl Held for Shown {
+    fn held(&self) -> usize {
+        let names = self.sni.iter().chain(&self.ua).map(Vec::len);
+        let texts = self.cyu.iter().chain(&self.ja3).chain(&self.ja4);
+        let texts = texts.map(|text| size_of::<String>() + text.len());
+        let alpns = self
+            .alpns
+            .iter()
+            .map(|alpn| size_of::<Vec<u8>>() + alpn.len());
+        let bytes = names.chain(texts).chain(alpns).sum::<usize>();
+        size_of::<Self>() + bytes + self.extensions.len() * size_of::<u16>()
+    }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 struct Side {
@@ -65,7 +80,7 @@ pub struct Quic {
     keys: Option<InitialKeys>,
     sides: [Side; 2],
     retried: bool,
-    packets: VecDeque<(TxId, Shown)>,
+    packets: Remembered<Shown>,
 }
 
 impl Side {
@@ -273,10 +288,7 @@ impl Quic {
         if out.logs() {
             out.log(way, "quic", log::object(&shown));
         }
-        if self.packets.len() >= MOST_LIVE {
-            self.packets.pop_front();
-        }
-        self.packets.push_back((tx, shown));
+        self.packets.put(tx, shown, out);
     }
 }
 
@@ -305,12 +317,7 @@ impl Parser for Quic {
     }
 
     fn data(&mut self, way: Way, mut data: &[u8], out: &mut Output) {
-        while let Some((tx, _)) = self.packets.front() {
-            if out.get(*tx).is_some() {
-                break;
-            }
-            self.packets.pop_front();
-        }
+        self.packets.forget(out);
         // A datagram can have several packets.
         while !data.is_empty() {
             let Some(len) = self.packet(way, data, out) else {
@@ -327,14 +334,13 @@ impl Parser for Quic {
     }
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.packets.binary_search_by_key(&tx, |(id, _)| *id);
-        let (_, shown) = self.packets.get(found.ok()?)?;
+        let shown = self.packets.get(tx)?;
         Some(("quic", log::object(shown)))
     }
 
     fn memory(&self) -> usize {
         let pieces = self.sides.iter().flat_map(|side| side.pieces.values());
         let pieces: usize = pieces.map(|piece| piece.capacity() + 48).sum();
-        pieces + self.packets.len() * (size_of::<Shown>() + 512)
+        pieces + self.packets.memory()
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::{all, events, unhex};
 
 const CONNECTION: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
 
@@ -10,15 +11,6 @@ const SERVER: &str = "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0a
     dbcba3f6ea46c5b7684df3548e7ddeb9c3bf9c73cc3f3bded74b562bfb19fb84\
     022f8ef4cdd93795d77d06edbb7aaf2f58891850abbdca3d20398c276456cbc4\
     2158407dd074ee";
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<_> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16))
-        .collect();
-    let pairs = digits.as_chunks::<2>().0.iter();
-    pairs.map(|[high, low]| (high << 4 | low) as u8).collect()
-}
 
 fn hello() -> Vec<u8> {
     let name = b"www.example.org";
@@ -59,29 +51,13 @@ fn initial(version: u32, frames: &[u8]) -> Vec<u8> {
     keys.seal(0, &header, &frames)
 }
 
-fn texts(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect()
-}
-
 #[test]
 fn the_packet_of_the_rfc_is_opened() {
     let (mut parser, mut out) = (Quic::new(), Output::everything());
     parser.keys = InitialKeys::new(1, &CONNECTION);
     parser.data(Way::ToClient, &unhex(SERVER), &mut out);
     assert_eq!(
-        texts(&out, Way::ToClient, AppBuffer::Ja3sString),
+        all(&out, Way::ToClient, AppBuffer::Ja3sString),
         ["771,4865,51-43"]
     );
     assert!(events(&out).is_empty());
@@ -97,13 +73,10 @@ fn a_hello_is_read_in_every_version() {
             &mut out,
         );
         let way = Way::ToServer;
-        assert_eq!(texts(&out, way, AppBuffer::QuicSni), ["www.example.org"]);
+        assert_eq!(all(&out, way, AppBuffer::QuicSni), ["www.example.org"]);
         // Suricata leaves GREASE in.
-        assert_eq!(
-            texts(&out, way, AppBuffer::Ja3String),
-            ["771,2570-4865,0,,"]
-        );
-        assert!(texts(&out, way, AppBuffer::Ja4Hash)[0].starts_with("q12d010100_"));
+        assert_eq!(all(&out, way, AppBuffer::Ja3String), ["771,2570-4865,0,,"]);
+        assert!(all(&out, way, AppBuffer::Ja4Hash)[0].starts_with("q12d010100_"));
         let tx = out.get(0).expect("a transaction");
         let shown = tx.buffers(way, AppBuffer::QuicVersion).next();
         assert_eq!(shown, Some(&version.to_be_bytes()[..]));
@@ -128,7 +101,7 @@ fn a_hello_in_pieces_is_put_together() {
         ];
         if cut < 0x40 {
             parser.data(Way::ToServer, &datagram.concat(), &mut out);
-            let names = texts(&out, Way::ToServer, AppBuffer::QuicSni);
+            let names = all(&out, Way::ToServer, AppBuffer::QuicSni);
             assert_eq!(names, ["www.example.org"], "{cut}");
             assert_eq!(out.transactions().count(), 2);
         }
@@ -185,10 +158,46 @@ fn googles_hello_shows_its_tags() {
     let (mut parser, mut out) = (Quic::new(), Output::everything());
     parser.data(Way::ToServer, &packet, &mut out);
     let way = Way::ToServer;
-    assert_eq!(texts(&out, way, AppBuffer::QuicSni), ["a.org"]);
-    assert_eq!(texts(&out, way, AppBuffer::QuicUa), ["agt"]);
-    assert_eq!(texts(&out, way, AppBuffer::QuicVersion), ["Q046"]);
-    assert_eq!(texts(&out, way, AppBuffer::QuicCyuString), ["46,SNI-UAID"]);
+    assert_eq!(all(&out, way, AppBuffer::QuicSni), ["a.org"]);
+    assert_eq!(all(&out, way, AppBuffer::QuicUa), ["agt"]);
+    assert_eq!(all(&out, way, AppBuffer::QuicVersion), ["Q046"]);
+    assert_eq!(all(&out, way, AppBuffer::QuicCyuString), ["46,SNI-UAID"]);
+}
+
+/// A hello with these extensions.
+fn hello_with(extensions: &[u8]) -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+    body.extend((extensions.len() as u16).to_be_bytes());
+    body.extend(extensions);
+    let len = (body.len() as u32).to_be_bytes();
+    [&[1, len[1], len[2], len[3]][..], &body].concat()
+}
+
+#[test]
+fn a_list_that_comes_again_is_shown_once() {
+    let one = [
+        0, 16, 0, 11, 0, 9, 2, b'h', b'3', 5, b'o', b't', b'h', b'e', b'r',
+    ];
+    let hello = hello_with(&one.repeat(40));
+    let (mut parser, mut out) = (Quic::new(), Output::everything());
+    parser.data(Way::ToServer, &initial(1, &crypto(0, &hello)), &mut out);
+    let (_, object) = parser.describe(0, &out).expect("an object");
+    let extensions = object["extensions"].as_array().expect("a list");
+    let shown = |of: &Value| of["values"].as_array().map_or(0, Vec::len);
+    assert_eq!(extensions.len(), 40);
+    assert_eq!(extensions.iter().map(shown).sum::<usize>(), 80);
+}
+
+#[test]
+fn what_is_shown_counts_as_memory() {
+    let alpns = [&[0, 16, 0x0f, 0xa2, 0x0f, 0xa0][..], &[0; 4000]].concat();
+    let (mut parser, mut out) = (Quic::new(), Output::everything());
+    let hello = hello_with(&alpns);
+    parser.data(Way::ToServer, &initial(1, &crypto(0, &hello)), &mut out);
+    assert_eq!(out.transactions().count(), 1);
+    assert!(parser.memory() > 4000 * size_of::<Vec<u8>>());
 }
 
 proptest! {

@@ -32,6 +32,8 @@ pub(super) struct Message<'a> {
     pub(super) body: &'a [u8],
     /// Bytes that it takes.
     pub(super) len: usize,
+    /// Headers for which there was no room.
+    pub(super) left_out: u64,
 }
 
 /// Why there is no message.
@@ -52,6 +54,8 @@ impl<'a> Message<'a> {
         let (line, _) = data.split_at(line_end);
         let start = start(line, request).ok_or(Trouble::Invalid)?;
         let mut headers: Vec<Header> = Vec::new();
+        let mut left_out = 0;
+        let mut is_kept = true;
         let mut at = line_end + 2;
         loop {
             let rest = data.get(at..).unwrap_or_default();
@@ -63,15 +67,22 @@ impl<'a> Message<'a> {
             }
             if let (Some(b' ' | b'\t'), Some((_, value))) = (header.first(), headers.last_mut()) {
                 // The line before goes on.
-                value.push(b' ');
-                value.extend_from_slice(header.trim_ascii());
+                if is_kept {
+                    value.push(b' ');
+                    value.extend_from_slice(header.trim_ascii());
+                }
                 continue;
             }
             let colon = memchr::memchr(b':', header).ok_or(Trouble::Invalid)?;
             let (name, value) = header.split_at(colon);
             let value = value.get(1..).unwrap_or_default().trim_ascii();
-            if headers.len() < MOST_HEADERS {
-                headers.push((full_name(name.trim_ascii()), value.to_vec()));
+            let name = full_name(name.trim_ascii());
+            // Where the message ends must be known.
+            is_kept = headers.len() < MOST_HEADERS || name == b"content-length";
+            if is_kept {
+                headers.push((name, value.to_vec()));
+            } else {
+                left_out += 1;
             }
         }
         let rest = data.get(at..).unwrap_or_default();
@@ -98,6 +109,7 @@ impl<'a> Message<'a> {
             headers,
             body,
             len,
+            left_out,
         })
     }
 

@@ -5,14 +5,13 @@ mod sdp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use serde_json::{Map, Value, json};
 
 use self::message::{Message, Start, Trouble};
 use self::sdp::Sdp;
+use super::remember::{Held, Remembered};
 use super::text::eve_text;
-use super::{AppBuffer, AppProto, MOST_LIVE, Output, Parser, Pending, TxId, Way};
+use super::{AppBuffer, AppProto, Output, Parser, Pending, TxId, Way};
 
 /// Events of SIP, by their names in rules.
 pub const EVENTS: &[&str] = &["sip.incomplete_data", "sip.invalid_data"];
@@ -28,6 +27,13 @@ struct Shown {
     sdp: Option<Sdp>,
 }
 
+impl Held for Shown {
+    fn held(&self) -> usize {
+        // Parts of the line are there a second time.
+        size_of::<Self>() + 2 * self.line.len() + self.sdp.as_ref().map_or(0, Sdp::memory)
+    }
+}
+
 /// Reads SIP.
 #[derive(Debug)]
 pub struct Sip {
@@ -35,7 +41,7 @@ pub struct Sip {
     pending: [Pending; 2],
     /// Bytes of the message that is coming, where its headers are here.
     needed: [Option<usize>; 2],
-    messages: VecDeque<(TxId, Shown)>,
+    messages: Remembered<Shown>,
     failed: bool,
 }
 
@@ -46,7 +52,7 @@ impl Sip {
             udp,
             pending: Default::default(),
             needed: [None; 2],
-            messages: VecDeque::new(),
+            messages: Remembered::default(),
             failed: false,
         }
     }
@@ -105,8 +111,10 @@ impl Sip {
                     .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp"))
         });
         let sdp = is_sdp.then(|| Sdp::read(message.body)).flatten();
+        out.dropped += message.left_out;
         if let Some(sdp) = &sdp {
             sdp.put(tx, way, out);
+            out.dropped += sdp.left_out;
         }
         out.finish(tx);
         let shown = Shown {
@@ -117,10 +125,7 @@ impl Sip {
         if out.logs() {
             out.log(way, "sip", object(&shown));
         }
-        if self.messages.len() >= MOST_LIVE {
-            self.messages.pop_front();
-        }
-        self.messages.push_back((tx, shown));
+        self.messages.put(tx, shown, out);
         tx
     }
 
@@ -241,12 +246,7 @@ impl Parser for Sip {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        while let Some((tx, _)) = self.messages.front() {
-            if out.get(*tx).is_some() {
-                break;
-            }
-            self.messages.pop_front();
-        }
+        self.messages.forget(out);
         if self.failed {
         } else if self.udp {
             self.datagram(way, data, out);
@@ -265,16 +265,12 @@ impl Parser for Sip {
     }
 
     fn describe(&self, tx: TxId, _out: &Output) -> Option<(&'static str, Value)> {
-        let found = self.messages.binary_search_by_key(&tx, |(id, _)| *id);
-        let (_, shown) = self.messages.get(found.ok()?)?;
+        let shown = self.messages.get(tx)?;
         Some(("sip", object(shown)))
     }
 
     fn memory(&self) -> usize {
         let pending: usize = self.pending.iter().map(Pending::memory).sum();
-        let messages = self.messages.iter().map(|(_, shown)| {
-            size_of::<Shown>() + 2 * shown.line.len() + shown.sdp.as_ref().map_or(0, Sdp::memory)
-        });
-        pending + messages.sum::<usize>()
+        pending + self.messages.memory()
     }
 }

@@ -20,6 +20,8 @@ struct Line {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sdp {
     lines: Vec<Line>,
+    /// Lines for which there was no room.
+    pub(super) left_out: u64,
 }
 
 impl Sdp {
@@ -28,10 +30,11 @@ impl Sdp {
         let body = body.strip_prefix(b"v=0")?;
         let mut lines = Vec::new();
         let mut in_media = false;
-        for line in body.split(|&byte| byte == b'\n').skip(1).take(MOST_LINES) {
+        let mut rest = body.split(|&byte| byte == b'\n').skip(1);
+        for line in rest.by_ref().take(MOST_LINES) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let [letter, b'=', value @ ..] = line else {
-                break;
+                return Some(Self { lines, left_out: 0 });
             };
             in_media |= *letter == b'm';
             lines.push(Line {
@@ -40,7 +43,8 @@ impl Sdp {
                 value: value.to_vec(),
             });
         }
-        Some(Self { lines })
+        let left_out = rest.filter(|line| !line.is_empty()).count() as u64;
+        Some(Self { lines, left_out })
     }
 
     /// Puts what rules look at.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::all;
 
 const INVITE: &str = "INVITE sip:bob@example.org SIP/2.0\r\n\
     Via: SIP/2.0/UDP a;branch=1\r\n\
@@ -14,16 +15,6 @@ const INVITE: &str = "INVITE sip:bob@example.org SIP/2.0\r\n\
     v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ni=in\r\nm=audio 9\r\ni=media\r\n";
 
 const OK: &str = "SIP/2.0 200 All right\r\nFrom: x\r\nContent-Length: 0\r\n\r\n";
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of_tx = |tx: &crate::app::Transaction| -> Vec<String> {
-        let buffers = tx.buffers(way, buffer);
-        buffers
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .collect()
-    };
-    out.transactions().flat_map(of_tx).collect()
-}
 
 fn check(out: &Output) {
     let way = Way::ToServer;
@@ -104,6 +95,22 @@ fn what_is_none_fails() {
     let (mut parser, mut out) = (Sip::new(false), Output::everything());
     parser.data(Way::ToServer, &vec![b'x'; 200_000], &mut out);
     assert!(out.failed && parser.memory() < 100_000);
+}
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let headers = "X: y\r\n".repeat(520);
+    let lines = "a=b\r\n".repeat(1030);
+    let message = format!(
+        "OPTIONS a SIP/2.0\r\nContent-Type: application/sdp\r\n{headers}\r\nv=0\r\n{lines}"
+    );
+    let (mut parser, mut out) = (Sip::new(true), Output::everything());
+    parser.data(Way::ToServer, message.as_bytes(), &mut out);
+    assert_eq!(
+        all(&out, Way::ToServer, AppBuffer::SdpAttribute).len(),
+        1024
+    );
+    assert_eq!(out.dropped, 521 - 512 + 6);
 }
 
 proptest! {

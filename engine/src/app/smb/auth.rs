@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::state::NAME_LIMIT;
+
 const SIGNATURE: &[u8] = b"NTLMSSP\0";
 
 /// The message with which a client proves who it is.
@@ -48,7 +50,8 @@ pub(super) fn ntlmssp(blob: &[u8]) -> Option<Ntlmssp> {
         let length = u16_at(message, at)?;
         let offset = usize::try_from(u32_at(message, at + 4)?).ok()?;
         let bytes = message.get(offset..)?.get(..length)?;
-        Some(bytes.iter().copied().filter(|&byte| byte != 0).collect())
+        let kept = bytes.iter().copied().filter(|&byte| byte != 0);
+        Some(kept.take(NAME_LIMIT).collect())
     };
     let versioned = u32_at(message, 60)? & HAS_VERSION != 0;
     Some(Ntlmssp {
@@ -63,6 +66,11 @@ pub(super) fn ntlmssp(blob: &[u8]) -> Option<Ntlmssp> {
 }
 
 impl Ntlmssp {
+    /// Bytes that it holds.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.domain.len() + self.user.len() + self.host.len()
+    }
+
     /// The `ntlmssp` object.
     pub fn fields(&self) -> Value {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -82,18 +90,26 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn message() -> Vec<u8> {
+        message_of(&[b"D\0M\0", b"m\0e\0x\0", b"h\0"])
+    }
+
+    /// A message with this domain, user and host.
+    pub(in super::super) fn message_of(texts: &[&[u8]; 3]) -> Vec<u8> {
         let mut message = SIGNATURE.to_vec();
         message.extend_from_slice(&3_u32.to_le_bytes());
         message.resize(28, 0);
-        for (length, offset) in [(4_u16, 72_u32), (6, 76), (2, 82)] {
-            message.extend_from_slice(&length.to_le_bytes());
-            message.extend_from_slice(&length.to_le_bytes());
-            message.extend_from_slice(&offset.to_le_bytes());
+        let mut offset = 72;
+        for text in texts {
+            let length = (text.len() as u16).to_le_bytes();
+            message.extend_from_slice(&length);
+            message.extend_from_slice(&length);
+            message.extend_from_slice(&(offset as u32).to_le_bytes());
+            offset += text.len();
         }
         message.resize(60, 0);
         message.extend_from_slice(&HAS_VERSION.to_le_bytes());
         message.extend_from_slice(&[6, 1, 0xb1, 0x1d, 0, 0, 0, 15]);
-        message.extend_from_slice(b"D\0M\0m\0e\0x\0h\0");
+        message.extend_from_slice(&texts.concat());
         message
     }
 

@@ -60,9 +60,10 @@ impl Transfer {
             return Placed::Fine;
         }
         let fits = usize::try_from(length).is_ok_and(|length| {
-            self.held + length <= MOST_WAITING && self.held + others + length <= MOST_OF_FLOW
+            let held = self.held.saturating_add(length);
+            held <= MOST_WAITING && held.saturating_add(others) <= MOST_OF_FLOW
         });
-        if offset < self.done {
+        if offset < self.done || self.waiting.contains_key(&offset) {
             // What was there already is what counts.
             self.at = None;
             out.file_gap(self.tx, self.number);
@@ -159,6 +160,23 @@ mod tests {
         let data: Vec<_> = tx.buffers(Way::ToServer, AppBuffer::FileData).collect();
         assert_eq!(data, [b"onetwothree"]);
         assert!(tx.files()[0].gaps());
+    }
+
+    #[test]
+    fn a_piece_that_waits_counts_once() {
+        let mut out = Output::everything();
+        let tx = out.begin();
+        let mut file = Transfer::open(tx, Way::ToServer, b"n", &mut out);
+        for bytes in [b"two", b"TWO"] {
+            file.piece(3, 3, 0, &mut out);
+            file.more(bytes, &mut out);
+        }
+        assert_eq!(file.piece(3, 3, 0, &mut out), Placed::Overlap);
+        file.piece(0, 3, 0, &mut out);
+        file.more(b"one", &mut out);
+        file.close(FileState::Closed, &mut out);
+        let found = crate::app::testing::all(&out, Way::ToServer, AppBuffer::FileData);
+        assert_eq!(found, ["onetwo"]);
     }
 
     #[test]

@@ -65,8 +65,10 @@ enum Next {
     Record(u64),
     /// Nothing of interest.
     Skip { count: u64, left: u64 },
-    /// Data of a file, then something else of the record, then what is left of the message.
+    /// Something before the data of a file, then that, then something else of the record, then what is left of the
+    /// message.
     Data {
+        before: u64,
         file: FileId,
         count: u64,
         after: u64,
@@ -101,6 +103,11 @@ impl Default for Smb {
             state: State::default(),
         }
     }
+}
+
+/// How far behind what is there a place is; data may begin behind what is looked at of a long record.
+fn beyond(place: usize, there: u64) -> u64 {
+    (place as u64).saturating_sub(there)
 }
 
 /// Where a message may begin.
@@ -166,21 +173,23 @@ impl Smb {
             },
             Next::Record(left) => {
                 let length = length(bytes, left).unwrap_or(left);
-                let seen = bytes.len() as u64;
+                let there = bytes.len() as u64;
                 let flowing = self.record(way, bytes, out);
-                let (rest, left) = (length.saturating_sub(seen), left.saturating_sub(length));
+                let (rest, left) = (length.saturating_sub(there), left.saturating_sub(length));
                 match flowing {
                     Some(Flowing {
                         file,
                         seen,
                         length,
                         at,
-                    }) if rest > 0 && at <= bytes.len() => {
-                        let count = (length - seen).min(rest);
+                    }) if rest > beyond(at, there) => {
+                        let before = beyond(at, there);
+                        let count = length.saturating_sub(seen).min(rest - before);
                         Next::Data {
+                            before,
                             file,
                             count,
-                            after: rest - count,
+                            after: rest - before - count,
                             left,
                         }
                     }
@@ -291,11 +300,17 @@ impl Smb {
                 }
                 rest
             }
+            Next::Data { before, .. } if *before > 0 => {
+                let (_, rest) = data.split_at(taken(*before));
+                *before -= (data.len() - rest.len()) as u64;
+                rest
+            }
             Next::Data {
                 file,
                 count,
                 after,
                 left,
+                ..
             } => {
                 let (bytes, rest) = data.split_at(taken(*count));
                 self.state.more(way, *file, bytes, out);

@@ -1,7 +1,7 @@
 //! Records of SMB 1 (MS-CIFS 2.2, MS-SMB 2.2).
 
 use super::auth;
-use super::state::{Flowing, NAME_LIMIT, Record, State};
+use super::state::{Flowing, MOST_DIALECTS, NAME_LIMIT, Record, State};
 use super::text::{bytes_at, file, hosts, narrow, string};
 use super::transaction::{About, FileId, Opened};
 use crate::app::{Output, Way};
@@ -32,8 +32,8 @@ const NONE: u8 = 0xff;
 
 const SUCCESS: u32 = 0;
 
-/// Most dialects that are kept.
-const MOST_DIALECTS: usize = 64;
+/// Most commands of a record that are read.
+const MOST_CHAINED: usize = 32;
 
 /// Reads the header.
 pub(super) fn record(bytes: &[u8]) -> Option<Record<'_>> {
@@ -77,19 +77,27 @@ fn chains(command: u16) -> bool {
 }
 
 impl State {
-    /// All commands of a record.
+    /// All commands of a record. Of too many the last one is told by an event.
     fn each(
+        &mut self,
         r: &Record<'_>,
-        mut act: impl FnMut(&Record<'_>, usize) -> Option<Flowing>,
+        out: &mut Output,
+        mut act: impl FnMut(&mut Self, &Record<'_>, usize, &mut Output) -> Option<Flowing>,
     ) -> Option<Flowing> {
         let (mut r, mut at) = (*r, HEADER);
+        let mut count = 0;
         loop {
-            let flowing = act(&r, at);
+            let flowing = act(self, &r, at, out);
+            count += 1;
             let (next, offset) = (r.u8(at + 1), r.u16(at + 3).map(usize::from));
             match (next, offset) {
                 // Only forward, so that it ends.
                 (Some(next), Some(offset)) if chains(r.command) && next != NONE && offset > at => {
                     if flowing.is_some() || offset >= r.bytes.len() {
+                        return flowing;
+                    }
+                    if count >= MOST_CHAINED {
+                        self.event("smb.malformed_data", out);
                         return flowing;
                     }
                     (r.command, at) = (u16::from(next), offset);
@@ -101,12 +109,12 @@ impl State {
 
     /// What a client sends.
     pub fn request1(&mut self, r: &Record<'_>, out: &mut Output) -> Option<Flowing> {
-        Self::each(r, |r, at| match r.command {
-            WRITE | WRITE_ANDX | WRITE_AND_CLOSE => self.write1(r, at, out),
+        self.each(r, out, |state, r, at, out| match r.command {
+            WRITE | WRITE_ANDX | WRITE_AND_CLOSE => state.write1(r, at, out),
             _ => {
-                if self.request1_known(r, at, out).is_none() {
-                    self.asked(r, About::Command, out);
-                    self.event("smb.malformed_data", out);
+                if state.request1_known(r, at, out).is_none() {
+                    state.asked(r, About::Command, out);
+                    state.event("smb.malformed_data", out);
                 }
                 None
             }
@@ -218,13 +226,15 @@ impl State {
         let list = list.strip_suffix(&[0]).unwrap_or(list);
         let mut bad = false;
         let mut dialects = Vec::new();
-        for entry in list.split(|&byte| byte == 0).take(MOST_DIALECTS) {
+        let mut entries = list.split(|&byte| byte == 0);
+        for entry in entries.by_ref().take(MOST_DIALECTS) {
             bad |= entry.len() <= 1;
             if let [_, dialect @ ..] = entry {
                 let dialect = dialect.get(..NAME_LIMIT).unwrap_or(dialect);
                 dialects.push(String::from_utf8_lossy(dialect).into_owned());
             }
         }
+        out.dropped += entries.count() as u64;
         let about = About::Negotiate {
             dialects,
             client: None,
@@ -294,23 +304,23 @@ impl State {
 
     /// What a server sends.
     pub fn response1(&mut self, r: &Record<'_>, out: &mut Output) -> Option<Flowing> {
-        Self::each(r, |r, at| {
+        self.each(r, out, |state, r, at, out| {
             let mut flowing = None;
             if r.status == SUCCESS {
                 if r.command == READ_ANDX {
-                    match self.read1(r, at, out) {
+                    match state.read1(r, at, out) {
                         Some(read) => flowing = read,
-                        None => self.event("smb.malformed_data", out),
+                        None => state.event("smb.malformed_data", out),
                     }
-                } else if self.response1_known(r, at, out).is_none()
-                    && let Some(tx) = self.waiting(r).and_then(|at| self.txs.get(at))
+                } else if state.response1_known(r, at, out).is_none()
+                    && let Some(tx) = state.waiting(r).and_then(|at| state.txs.get(at))
                 {
                     out.event(tx.id, "smb.malformed_data");
                 }
             } else if r.command == TRANS {
-                let _ = self.trans_answered(r, at, out);
+                let _ = state.trans_answered(r, at, out);
             }
-            self.answered(r, out);
+            state.answered(r, out);
             flowing
         })
     }

@@ -160,7 +160,7 @@ impl State {
                 at
             }
         };
-        self.add(at, Way::ToServer, data);
+        self.add(at, Way::ToServer, data, out);
         if header.last {
             self.finish(at, Way::ToServer, out);
         }
@@ -198,14 +198,14 @@ impl State {
         }
         if header.kind == kind::RESPONSE {
             // Eight bytes of header come before the data.
-            self.add(at, Way::ToClient, body.get(8..).unwrap_or_default());
+            self.add(at, Way::ToClient, body.get(8..).unwrap_or_default(), out);
         }
         if header.kind != kind::RESPONSE || header.last {
             self.finish(at, Way::ToClient, out);
         }
     }
 
-    fn add(&mut self, at: usize, way: Way, data: &[u8]) {
+    fn add(&mut self, at: usize, way: Way, data: &[u8], out: &mut Output) {
         let held: usize = self.txs.iter().map(Tx::memory).sum();
         let Some(About::Call(call)) = self.txs.get_mut(at).map(|tx| &mut tx.about) else {
             return;
@@ -217,5 +217,6 @@ impl State {
             .saturating_sub(stub.len())
             .min(TOTAL_LIMIT.saturating_sub(held));
         stub.extend_from_slice(data.get(..room).unwrap_or(data));
+        out.dropped += u64::from(data.len() > room);
     }
 }

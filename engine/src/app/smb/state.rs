@@ -59,6 +59,9 @@ impl<K: PartialEq, V> Recent<K, V> {
     }
 }
 
+/// Most dialects of an offer that are kept.
+pub(super) const MOST_DIALECTS: usize = 64;
+
 /// A record: a command, or its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {

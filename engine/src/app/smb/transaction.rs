@@ -130,8 +130,19 @@ impl Tx {
     pub fn memory(&self) -> usize {
         size_of::<Self>()
             + match &self.about {
-                About::Negotiate { dialects, .. } => dialects.iter().map(String::len).sum(),
-                About::Tree { name, .. } | About::Create { name, .. } => name.len(),
+                About::Negotiate { dialects, .. } => {
+                    let dialects = dialects.iter();
+                    dialects.map(|of| size_of::<String>() + of.len()).sum()
+                }
+                About::Tree { name, services, .. } => {
+                    name.len() + services.iter().flatten().map(String::len).sum::<usize>()
+                }
+                About::Create { name, .. } => name.len(),
+                About::Session { who, hosts } => {
+                    let hosts = hosts.iter().flatten();
+                    let hosts: usize = hosts.map(|(os, manager)| os.len() + manager.len()).sum();
+                    who.as_ref().map_or(0, Ntlmssp::memory) + hosts
+                }
                 About::Rename { from, to, .. } => from.len() + to.len(),
                 About::File {
                     name,
@@ -140,7 +151,7 @@ impl Tx {
                     ..
                 } => name.len() + share.len() + transfer.memory(),
                 About::Call(call) => call.stubs.iter().map(Vec::capacity).sum(),
-                About::Command | About::Session { .. } => 0,
+                About::Command => 0,
             }
     }
 }

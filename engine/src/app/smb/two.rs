@@ -2,7 +2,7 @@
 
 use super::auth;
 use super::names;
-use super::state::{Flowing, NAME_LIMIT, Record, State};
+use super::state::{Flowing, MOST_DIALECTS, NAME_LIMIT, Record, State};
 use super::transaction::{About, FileId, Opened};
 use crate::app::{AppBuffer, Output, Way};
 
@@ -92,11 +92,12 @@ impl State {
             NEGOTIATE => {
                 let count = usize::from(r.u16(66)?);
                 let client = r.guid(76)?;
-                let dialects = (0..count)
-                    .map_while(|at| r.u16(100 + 2 * at))
-                    .map(names::dialect);
+                let mut listed = (0..count).map_while(|at| r.u16(100 + 2 * at));
+                let dialects = listed.by_ref().take(MOST_DIALECTS);
+                let dialects = dialects.map(names::dialect).collect();
+                out.dropped += listed.count() as u64;
                 let about = About::Negotiate {
-                    dialects: dialects.collect(),
+                    dialects,
                     client: Some(client),
                     server: None,
                 };

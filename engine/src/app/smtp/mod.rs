@@ -5,16 +5,18 @@
 
 mod decode;
 mod header;
+mod mail;
 mod mime;
 mod url;
 mod words;
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::lines::{Line, Lines};
 use super::{AppBuffer, AppProto, FileState, Output, Parser, TxId, Way, level};
+use mail::Mail;
 use mime::Mime;
 use words::{CODES, Verb, argument};
 
@@ -45,16 +47,6 @@ enum Mode {
     Mail,
     /// So many bytes of a chunk are to come.
     Chunk(u64),
-}
-
-/// A mail, while its transaction lives.
-#[derive(Debug)]
-struct Mail {
-    tx: TxId,
-    from: Option<Vec<u8>>,
-    to: Vec<Vec<u8>>,
-    mime: Option<Mime>,
-    done: bool,
 }
 
 /// Reads SMTP.
@@ -111,6 +103,7 @@ impl Smtp {
             from: None,
             to: Vec::new(),
             mime: None,
+            reset: false,
             done: false,
         });
     }
@@ -141,6 +134,8 @@ impl Smtp {
         }
         if self.waiting.len() < MOST_COMMANDS {
             self.waiting.push_back(verb);
+        } else {
+            out.dropped += 1;
         }
     }
 
@@ -192,6 +187,11 @@ impl Smtp {
                 self.helo = Some(helo);
             }
         } else if is("mail from") {
+            if self.open().is_some_and(|mail| mail.reset) {
+                // The client does not wait for the answer.
+                self.finish(FileState::Truncated, out);
+                self.begin(out);
+            }
             let from = argument(text, 10).to_vec();
             match self.open() {
                 Some(mail) if mail.from.is_none() => {
@@ -202,14 +202,18 @@ impl Smtp {
             }
         } else if is("rcpt to") {
             let to = argument(text, 8).to_vec();
-            if let Some(mail) = self.open()
-                && mail.to.len() < MOST_RECIPIENTS
-            {
-                out.put(mail.tx, Way::ToServer, AppBuffer::SmtpRcptTo, &to);
-                mail.to.push(to);
+            match self.open() {
+                Some(mail) if mail.to.len() < MOST_RECIPIENTS => {
+                    out.put(mail.tx, Way::ToServer, AppBuffer::SmtpRcptTo, &to);
+                    mail.to.push(to);
+                }
+                _ => out.dropped += 1,
             }
         } else if is("rset") {
             verb = Verb::Reset;
+            if let Some(mail) = self.open() {
+                mail.reset = true;
+            }
         }
         self.wait(verb, out);
     }
@@ -297,7 +301,9 @@ impl Smtp {
                     self.mode = Mode::Commands;
                 }
             }
-            Verb::Reset if code == 250 && !self.multiline => {
+            Verb::Reset
+                if code == 250 && !self.multiline && self.open().is_some_and(|mail| mail.reset) =>
+            {
                 self.finish(FileState::Truncated, out);
             }
             _ => {}
@@ -323,24 +329,6 @@ impl Smtp {
             self.chunk_cut = head.last() != Some(&b'\n');
             Mode::Commands
         };
-    }
-}
-
-impl Mail {
-    fn fields(&self, helo: Option<&[u8]>) -> Value {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut fields = Map::new();
-        if let Some(helo) = helo {
-            fields.insert("helo".into(), text(helo).into());
-        }
-        if let Some(from) = &self.from {
-            fields.insert("mail_from".into(), text(from).into());
-        }
-        if !self.to.is_empty() {
-            let to: Vec<_> = self.to.iter().map(|to| text(to)).collect();
-            fields.insert("rcpt_to".into(), json!(to));
-        }
-        fields.into()
     }
 }
 
@@ -394,6 +382,21 @@ impl Parser for Smtp {
         }
     }
 
+    fn gap_of(&mut self, way: Way, missing: u64, out: &mut Output) {
+        if way == Way::ToServer
+            && let Mode::Chunk(left) = self.mode
+        {
+            self.mode = match left.saturating_sub(missing) {
+                0 => Mode::Commands,
+                left => Mode::Chunk(left),
+            };
+            if missing <= left {
+                return;
+            }
+        }
+        self.gap(way, out);
+    }
+
     fn end(&mut self, way: Way, out: &mut Output) {
         if way == Way::ToServer {
             self.finish(FileState::Truncated, out);
@@ -412,11 +415,16 @@ impl Parser for Smtp {
 
     fn memory(&self) -> usize {
         let mails = self.mails.iter().map(|mail| {
-            let to: usize = mail.to.iter().map(Vec::len).sum();
-            to + mail.from.as_ref().map_or(0, Vec::len) + mail.mime.as_ref().map_or(0, Mime::memory)
+            let to = mail.to.iter().map(|to| size_of::<Vec<u8>>() + to.len());
+            let to: usize = to.sum();
+            size_of::<Mail>()
+                + to
+                + mail.from.as_ref().map_or(0, Vec::len)
+                + mail.mime.as_ref().map_or(0, Mime::memory)
         });
         let lines: usize = self.lines.iter().map(Lines::memory).sum();
-        mails.sum::<usize>() + lines + self.waiting.capacity()
+        let helo = self.helo.as_ref().map_or(0, Vec::len);
+        mails.sum::<usize>() + lines + helo + self.waiting.capacity()
     }
 }
 

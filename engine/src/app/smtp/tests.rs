@@ -1,10 +1,7 @@
-use super::*;
+use serde_json::json;
 
-fn strings(out: &Output, tx: TxId, buffer: AppBuffer) -> Vec<String> {
-    let tx = out.get(tx).expect("a transaction");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    tx.buffers(Way::ToServer, buffer).map(text).collect()
-}
+use super::*;
+use crate::app::testing::{all_of, events};
 
 const BODY: &str = concat!(
     "Received: from a\r\n\tby b\r\nReceived: from c\r\n",
@@ -58,7 +55,7 @@ fn a_mail_is_a_transaction_with_files_and_links() {
     assert_eq!(out.transactions().count(), 2);
     assert!(out.transactions().all(|tx| tx.is_done()));
     assert!(out.transactions().all(|tx| tx.events().is_empty()));
-    let first = |buffer| strings(&out, 0, buffer);
+    let first = |buffer| all_of(&out, 0, Way::ToServer, buffer);
     assert_eq!(first(AppBuffer::SmtpHelo), ["me.there"]);
     assert_eq!(first(AppBuffer::SmtpMailFrom), ["<me@a.b>"]);
     assert_eq!(first(AppBuffer::SmtpRcptTo), ["<x@y>", "<z@y>"]);
@@ -81,7 +78,7 @@ fn a_mail_is_a_transaction_with_files_and_links() {
     let md5 = md5::Md5::digest(body.as_bytes());
     let md5: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(first(AppBuffer::EmailBodyMd5), [md5]);
-    let second = |buffer| strings(&out, 1, buffer);
+    let second = |buffer| all_of(&out, 1, Way::ToServer, buffer);
     assert_eq!(second(AppBuffer::SmtpHelo), ["me.there"]);
     assert_eq!(second(AppBuffer::SmtpMailFrom), ["<second@a.b>"]);
     assert!(second(AppBuffer::FileData).is_empty());
@@ -110,8 +107,8 @@ fn cuts_do_not_matter() {
                 for &buffer in AppBuffer::ALL {
                     let name = buffer.name();
                     assert_eq!(
-                        strings(&whole, tx, buffer),
-                        strings(&cut, tx, buffer),
+                        all_of(&whole, tx, Way::ToServer, buffer),
+                        all_of(&cut, tx, Way::ToServer, buffer),
                         "{name} {chunk}"
                     );
                 }
@@ -138,11 +135,14 @@ fn mails_in_files_are_looked_into() {
     ];
     let (smtp, out, _) = events_of(&said);
     assert_eq!(
-        strings(&out, 0, AppBuffer::FileName),
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileName),
         ["mail.eml", "bad.exe"]
     );
-    assert_eq!(strings(&out, 0, AppBuffer::FileData), ["payload", inner]);
-    assert!(strings(&out, 0, AppBuffer::EmailFrom).is_empty());
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileData),
+        ["payload", inner]
+    );
+    assert!(all_of(&out, 0, Way::ToServer, AppBuffer::EmailFrom).is_empty());
     let (_, fields) = smtp.describe_more(0, &out).expect("an object");
     assert_eq!(fields["attachment"], json!(["mail.eml", "bad.exe"]));
 }
@@ -152,10 +152,7 @@ fn events_of(said: &[(Way, &str)]) -> (Smtp, Output, Vec<&'static str>) {
     for (way, text) in said {
         smtp.data(*way, text.as_bytes(), &mut out);
     }
-    let events = out
-        .transactions()
-        .flat_map(|tx| tx.events().to_vec())
-        .collect();
+    let events = events(&out);
     (smtp, out, events)
 }
 
@@ -239,7 +236,10 @@ fn long_lines_of_a_file_are_not_cut() {
     for piece in mail.as_bytes().chunks(1460) {
         smtp.data(ToServer, piece, &mut out);
     }
-    assert_eq!(strings(&out, 0, AppBuffer::FileData), ["A".repeat(15000)]);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileData),
+        ["A".repeat(15000)]
+    );
 }
 
 #[test]
@@ -261,7 +261,116 @@ fn a_mail_that_breaks_off_is_truncated() {
     assert!(tx.is_done());
     assert_eq!(tx.files()[0].state(), FileState::Truncated);
     assert!(tx.files()[0].gaps());
-    assert!(strings(&out, 0, AppBuffer::EmailBodyMd5).is_empty());
+    assert!(all_of(&out, 0, Way::ToServer, AppBuffer::EmailBodyMd5).is_empty());
+}
+
+/// A session up to where a mail begins, and the mail.
+fn mailed(mail: &str) -> (Smtp, Output, Vec<&'static str>) {
+    use Way::{ToClient, ToServer};
+    let mail = format!("{mail}\r\n.\r\n");
+    events_of(&[
+        (ToClient, "220 x\r\n"),
+        (ToServer, "DATA\r\n"),
+        (ToClient, "354 x\r\n"),
+        (ToServer, &mail),
+    ])
+}
+
+#[test]
+fn a_reset_does_not_end_a_mail_that_began_behind_it() {
+    use Way::{ToClient, ToServer};
+    let (smtp, out, _) = events_of(&[
+        (ToClient, "220 x\r\n"),
+        (ToServer, "EHLO a\r\n"),
+        (ToClient, "250-x\r\n250 PIPELINING\r\n"),
+        (
+            ToServer,
+            "MAIL FROM:<a>\r\nRSET\r\nMAIL FROM:<b>\r\nDATA\r\n",
+        ),
+        (ToClient, "250 a\r\n250 reset\r\n250 b\r\n354 go\r\n"),
+        (
+            ToServer,
+            "Subject: s\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n.\r\n",
+        ),
+    ]);
+    assert_eq!(out.transactions().count(), 2);
+    let of = |tx, buffer| all_of(&out, tx, Way::ToServer, buffer);
+    assert_eq!(of(0, AppBuffer::SmtpMailFrom), ["<a>"]);
+    assert_eq!(of(1, AppBuffer::SmtpMailFrom), ["<b>"]);
+    assert_eq!(of(1, AppBuffer::FileData), ["bad"]);
+    assert!(
+        out.transactions()
+            .all(|tx| tx.is_done() && tx.events().is_empty())
+    );
+    assert_eq!(smtp.mode, Mode::Commands);
+}
+
+#[test]
+fn headers_of_no_interest_hide_nothing() {
+    let many = "X-Nothing: at all\r\n".repeat(700);
+    let part = "--B\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n--B--";
+    let long = format!("X-Long: {}\r\n", "y".repeat(3000)).repeat(60);
+    for before in [&many, &long] {
+        let mail = format!("{before}Content-Type: multipart/mixed; boundary=B\r\n\r\n{part}");
+        let (_, out, _) = mailed(&mail);
+        let files = all_of(&out, 0, Way::ToServer, AppBuffer::FileData);
+        assert_eq!(files, ["bad"], "{}", before.len());
+        assert!(out.dropped > 0);
+    }
+    // Nor do those of the mail take the room of its parts.
+    let some = "X-Nothing: at all\r\n".repeat(511);
+    let mail = format!("Content-Type: a/b; boundary=B\r\n{some}\r\n{part}");
+    let (smtp, out, _) = mailed(&mail);
+    assert_eq!(all_of(&out, 0, Way::ToServer, AppBuffer::FileName), ["x"]);
+    assert_eq!(out.dropped, 0);
+    assert!(smtp.memory() > 511 * (17 + size_of::<(Vec<u8>, Vec<u8>)>()));
+}
+
+#[test]
+fn what_is_left_out_of_a_mail_is_counted() {
+    let attachment = "--B\r\nContent-Disposition: a; filename=x\r\n\r\nbad\r\n";
+    let mail = format!(
+        "Content-Type: a/b; boundary=B\r\n\r\n{}",
+        attachment.repeat(130)
+    );
+    let (_, out, _) = mailed(&mail);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::FileName).len(),
+        128
+    );
+    assert_eq!(out.dropped, 2);
+    let (_, out, _) = mailed(&format!("\r\n{}", "http://a\r\n".repeat(1030)));
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::EmailUrl).len(),
+        1024
+    );
+    assert_eq!(out.dropped, 6);
+    let to = "RCPT TO:<x>\r\n".repeat(1027);
+    let said = [(Way::ToClient, "220 x\r\n"), (Way::ToServer, &to[..])];
+    let (_, out, _) = events_of(&said);
+    assert_eq!(out.dropped, 3);
+    let (_, out, _) = events_of(&[(Way::ToServer, &"NOOP\r\n".repeat(4100))]);
+    assert_eq!(out.dropped, 4);
+}
+
+#[test]
+fn a_gap_within_a_chunk_is_part_of_it() {
+    let hello = (Way::ToClient, "220 x\r\n");
+    let (mut smtp, mut out, _) = events_of(&[hello, (Way::ToServer, "BDAT 9 LAST\r\n12")]);
+    smtp.gap_of(Way::ToServer, 5, &mut out);
+    smtp.data(Way::ToServer, b"8\nMAIL FROM:<b>\r\n", &mut out);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::SmtpMailFrom),
+        ["<b>"]
+    );
+    // One that reaches beyond it ends in a line that nobody knows.
+    smtp.data(Way::ToServer, b"BDAT 9 LAST\r\n12", &mut out);
+    smtp.gap_of(Way::ToServer, 30, &mut out);
+    smtp.data(Way::ToServer, b"PT TO:<a>\r\nRCPT TO:<b>\r\n", &mut out);
+    assert_eq!(
+        all_of(&out, 0, Way::ToServer, AppBuffer::SmtpRcptTo),
+        ["<b>"]
+    );
 }
 
 proptest::proptest! {

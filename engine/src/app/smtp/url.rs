@@ -16,6 +16,7 @@ pub(super) struct Urls {
     line: Vec<u8>,
     found: Vec<Vec<u8>>,
     bytes: usize,
+    left_out: u64,
 }
 
 impl Urls {
@@ -49,7 +50,7 @@ impl Urls {
                         .is_some_and(|of| of.eq_ignore_ascii_case(scheme))
                 });
             rest = tail;
-            if !is_it || self.found.len() >= MOST {
+            if !is_it {
                 continue;
             }
             let ends = |byte: &u8| {
@@ -60,9 +61,11 @@ impl Urls {
             };
             let length = tail.iter().position(ends).unwrap_or(tail.len());
             let (url, after) = tail.split_at(length);
-            if self.bytes + url.len() <= MOST_BYTES {
+            if self.found.len() < MOST && self.bytes + url.len() <= MOST_BYTES {
                 self.bytes += url.len();
                 self.found.push(url.to_vec());
+            } else {
+                self.left_out += 1;
             }
             rest = after;
         }
@@ -72,6 +75,11 @@ impl Urls {
     /// The links, without their scheme.
     pub fn found(&self) -> &[Vec<u8>] {
         &self.found
+    }
+
+    /// How many more there were.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Bytes that it holds.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::{all, events};
 
 fn record(code: u8, body: &[u8]) -> Vec<u8> {
     let len = (body.len() as u32 + 2).to_be_bytes();
@@ -29,18 +30,6 @@ fn flow(banner: &str) -> Vec<u8> {
     parts.concat()
 }
 
-fn text(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let tx = out.get(0).expect("a transaction");
-    let buffers = tx.buffers(way, buffer);
-    buffers
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.get(0).expect("a transaction").events().to_vec()
-}
-
 #[test]
 fn banners_and_offers_are_shown_however_they_are_cut() {
     for end in ["\n", "\r\n", "\r"] {
@@ -56,15 +45,15 @@ fn banners_and_offers_are_shown_however_they_are_cut() {
                 parser.data(Way::ToClient, piece, &mut out);
             }
             let way = Way::ToServer;
-            assert_eq!(text(&out, way, AppBuffer::SshProto), ["2.0"]);
-            assert_eq!(text(&out, way, AppBuffer::SshSoftware), ["OpenSSH_9.6"]);
-            let hassh = text(&out, way, AppBuffer::SshHasshString);
+            assert_eq!(all(&out, way, AppBuffer::SshProto), ["2.0"]);
+            assert_eq!(all(&out, way, AppBuffer::SshSoftware), ["OpenSSH_9.6"]);
+            let hassh = all(&out, way, AppBuffer::SshHasshString);
             assert_eq!(hassh, ["kex;e1;m1;none"]);
             let way = Way::ToClient;
-            assert_eq!(text(&out, way, AppBuffer::SshProto), ["1.99"]);
-            let hassh = text(&out, way, AppBuffer::SshHasshServerString);
+            assert_eq!(all(&out, way, AppBuffer::SshProto), ["1.99"]);
+            let hassh = all(&out, way, AppBuffer::SshHasshServerString);
             assert_eq!(hassh, ["kex;e2;m2;zlib"]);
-            assert_eq!(text(&out, way, AppBuffer::SshHasshServer)[0].len(), 32);
+            assert_eq!(all(&out, way, AppBuffer::SshHasshServer)[0].len(), 32);
             assert!(out.get(0).expect("a transaction").is_done());
             assert!(out.opaque && events(&out).is_empty());
             assert_eq!(out.records.len(), 1);

@@ -287,6 +287,8 @@ impl Tls {
             self.chain[way as usize] += 1;
             if self.chain[way as usize] <= MOST_CERTS {
                 out.put(tx, way, AppBuffer::TlsCerts, der);
+            } else {
+                out.dropped += 1;
             }
         }
         self.reach(way, level::HEAD, out);
@@ -404,6 +406,7 @@ impl Parser for Tls {
         let sides: usize = self.sides.iter().map(Side::memory).sum();
         let hellos: usize = self.hellos.iter().flatten().map(Hello::memory).sum();
         let certs: usize = self.certs.iter().flatten().map(Cert::memory).sum();
-        sides + hellos + certs
+        let prints = [&self.ja3, &self.ja3s, &self.ja4].into_iter().flatten();
+        sides + hellos + certs + prints.map(String::len).sum::<usize>()
     }
 }

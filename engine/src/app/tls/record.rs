@@ -62,11 +62,6 @@ impl Tls {
         let most = (data.len() / FEWEST_RECORD).max(1);
         let mut count = 0;
         while !data.is_empty() {
-            if count > most {
-                self.event("tls.too_many_records_in_packet", out);
-                return Err(Broken);
-            }
-            count += 1;
             let side = &mut self.sides[way as usize];
             if side.skip > 0 {
                 let skipped = side.skip.min(data.len());
@@ -74,8 +69,16 @@ impl Tls {
                 data = data.get(skipped..).unwrap_or_default();
                 continue;
             }
-            let first = side.pending.first().or(data.first());
-            if first.is_some_and(|first| first & 0xc0 != 0) {
+            let (begun, first) = (side.pending.first(), data.first());
+            // A record that began before counted then.
+            if begun.is_none() {
+                if count > most {
+                    self.event("tls.too_many_records_in_packet", out);
+                    return Err(Broken);
+                }
+                count += 1;
+            }
+            if begun.or(first).is_some_and(|first| first & 0xc0 != 0) {
                 self.ssl2_record(way, &mut data, out)?;
             } else {
                 self.tls_record(way, &mut data, out)?;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::app::testing::{all, events, unhex};
 
 /// A certificate of `www.example.org`, made for this test.
 const CERT: &str = "\
@@ -14,15 +15,6 @@ const CERT: &str = "\
      130101ff040530030101ff302d0603551d1104263024820f7777772e6578616d706c652e6f7267820b6578616d706c652e6f\
      72678704c0000201300a06082a8648ce3d0403020349003046022100b35a781318cfd08e436319d21133f379c8b593b01f7a\
      84caf314cebb77d92e6102210095644d82d9ede46c3f79c3f7d25f1f2c7fe43c5dd2a4b3dae05a60891350fc8d";
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<_> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16))
-        .collect();
-    let pairs = digits.as_chunks::<2>().0.iter();
-    pairs.map(|[high, low]| (high << 4 | low) as u8).collect()
-}
 
 fn counted(width: usize, bytes: &[u8]) -> Vec<u8> {
     let len = (bytes.len() as u32).to_be_bytes();
@@ -85,18 +77,6 @@ fn certificate() -> Vec<u8> {
     message(11, &counted(3, &[cert.clone(), cert].concat()))
 }
 
-fn text(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let tx = out.get(0).expect("a transaction");
-    let buffers = tx.buffers(way, buffer);
-    buffers
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect()
-}
-
-fn events(out: &Output) -> Vec<&'static str> {
-    out.get(0).expect("a transaction").events().to_vec()
-}
-
 fn handshake() -> [Vec<u8>; 2] {
     // Messages share a record, and go over several.
     let server = [
@@ -114,35 +94,35 @@ fn handshake() -> [Vec<u8>; 2] {
 
 fn check(parser: &Tls, out: &Output) {
     let (to_server, to_client) = (Way::ToServer, Way::ToClient);
-    assert_eq!(text(out, to_server, AppBuffer::TlsSni), ["www.example.org"]);
-    assert_eq!(text(out, to_server, AppBuffer::TlsAlpn), ["h2", "http/1.1"]);
+    assert_eq!(all(out, to_server, AppBuffer::TlsSni), ["www.example.org"]);
+    assert_eq!(all(out, to_server, AppBuffer::TlsAlpn), ["h2", "http/1.1"]);
     assert_eq!(
-        text(out, to_server, AppBuffer::Ja3String),
+        all(out, to_server, AppBuffer::Ja3String),
         ["771,4865-49199,0-10-11-13-16,29-23,0"]
     );
     assert_eq!(
-        text(out, to_client, AppBuffer::Ja3sString),
+        all(out, to_client, AppBuffer::Ja3sString),
         ["771,49199,65281"]
     );
-    let ja4 = &text(out, to_server, AppBuffer::Ja4Hash)[0];
+    let ja4 = &all(out, to_server, AppBuffer::Ja4Hash)[0];
     assert!(ja4.starts_with("t12d0205h2_"), "{ja4}");
     assert_eq!(
-        text(out, to_client, AppBuffer::TlsCertSubject),
+        all(out, to_client, AppBuffer::TlsCertSubject),
         ["C=DE, O=Example, CN=www.example.org"]
     );
     assert_eq!(
-        text(out, to_client, AppBuffer::TlsCertSerial),
+        all(out, to_client, AppBuffer::TlsCertSerial),
         ["0A:1B:2C:3D:4E:5F"]
     );
     assert_eq!(
-        text(out, to_client, AppBuffer::TlsCertFingerprint),
+        all(out, to_client, AppBuffer::TlsCertFingerprint),
         ["6d:81:78:ba:4f:af:e8:9f:94:95:b7:89:69:fa:21:b7:eb:05:ed:06"]
     );
     assert_eq!(
-        text(out, to_client, AppBuffer::TlsSubjectAltName),
+        all(out, to_client, AppBuffer::TlsSubjectAltName),
         ["www.example.org", "example.org", "192.0.2.1"]
     );
-    assert_eq!(text(out, to_client, AppBuffer::TlsCerts).len(), 2);
+    assert_eq!(all(out, to_client, AppBuffer::TlsCerts).len(), 2);
     let tx = out.get(0).expect("a transaction");
     assert!(tx.numbers(to_client, AppField::TlsCertChainLen).eq([2]));
     assert!(tx.numbers(to_server, AppField::TlsVersion).eq([0x0303]));
@@ -337,6 +317,32 @@ fn nothing_goes_on_after_a_gap() {
     parser.data(Way::ToServer, &handshake()[0], &mut out);
     parser.gap(Way::ToServer, &mut out);
     assert!(out.failed && out.get(0).expect("a transaction").is_done());
+}
+
+#[test]
+fn application_data_cut_anywhere_is_not_too_many_records() {
+    let [client, server] = handshake();
+    let data = [record(20, &[1]), record(23, &[9; 20]).repeat(20)].concat();
+    for step in 1..40 {
+        let (mut parser, mut out) = (Tls::new(), Output::everything());
+        parser.data(Way::ToServer, &client, &mut out);
+        parser.data(Way::ToClient, &server, &mut out);
+        for piece in data.chunks(step) {
+            parser.data(Way::ToServer, piece, &mut out);
+        }
+        assert!(events(&out).is_empty() && !out.failed, "pieces of {step}");
+    }
+}
+
+#[test]
+fn fingerprints_count_as_memory() {
+    let (mut parser, mut out) = (Tls::new(), Output::everything());
+    let ciphers = [0xc0, 0x2f].repeat(7000);
+    let body = [&[3, 3][..], &[7; 32], &[0], &counted(2, &ciphers), &[1, 0]];
+    let hello = record(22, &message(1, &body.concat()));
+    parser.data(Way::ToServer, &hello, &mut out);
+    let ja3 = &all(&out, Way::ToServer, AppBuffer::Ja3String)[0];
+    assert!(ja3.len() > 6 * 7000 && parser.memory() > ja3.len() + ciphers.len());
 }
 
 proptest! {

@@ -1,129 +1,12 @@
+mod records;
+
+use records::at as set;
+use records::*;
+
 use super::*;
 use crate::app::dcerpc::tests as dce;
+use crate::app::testing::all;
 use crate::app::{AppBuffer, AppField, FILE_LIMIT, Transaction};
-
-/// Says what comes in front of a message.
-fn session(record: Vec<u8>) -> Vec<u8> {
-    let mut bytes = (record.len() as u32).to_be_bytes().to_vec();
-    bytes.extend_from_slice(&record);
-    bytes
-}
-
-fn at(bytes: &mut Vec<u8>, place: usize, value: &[u8]) {
-    if bytes.len() < place + value.len() {
-        bytes.resize(place + value.len(), 0);
-    }
-    bytes[place..place + value.len()].copy_from_slice(value);
-}
-
-fn wide(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-}
-
-const FILE: [u8; 16] = [7; 16];
-const PIPE: [u8; 16] = [8; 16];
-
-/// A record of SMB 2.
-fn two(command: u16, message: u64, tree: u32, status: u32, parts: &[(usize, &[u8])]) -> Vec<u8> {
-    let mut bytes = b"\xfeSMB\x40\0".to_vec();
-    at(&mut bytes, 8, &status.to_le_bytes());
-    at(&mut bytes, 12, &command.to_le_bytes());
-    at(&mut bytes, 24, &message.to_le_bytes());
-    at(&mut bytes, 36, &tree.to_le_bytes());
-    at(&mut bytes, 40, &5_u64.to_le_bytes());
-    at(&mut bytes, 63, &[0]);
-    for (place, value) in parts {
-        at(&mut bytes, *place, value);
-    }
-    bytes
-}
-
-fn write2(message: u64, tree: u32, file: &[u8; 16], offset: u64, data: &[u8]) -> Vec<u8> {
-    let length = (data.len() as u32).to_le_bytes();
-    two(
-        9,
-        message,
-        tree,
-        0,
-        &[
-            (66, &[112, 0]),
-            (68, &length),
-            (72, &offset.to_le_bytes()),
-            (80, file),
-            (111, &[0]),
-            (112, data),
-        ],
-    )
-}
-
-fn read2(message: u64, tree: u32, file: &[u8; 16], offset: u64) -> Vec<u8> {
-    let length = 4096_u32.to_le_bytes();
-    two(
-        8,
-        message,
-        tree,
-        0,
-        &[
-            (68, &length),
-            (72, &offset.to_le_bytes()),
-            (80, file),
-            (112, &[0]),
-        ],
-    )
-}
-
-fn read_answer2(message: u64, tree: u32, data: &[u8]) -> Vec<u8> {
-    let length = (data.len() as u32).to_le_bytes();
-    two(
-        8,
-        message,
-        tree,
-        0,
-        &[(66, &[80]), (68, &length), (79, &[0]), (80, data)],
-    )
-}
-
-fn tree2(message: u64, tree: u32, name: &str, kind: u8) -> [Vec<u8>; 2] {
-    let name = wide(name);
-    let length = (name.len() as u16).to_le_bytes();
-    [
-        two(
-            3,
-            message,
-            0,
-            0,
-            &[(68, &[72, 0]), (70, &length), (72, &name)],
-        ),
-        two(3, message, tree, 0, &[(66, &[kind]), (79, &[0])]),
-    ]
-}
-
-fn create2(message: u64, tree: u32, name: &str, file: &[u8; 16]) -> [Vec<u8>; 2] {
-    let name = wide(name);
-    let length = (name.len() as u16).to_le_bytes();
-    [
-        two(
-            5,
-            message,
-            tree,
-            0,
-            &[
-                (100, &[5]),
-                (108, &[120, 0]),
-                (110, &length),
-                (119, &[0]),
-                (120, &name),
-            ],
-        ),
-        two(
-            5,
-            message,
-            tree,
-            0,
-            &[(112, &[9]), (128, file), (152, &[0])],
-        ),
-    ]
-}
 
 /// A session in which a file is written out of order and read, and a pipe is called in two ways.
 fn talk2() -> Vec<(Way, Vec<u8>)> {
@@ -219,12 +102,6 @@ fn run(said: &[(Way, Vec<u8>)], chunk: usize) -> (Smb, Output) {
         }
     }
     (smb, out)
-}
-
-fn all(out: &Output, way: Way, buffer: AppBuffer) -> Vec<String> {
-    let of = out.transactions().flat_map(|tx| tx.buffers(way, buffer));
-    of.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect()
 }
 
 fn shown(out: &Output) -> String {
@@ -365,18 +242,6 @@ fn records_in_a_message_are_all_read() {
     assert_eq!(out.transactions().count(), 2);
 }
 
-/// A record of SMB 1.
-fn one(command: u8, message: u16, parts: &[(usize, &[u8])]) -> Vec<u8> {
-    let mut bytes = b"\xffSMB".to_vec();
-    bytes.push(command);
-    at(&mut bytes, 24, &[9, 0, 1, 0, 3, 0]);
-    at(&mut bytes, 30, &message.to_le_bytes());
-    for (place, value) in parts {
-        at(&mut bytes, *place, value);
-    }
-    bytes
-}
-
 #[test]
 fn smb_1_is_read_too() {
     use Way::{ToClient, ToServer};
@@ -506,6 +371,60 @@ fn what_is_remembered_is_bounded() {
         out.records.clear();
         out.live.retain(|tx| !tx.is_done());
         assert!(smb.memory() < 12 << 20, "{}", smb.memory());
+    }
+}
+
+#[test]
+fn what_clients_say_of_themselves_is_bounded_and_counts_as_memory() {
+    let dialects = [0x11, 3].repeat(30_000);
+    let count = 30_000_u16.to_le_bytes();
+    let parts: [(usize, &[u8]); 3] = [(66, &count), (76, &[1; 16]), (100, &dialects)];
+    let negotiate = session(two(0, 0, 0, 0, &parts));
+    let (smb, out) = run(&[(Way::ToServer, negotiate)], usize::MAX);
+    let (_, fields) = smb.describe(0, &out).expect("an object");
+    assert_eq!(fields["client_dialects"].as_array().map(Vec::len), Some(64));
+    assert_eq!(out.dropped, 30_000 - 64);
+
+    let user = "u".repeat(20_000).into_bytes();
+    let blob = auth::tests::message_of(&[b"domain", &user, b"host"]);
+    let length = (blob.len() as u16).to_le_bytes();
+    let parts: [(usize, &[u8]); 3] = [(76, &[88, 0]), (78, &length), (88, &blob)];
+    let setup = session(two(1, 1, 0, 0, &parts));
+    let (smb, out) = run(&[(Way::ToServer, setup)], usize::MAX);
+    let users = all(&out, Way::ToServer, AppBuffer::SmbNtlmsspUser);
+    assert_eq!(users[0].len(), 4096);
+    assert!(smb.memory() > 4096);
+}
+
+#[test]
+fn commands_of_a_record_are_bounded() {
+    // Each says that another one follows five bytes further.
+    let mut record = one(0x24, 1, &[]);
+    for at in (32..32 + 5 * 200).step_by(5) {
+        let next = (at as u16 + 5).to_le_bytes();
+        set(&mut record, at, &[2, 0x24, 0, next[0], next[1]]);
+    }
+    let (_, out) = run(&[(Way::ToServer, session(record))], usize::MAX);
+    assert_eq!(out.transactions().count(), 32);
+    let last = out.transactions().last().expect("a transaction");
+    assert_eq!(last.events(), ["smb.malformed_data"]);
+}
+
+#[test]
+fn data_far_behind_its_header_is_found() {
+    let data = vec![b'd'; 2 * WHOLE as usize];
+    let mut write = one(0x2f, 4, &[(32, &[14, 0xff, 0, 0, 0]), (37, &[6, 0x40])]);
+    at(&mut write, 51, &[4, 0, 0, 0]);
+    at(&mut write, 55, &[0xd0, 7]);
+    at(&mut write, 2000, &data);
+    at(&mut write, 2000 + data.len(), b"no data");
+    for chunk in [usize::MAX, 1460, 777] {
+        let (mut smb, mut out) = run(&[(Way::ToServer, session(write.clone()))], chunk);
+        smb.end(Way::ToServer, &mut out);
+        let tx = out.get(0).expect("a file");
+        assert_eq!(tx.files()[0].size(), data.len() as u64, "{chunk}");
+        let found = all(&out, Way::ToServer, AppBuffer::FileData);
+        assert!(found[0].bytes().all(|byte| byte == b'd'));
     }
 }
 

@@ -3,9 +3,13 @@
 //!
 //! Limits: a message of the handshake has at most 64 KiB, longer names and reasons are cut there.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value, json};
 
 use super::bytes::Bytes;
+use super::remember::Held;
 use super::text::{eve_text, hex};
 use super::{AppBuffer, AppField, AppProto, Output, Parser, Pending, TxId, Way, level};
 
@@ -65,6 +69,10 @@ pub struct Rfb {
     object: Map<String, Value>,
     authentication: Map<String, Value>,
     secrets: Map<String, Value>,
+    /// Bytes of all that, once it is over.
+    held: usize,
+    /// From version 3.8 on the server says whether it believes a client that has nothing to show.
+    always_result: bool,
     logged: bool,
 }
 
@@ -160,6 +168,7 @@ impl Rfb {
             _ => ("client_protocol_version", Step::Offer),
         };
         self.object.insert(name.into(), version);
+        self.always_result = (major, minor) >= (b"003", b"008");
         self.step = next;
         Ok(())
     }
@@ -172,6 +181,7 @@ impl Rfb {
             .insert("security_type".into(), kind.into());
         self.step = match kind {
             0 if of_server => Step::Reason,
+            1 if self.always_result => Step::Result,
             1 => Step::ClientInit,
             2 => Step::Challenge,
             _ => {
@@ -207,8 +217,10 @@ impl Rfb {
         self.step = Step::Over;
         self.pending = Default::default();
         out.finish(tx);
-        if !std::mem::replace(&mut self.logged, true) && out.logs() {
-            out.log(Way::ToServer, "rfb", self.object());
+        if !std::mem::replace(&mut self.logged, true) {
+            let object = self.object();
+            self.held = object.held();
+            out.log(Way::ToServer, "rfb", object);
         }
     }
 
@@ -339,86 +351,7 @@ impl Parser for Rfb {
             .iter()
             .map(|pending| pending.bytes().len())
             .sum();
-        // The longest texts of the object are as long as a message.
-        pending + size_of::<Self>() + self.object.len() * 64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const TALK: &[(Way, &[u8])] = &[
-        (Way::ToClient, b"RFB 003.008\n"),
-        (Way::ToServer, b"RFB 003.008\n"),
-        (Way::ToClient, b"\x02\x01\x02"),
-        (Way::ToServer, b"\x02"),
-        (Way::ToClient, b"0123456789abcdef"),
-        (Way::ToServer, b"fedcba9876543210"),
-        (Way::ToClient, b"\0\0\0\0"),
-        (Way::ToServer, b"\x01"),
-        (
-            Way::ToClient,
-            b"\x04\0\x03\0\x20\x18\0\x01\0\xff\0\xff\0\xff\x10\x08\0\0\0\0\0\0\0\x04desk",
-        ),
-        (Way::ToServer, b"\0\0\0\0what follows is not read"),
-    ];
-
-    fn talk(step: usize) -> (Rfb, Output) {
-        let (mut parser, mut out) = (Rfb::new(), Output::everything());
-        for (way, bytes) in TALK {
-            for piece in bytes.chunks(step) {
-                parser.data(*way, piece, &mut out);
-            }
-        }
-        (parser, out)
-    }
-
-    #[test]
-    fn a_handshake_in_any_pieces_shows_its_parts() {
-        for step in 1..40 {
-            let (parser, out) = talk(step);
-            let tx = out.get(0).expect("a transaction");
-            assert!(tx.is_done() && tx.events().is_empty());
-            assert!(tx.numbers(Way::ToServer, AppField::RfbSecType).eq([2]));
-            assert!(tx.numbers(Way::ToClient, AppField::RfbSecResult).eq([0]));
-            assert!(tx.buffers(Way::ToClient, AppBuffer::RfbName).eq([b"desk"]));
-            let (_, object) = parser.describe(0, &out).expect("an object");
-            assert_eq!(object["framebuffer"]["width"], 1024);
-            assert_eq!(object["framebuffer"]["pixel_format"]["red_shift"], 16);
-            assert_eq!(object["authentication"]["security_result"], "OK");
-            assert_eq!(out.records.len(), 1);
-        }
-    }
-
-    #[test]
-    fn other_kinds_of_security_end_the_reading() {
-        let (mut parser, mut out) = (Rfb::new(), Output::everything());
-        for (way, bytes) in &TALK[..3] {
-            parser.data(*way, bytes, &mut out);
-        }
-        parser.data(Way::ToServer, b"\x13", &mut out);
-        let tx = out.get(0).expect("a transaction");
-        assert_eq!(tx.events(), ["rfb.unimplemented_security_type"]);
-        assert!(tx.is_done());
-    }
-
-    proptest! {
-        #[test]
-        fn garbage_does_no_harm(
-            pieces in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..20),
-            before in 0..TALK.len(),
-        ) {
-            let (mut parser, mut out) = (Rfb::new(), Output::everything());
-            for (way, bytes) in &TALK[..before] {
-                parser.data(*way, bytes, &mut out);
-            }
-            for (to_client, bytes) in pieces {
-                parser.data(Way::of(to_client.into()), &bytes, &mut out);
-            }
-            parser.end(Way::ToServer, &mut out);
-        }
+        // Before it is over there are no texts of any length.
+        pending + size_of::<Self>() + self.held
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Parts with a file name are files. Headers of parts in parts count, too, and those of mails in mails.
 
+mod shown;
+
 use md5::{Digest, Md5};
-use serde_json::{Map, Value, json};
 
 use super::decode::{Base64, Quoted};
 use super::header;
@@ -11,9 +12,24 @@ use super::url::Urls;
 use crate::app::lines::Line;
 use crate::app::{AppBuffer, FileState, Output, TxId, Way, level};
 
-/// Most bytes of headers that are kept at a time, and most headers.
+/// Most bytes of headers of the mail or of a part that are kept, and most headers. The first ones of [`THAT_MATTER`] are
+/// kept in any case, so that others do not hide what follows.
 const HEADER_BYTES: usize = 128 * 1024;
 const MOST_HEADERS: usize = 512;
+
+/// Headers that say how a part is written, and those that rules ask for by name.
+const THAT_MATTER: &[&str] = &[
+    "content-type",
+    "content-disposition",
+    "content-transfer-encoding",
+    "from",
+    "subject",
+    "to",
+    "cc",
+    "date",
+    "message-id",
+    "x-mailer",
+];
 
 /// How deep parts may lie in parts; deeper ones are text of the one around them.
 const MOST_BOUNDARIES: usize = 32;
@@ -48,7 +64,10 @@ pub(super) struct Mime {
     body: bool,
     /// Those of the mail, then those of the part at hand.
     headers: Vec<(Vec<u8>, Vec<u8>)>,
-    held: usize,
+    /// Bytes of the mail's, and of the part's.
+    held: [usize; 2],
+    /// The header at hand is left out.
+    left_out: bool,
     /// How many headers are the mail's own, once they are complete.
     main: Option<usize>,
     boundaries: Vec<Vec<u8>>,
@@ -76,7 +95,8 @@ impl Mime {
         Self {
             body: false,
             headers: Vec::new(),
-            held: 0,
+            held: [0; 2],
+            left_out: false,
             main: None,
             boundaries: Vec::new(),
             encoding: Encoding::Plain,
@@ -138,31 +158,51 @@ impl Mime {
             self.headers_end(tx, out);
             return;
         }
-        if self.held + line.bytes.len() > HEADER_BYTES {
-            out.event(tx, "smtp.mime_long_header_value");
-            return;
-        }
         let first = self.main.unwrap_or(0);
+        let section = self.headers.get(first..).unwrap_or_default();
+        let held = &mut self.held[usize::from(self.main.is_some())];
+        let matters = |name: &[u8]| {
+            let is_it = |of: &&str| name.eq_ignore_ascii_case(of.as_bytes());
+            THAT_MATTER.iter().any(is_it)
+        };
         let goes_on = match line.bytes.first() {
             _ if !line.begins => Some(&line.bytes[..]),
             Some(b' ' | b'\t') => line.bytes.get(1..),
             _ => None,
         };
         if let Some(more) = goes_on {
-            if let Some((_, value)) = self.headers.get_mut(first..).and_then(<[_]>::last_mut) {
+            let Some((name, value)) = self.headers.get_mut(first..).and_then(<[_]>::last_mut)
+            else {
+                return;
+            };
+            let most = if matters(name) { 2 } else { 1 } * HEADER_BYTES;
+            if !self.left_out && *held + more.len() <= most {
                 value.extend_from_slice(more);
-                self.held += more.len();
+                *held += more.len();
+            } else {
+                out.event(tx, "smtp.mime_long_header_value");
+                out.dropped += 1;
             }
-        } else if let Some((name, value)) = header::split(&line.bytes)
-            && self.headers.len() < MOST_HEADERS
-        {
+        } else if let Some((name, value)) = header::split(&line.bytes) {
+            let fits = *held + line.bytes.len() <= HEADER_BYTES;
+            let known = |of: &(Vec<u8>, Vec<u8>)| of.0.eq_ignore_ascii_case(name);
+            let kept =
+                fits && section.len() < MOST_HEADERS || matters(name) && !section.iter().any(known);
+            self.left_out = !kept;
+            if !fits {
+                out.event(tx, "smtp.mime_long_header_value");
+            }
+            if !kept {
+                out.dropped += 1;
+                return;
+            }
             if name.len() > LONG_NAME {
                 out.event(tx, "smtp.mime_long_header_name");
             }
             if value.len() > LONG_VALUE {
                 out.event(tx, "smtp.mime_long_header_value");
             }
-            self.held += line.bytes.len();
+            *held += line.bytes.len();
             self.headers.push((name.to_vec(), value.to_vec()));
         }
     }
@@ -237,11 +277,8 @@ impl Mime {
     fn next_part(&mut self) {
         self.body = false;
         self.headers.truncate(self.main.unwrap_or(0));
-        let held = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
-        self.held = held.sum();
+        self.held[1] = 0;
+        self.left_out = false;
         self.encoding = Encoding::Plain;
         self.named = false;
     }
@@ -254,6 +291,8 @@ impl Mime {
         if self.attachments.len() < MOST_FILES {
             self.file = Some(out.open_file(tx, Way::ToServer, &name));
             self.attachments.push(name);
+        } else {
+            out.dropped += 1;
         }
     }
 
@@ -339,6 +378,7 @@ impl Mime {
         if let Some(mut inner) = self.inner.take() {
             inner.part_ends(tx, state, out);
             let room = MOST_FILES.saturating_sub(self.attachments.len());
+            out.dropped += inner.attachments.len().saturating_sub(room) as u64;
             self.attachments
                 .extend(inner.attachments.into_iter().take(room));
         }
@@ -366,6 +406,7 @@ impl Mime {
             self.main = Some(self.headers.len());
             self.put_headers(tx, out);
         }
+        out.dropped += self.urls.left_out();
         for url in self.urls.found() {
             out.put(tx, Way::ToServer, AppBuffer::EmailUrl, url);
         }
@@ -383,77 +424,13 @@ impl Mime {
         }
     }
 
-    /// Headers of the mail by this name, in small letters.
-    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let main = self.main.unwrap_or(self.headers.len());
-        let headers = self.headers.iter().take(main);
-        let named = headers.filter(move |of| of.0.eq_ignore_ascii_case(name.as_bytes()));
-        named.map(|(_, value)| &value[..])
-    }
-
-    fn put_headers(&self, tx: TxId, out: &mut Output) {
-        const SINGLE: &[(AppBuffer, &str)] = &[
-            (AppBuffer::EmailFrom, "from"),
-            (AppBuffer::EmailSubject, "subject"),
-            (AppBuffer::EmailTo, "to"),
-            (AppBuffer::EmailCc, "cc"),
-            (AppBuffer::EmailDate, "date"),
-            (AppBuffer::EmailMessageId, "message-id"),
-            (AppBuffer::EmailXMailer, "x-mailer"),
-        ];
-        for &(buffer, name) in SINGLE {
-            if let Some(value) = self.named(name).next() {
-                out.put(tx, Way::ToServer, buffer, value);
-            }
-        }
-        for value in self.named("received") {
-            out.put(tx, Way::ToServer, AppBuffer::EmailReceived, value);
-        }
-    }
-
-    /// The `email` object.
-    pub fn describe(&self, complete: bool) -> Value {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut fields = Map::new();
-        let status = match (complete, self.body) {
-            (true, _) => "PARSE_DONE",
-            (false, true) => "BODY_STARTED",
-            (false, false) => "HEADER_STARTED",
-        };
-        fields.insert("status".into(), status.into());
-        if let Some(from) = self.named("from").next() {
-            fields.insert("from".into(), text(from).into());
-        }
-        for name in ["to", "cc"] {
-            if let Some(list) = self.named(name).next() {
-                let parts = list
-                    .split(|&byte| byte == b',')
-                    .map(|part| text(part.trim_ascii_start()));
-                fields.insert(name.into(), parts.collect::<Vec<_>>().into());
-            }
-        }
-        if !self.attachments.is_empty() {
-            let names: Vec<_> = self.attachments.iter().map(|name| text(name)).collect();
-            fields.insert("attachment".into(), json!(names));
-        }
-        if !self.urls.found().is_empty() {
-            let urls: Vec<_> = self
-                .urls
-                .found()
-                .iter()
-                .rev()
-                .map(|url| text(url))
-                .collect();
-            fields.insert("url".into(), json!(urls));
-        }
-        fields.into()
-    }
-
     /// Bytes that it holds.
     pub fn memory(&self) -> usize {
         let boundaries: usize = self.boundaries.iter().map(Vec::len).sum();
         let names: usize = self.attachments.iter().map(Vec::len).sum();
         let inner = self.inner.as_ref().map_or(0, |inner| inner.memory());
-        self.held + boundaries + names + self.urls.memory() + inner + size_of::<Self>()
+        let held = self.held.iter().sum::<usize>();
+        let headers = held + self.headers.len() * size_of::<(Vec<u8>, Vec<u8>)>();
+        headers + boundaries + names + self.urls.memory() + inner + size_of::<Self>()
     }
 }

@@ -91,8 +91,8 @@ pub(super) fn mqtt_message(data: &[u8]) -> Fit {
     }
 }
 
-/// A header of DNS that makes sense, and a first name that does.
-pub(super) fn dns(data: &[u8]) -> bool {
+/// A header of DNS that makes sense in a message of so many bytes.
+pub(super) fn dns(data: &[u8], len: usize) -> bool {
     let Some(header) = data.first_chunk::<12>() else {
         return false;
     };
@@ -104,19 +104,20 @@ pub(super) fn dns(data: &[u8]) -> bool {
     if opcode > 6 && opcode != 15 || questions > 32 {
         return false;
     }
-    let room = (data.len() - 12) / 5;
+    let room = len.saturating_sub(header.len()) / 5;
     usize::from(questions) <= room + 1
         && (questions > 0 || records.iter().any(|&count| count > 0) || header[2] & 0x80 != 0)
 }
 
 /// A message of DNS behind its length.
 pub(super) fn dns_tcp(data: &[u8]) -> Fit {
-    match data.get(2..) {
-        Some(message) if message.len() >= 12 => {
-            if dns(message) {
-                Fit::Yes
-            } else {
-                Fit::No
+    match data {
+        [high, low, message @ ..] if message.len() >= 12 => {
+            // It may not be there yet.
+            let len = usize::from(u16::from_be_bytes([*high, *low]));
+            match dns(message, len.max(message.len())) {
+                true => Fit::Yes,
+                false => Fit::No,
             }
         }
         _ => Fit::SoFar,

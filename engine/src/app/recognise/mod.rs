@@ -8,6 +8,8 @@ mod binary;
 mod tests;
 mod text;
 
+use std::cell::Cell;
+
 use binary::{dcerpc, dns, dns_tcp, krb5, mqtt, mqtt_message, quic, rdp, smb, snmp, tls};
 use text::{
     METHODS, SIP_METHODS, begins, begins_nocase, contains_nocase, ends_nocase, line_of, word,
@@ -27,8 +29,8 @@ pub enum Guess {
     Nothing,
 }
 
-/// As many bytes as are waited for before a direction counts as unknown.
-pub const ENOUGH: usize = 64;
+/// Once so many bytes of a direction have come, more of them tell nothing.
+const ENOUGH: usize = 512;
 
 /// What is known of a flow beside its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +61,9 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
     if data.is_empty() {
         return Guess::More;
     }
-    let mut more = false;
-    let mut is = |fit: Fit| {
-        more |= fit == Fit::SoFar;
+    let more = Cell::new(false);
+    let is = |fit: Fit| {
+        more.set(more.get() || fit == Fit::SoFar);
         fit == Fit::Yes
     };
     let to_server = way == Way::ToServer;
@@ -70,13 +72,12 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
             return Guess::Is(AppProto::Http2);
         }
         // Some methods are SIP's and HTTP's: the end of the line says whose.
-        const LONG_LINE: usize = 512;
         let sip = SIP_METHODS
             .iter()
             .any(|method| word(data, method) == Fit::Yes);
         match line_of(data) {
             Some(line) if sip && ends_nocase(line, b"SIP/2.0") => return Guess::Is(AppProto::Sip),
-            None if sip && data.len() < LONG_LINE => return Guess::More,
+            None if sip && data.len() < ENOUGH => return Guess::More,
             _ => {}
         }
         let may_be_sip = |method: &&str| word(data, method) == Fit::SoFar;
@@ -109,15 +110,9 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
             return Guess::Is(AppProto::Http2);
         }
     }
-    match tls(data, to_server) {
-        Fit::Yes => return Guess::Is(AppProto::Tls),
-        Fit::SoFar => more = true,
-        Fit::No => {}
+    if is(tls(data, to_server)) {
+        return Guess::Is(AppProto::Tls);
     }
-    let mut is = |fit: Fit| {
-        more |= fit == Fit::SoFar;
-        fit == Fit::Yes
-    };
     if is(begins(data, b"SSH-")) {
         return Guess::Is(AppProto::Ssh);
     }
@@ -152,7 +147,7 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
         if is(begins(data, b"+OK ")) {
             return Guess::Is(AppProto::Pop3);
         }
-        if matches!(begins(data, b"220 "), Fit::Yes) || matches!(begins(data, b"220-"), Fit::Yes) {
+        if is(begins(data, b"220 ")) || is(begins(data, b"220-")) {
             // Both mail and file servers say that; which of them, their words or the port tell.
             match line_of(data) {
                 Some(line)
@@ -163,16 +158,10 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
                     return Guess::Is(AppProto::Smtp);
                 }
                 Some(_) => return Guess::Is(AppProto::Ftp),
-                None => more = true,
+                None => more.set(true),
             }
-        } else {
-            more |= begins(data, b"220 ") == Fit::SoFar;
         }
     }
-    let mut is = |fit: Fit| {
-        more |= fit == Fit::SoFar;
-        fit == Fit::Yes
-    };
     if is(smb(data, ports)) {
         return Guess::Is(AppProto::Smb);
     }
@@ -194,7 +183,7 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
     if ports.has(88) && is(krb5(data.get(4..).unwrap_or_default())) {
         return Guess::Is(AppProto::Krb5);
     }
-    if more && data.len() < ENOUGH * 8 {
+    if more.get() && data.len() < ENOUGH {
         Guess::More
     } else {
         Guess::Nothing
@@ -203,10 +192,10 @@ pub fn tcp(way: Way, data: &[u8], ports: Ports) -> Guess {
 
 /// What a datagram is.
 pub fn udp(_way: Way, data: &[u8], ports: Ports) -> Guess {
-    if ports.has(5353) && dns(data) {
+    if ports.has(5353) && dns(data, data.len()) {
         return Guess::Is(AppProto::Mdns);
     }
-    if ports.has(53) && dns(data) {
+    if ports.has(53) && dns(data, data.len()) {
         return Guess::Is(AppProto::Dns);
     }
     if begins_nocase(data, b"SIP/2.0 ") == Fit::Yes

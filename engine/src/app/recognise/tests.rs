@@ -91,3 +91,21 @@ fn datagrams_are_known_by_their_port_and_bytes() {
         Guess::Is(AppProto::Snmp)
     );
 }
+
+#[test]
+fn a_message_of_dns_is_known_however_little_of_it_has_come() {
+    let mut message = b"\0\x1d\x12\x34\x01\0\0\x03\0\0\0\0\0\0".to_vec();
+    for name in [b'a', b'b', b'c'] {
+        message.extend([1, name, 0, 0, 1, 0, 1]);
+    }
+    for end in 1..=message.len() {
+        let expected = match end {
+            0..14 => Guess::More,
+            _ => Guess::Is(AppProto::Dns),
+        };
+        assert_eq!(guess(Way::ToServer, &message[..end], 53), expected, "{end}");
+    }
+    // Far more questions than there can be.
+    message[7] = 30;
+    assert_eq!(guess(Way::ToServer, &message, 53), Guess::Nothing);
+}

@@ -1,11 +1,12 @@
 //! The application layers of all flows of a worker: where they are, what they hold together, what is counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::flow::{AppFlow, AppId, FlowApp};
 use super::output::{Expected, Output, Wants};
 use super::proto::AppProto;
-use super::transaction::Way;
+use super::recognise::{self, Guess, Ports};
+use super::transaction::{Transaction, Way};
 use crate::flow::Endpoint;
 
 /// Connections that are expected at a time; the oldest gives way.
@@ -19,6 +20,15 @@ pub(crate) struct Told {
     pub(crate) now_ns: u64,
 }
 
+impl Told {
+    pub(super) fn ports(&self) -> Ports {
+        Ports {
+            client: self.client.1,
+            server: self.server.1,
+        }
+    }
+}
+
 /// Counters of application layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppCounters {
@@ -30,7 +40,7 @@ pub struct AppCounters {
     pub failed: u64,
     /// Transactions that had to end early, and parts of them that found no room.
     pub dropped: u64,
-    /// Flows that were not read, because all of them together held too much.
+    /// Flows that were not read, or not to their end, because all of them together held too much.
     pub no_room: u64,
     /// Most bytes that parsers and transactions held at a time.
     pub most_memory: u64,
@@ -42,7 +52,11 @@ pub(crate) struct Apps {
     free: Vec<u32>,
     wants: Wants,
     logs: bool,
-    expected: HashMap<Endpoint, Expected>,
+    /// By who will listen, each with the number of its announcement.
+    expected: HashMap<Endpoint, (u64, Expected)>,
+    /// Announcements in their order; some were met, or made again.
+    announced: VecDeque<(u64, Endpoint)>,
+    announcements: u64,
     /// Bytes that all of them hold, and may.
     memory: usize,
     limit: usize,
@@ -57,6 +71,8 @@ impl Apps {
             wants,
             logs,
             expected: HashMap::new(),
+            announced: VecDeque::new(),
+            announcements: 0,
             memory: 0,
             limit,
             counters: AppCounters {
@@ -74,6 +90,11 @@ impl Apps {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
+    /// The transaction at a place among those of a flow that are not over.
+    pub(crate) fn transaction_mut(&mut self, id: AppId, at: usize) -> Option<&mut Transaction> {
+        self.get_mut(id)?.output.live.get_mut(at)
+    }
+
     fn begin(&mut self, flow: &mut FlowApp, told: &Told) {
         if self.memory >= self.limit {
             self.counters.no_room += 1;
@@ -88,8 +109,7 @@ impl Apps {
         };
         let mut app = Box::new(AppFlow::new(output, told));
         if !self.expected.is_empty()
-            && let Some(expected) = self.expected.remove(&told.server)
-            && expected.client == told.client.0
+            && let Some(expected) = self.take_expected(told)
         {
             app.announced(flow, &expected);
         }
@@ -108,18 +128,13 @@ impl Apps {
 
     /// Takes bytes of one direction of a flow; true when there is something to look at.
     pub(crate) fn data(&mut self, flow: &mut FlowApp, way: Way, data: &[u8], told: &Told) -> bool {
-        if flow.over || data.is_empty() {
+        if data.is_empty() || flow.over && !revive(flow, way, data, told) {
             return false;
         }
         if flow.id == AppId::NONE {
             self.begin(flow, told);
         }
-        let fresh = self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data));
-        if flow.over && !fresh {
-            // Nothing that is known: floods of such flows are not to cost anything.
-            self.release(flow);
-        }
-        fresh
+        self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data))
     }
 
     /// Bytes are missing: so many, where it is known.
@@ -145,6 +160,7 @@ impl Apps {
         act: impl FnOnce(&mut AppFlow, &mut FlowApp),
     ) -> bool {
         let before = flow.proto;
+        let share = self.share();
         let Some(app) = self
             .slots
             .get_mut(flow.id.0 as usize)
@@ -157,8 +173,8 @@ impl Apps {
         act(app, flow);
         app.output.crowd();
         self.counters.transactions += app.output.begun() - begun;
-        let memory = app.memory();
-        self.memory = (self.memory + memory).saturating_sub(app.memory);
+        let (held, memory) = (app.memory, app.memory());
+        self.memory = (self.memory + memory).saturating_sub(held);
         app.memory = memory;
         self.counters.most_memory = self.counters.most_memory.max(self.memory as u64);
         if flow.proto != before
@@ -167,18 +183,71 @@ impl Apps {
         {
             *count += 1;
         }
-        self.counters.dropped += std::mem::take(&mut app.output.dropped);
         if std::mem::take(&mut app.output.failed) {
             self.counters.failed += 1;
             app.stop(flow);
+        } else if self.memory > self.limit && memory > held.max(share) && !flow.over {
+            self.counters.no_room += 1;
+            app.stop(flow);
         }
-        for expected in app.output.expected.drain(..) {
-            if self.expected.len() >= MOST_EXPECTED {
-                self.expected.clear();
-            }
-            self.expected.insert(expected.server, expected);
+        self.counters.dropped += std::mem::take(&mut app.output.dropped);
+        let fresh = std::mem::take(&mut app.output.fresh);
+        let expected = std::mem::take(&mut app.output.expected);
+        expected.into_iter().for_each(|of| self.expect(of));
+        if flow.over && !fresh {
+            // Nothing that is known: floods of such flows are not to cost anything.
+            self.release(flow);
         }
-        std::mem::take(&mut app.output.fresh)
+        fresh
+    }
+
+    /// What is new in a flow was looked at: what is over is forgotten.
+    pub(crate) fn looked(&mut self, flow: &mut FlowApp) {
+        let Some(app) = self.get_mut(flow.id) else {
+            return;
+        };
+        if !app.looked() {
+            return;
+        }
+        if flow.over && app.is_empty() {
+            self.release(flow);
+            return;
+        }
+        let (held, memory) = (app.memory, app.memory());
+        app.memory = memory;
+        self.memory = (self.memory + memory).saturating_sub(held);
+    }
+
+    /// What a flow may hold of the memory for all of them, when that is used up. Those that hold more give way when they
+    /// grow, so that all of them never hold much more than twice as much.
+    fn share(&self) -> usize {
+        let flows = self.slots.len().saturating_sub(self.free.len());
+        self.limit / flows.max(1)
+    }
+
+    /// Another connection was announced.
+    pub(super) fn expect(&mut self, expected: Expected) {
+        if self.announced.len() >= MOST_EXPECTED
+            && let Some((number, server)) = self.announced.pop_front()
+            && (self.expected.get(&server)).is_some_and(|(of, _)| *of == number)
+        {
+            self.expected.remove(&server);
+            self.counters.dropped += 1;
+        }
+        self.announcements += 1;
+        (self.announced).push_back((self.announcements, expected.server));
+        (self.expected).insert(expected.server, (self.announcements, expected));
+    }
+
+    /// What this connection was announced as, once.
+    fn take_expected(&mut self, told: &Told) -> Option<Expected> {
+        let (_, expected) = self.expected.get(&told.server)?;
+        if expected.client != told.client.0 {
+            return None;
+        }
+        self.expected
+            .remove(&told.server)
+            .map(|(_, expected)| expected)
     }
 
     /// The flow is over, or nothing more will be found in it.
@@ -189,4 +258,16 @@ impl Apps {
             self.free.push(id.0);
         }
     }
+}
+
+/// A flow of datagrams whose first ones were nothing that is known, until the other side says what it is.
+fn revive(flow: &mut FlowApp, way: Way, data: &[u8], told: &Told) -> bool {
+    let untold = flow.proto == Some(AppProto::Failed) && flow.found[way as usize].is_none();
+    let known = || matches!(recognise::udp(way, data, told.ports()), Guess::Is(_));
+    let revives = told.udp && untold && known();
+    if revives {
+        flow.over = false;
+        flow.proto = None;
+    }
+    revives
 }

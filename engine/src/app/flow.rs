@@ -4,9 +4,9 @@ use super::apps::Told;
 use super::output::{Expected, Output};
 use super::parser::Parser;
 use super::parser_for;
-use super::proto::AppProto;
+use super::proto::{AppProto, AppSet};
 use super::recognise::{self, Guess, Ports};
-use super::transaction::Way;
+use super::transaction::{Transaction, Way};
 
 /// As much is kept of a direction until the protocol is known; then it counts as unknown.
 const EARLY: usize = 4096;
@@ -99,10 +99,7 @@ impl AppFlow {
             first: None,
             ended: [false; 2],
             udp: told.udp,
-            ports: Ports {
-                client: told.client.1,
-                server: told.server.1,
-            },
+            ports: told.ports(),
             demanded: None,
             hint: 0,
             memory: 0,
@@ -143,20 +140,8 @@ impl AppFlow {
             }
             return;
         }
-        let mut rest = data;
-        let guess = if self.udp {
-            recognise::udp(way, data, self.ports)
-        } else {
-            let early = &mut self.early[way as usize];
-            let room = EARLY.saturating_sub(early.len()).min(data.len());
-            let (kept, over) = data.split_at(room);
-            early.extend_from_slice(kept);
-            rest = over;
-            match recognise::tcp(way, early, self.ports) {
-                Guess::More if early.len() >= EARLY => Guess::Nothing,
-                guess => guess,
-            }
-        };
+        let (guess, kept) = self.guess(way, data);
+        let rest = data.get(kept..).unwrap_or_default();
         let found = &mut flow.found[way as usize];
         match guess {
             Guess::More => {}
@@ -214,11 +199,11 @@ impl AppFlow {
                 if of != way && flow.found[of as usize].is_none() {
                     self.confirm(flow, of, bytes);
                 }
-                self.feed(flow, of, bytes);
+                self.go_on(flow, of, bytes);
             }
         }
         if !rest.is_empty() {
-            self.feed(flow, way, rest);
+            self.go_on(flow, way, rest);
         }
         for of in order {
             if self.ended[of as usize]
@@ -229,23 +214,45 @@ impl AppFlow {
         }
     }
 
+    /// Feeds the parser, or, where that has just ended, finds out what follows it.
+    fn go_on(&mut self, flow: &mut FlowApp, way: Way, bytes: &[u8]) {
+        if self.parser.is_some() {
+            self.feed(flow, way, bytes);
+        } else if !flow.over {
+            self.data(flow, way, bytes);
+        }
+    }
+
+    /// What a direction begins with, where `data` is what came last of it; and how much of that is kept.
+    fn guess(&mut self, way: Way, data: &[u8]) -> (Guess, usize) {
+        if self.udp {
+            return (recognise::udp(way, data, self.ports), 0);
+        }
+        let early = &mut self.early[way as usize];
+        let kept = EARLY.saturating_sub(early.len()).min(data.len());
+        early.extend_from_slice(data.get(..kept).unwrap_or_default());
+        let guess = match recognise::tcp(way, early, self.ports) {
+            Guess::More if early.len() >= EARLY => Guess::Nothing,
+            guess => guess,
+        };
+        (guess, kept)
+    }
+
     /// The first bytes of the other direction: are they of the same protocol?
     fn confirm(&mut self, flow: &mut FlowApp, way: Way, data: &[u8]) {
-        let guess = if self.udp {
-            recognise::udp(way, data, self.ports)
-        } else {
-            recognise::tcp(way, data, self.ports)
-        };
+        let (guess, _) = self.guess(way, data);
         let found = match guess {
             Guess::Is(proto) => proto,
             Guess::Nothing => AppProto::Failed,
             Guess::More => return,
         };
+        self.early[way as usize] = Vec::new();
         flow.found[way as usize] = Some(found);
         flow.news[way as usize] = true;
         if found == AppProto::Failed {
             flow.events |= ONE_DIRECTION;
-        } else if flow.proto.is_some_and(|proto| proto != found) {
+        } else if (flow.proto).is_some_and(|proto| !AppSet::of(&[found]).with_carriers().has(proto))
+        {
             flow.events |= MISMATCH;
         }
     }
@@ -261,6 +268,10 @@ impl AppFlow {
         }
         if let Some(next) = self.output.change.take() {
             flow.original = flow.original.or(flow.proto);
+            // What was said before is looked at as what it was.
+            for tx in &mut self.output.live {
+                tx.past = tx.past.or(flow.proto);
+            }
             self.past = self.parser.take();
             let told = std::mem::take(&mut self.output.told);
             self.early = Default::default();
@@ -278,9 +289,13 @@ impl AppFlow {
                     }
                 }
             }
-            let rest = std::mem::take(&mut self.output.rest);
-            if !rest.is_empty() {
-                self.data(flow, way, &rest);
+            for (way, rest) in Way::ALL
+                .into_iter()
+                .zip(std::mem::take(&mut self.output.rest))
+            {
+                if !rest.is_empty() && !flow.over {
+                    self.data(flow, way, &rest);
+                }
             }
         }
     }
@@ -316,21 +331,46 @@ impl AppFlow {
         }
     }
 
+    /// The parsers that may know a transaction.
+    fn parsers_of(&self, tx: u64) -> impl Iterator<Item = &dyn Parser> {
+        let is_past = |tx: &Transaction| tx.past.is_some();
+        let past = self.output.get(tx).is_some_and(is_past);
+        let now = self.parser.as_deref().filter(|_| !past);
+        [now, self.past.as_deref()].into_iter().flatten()
+    }
+
     /// What EVE shows of a transaction.
     pub(crate) fn describe(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        let parsers = [self.parser.as_deref(), self.past.as_deref()];
-        let mut parsers = parsers.into_iter().flatten();
+        let mut parsers = self.parsers_of(tx);
         parsers.find_map(|parser| parser.describe(tx, &self.output))
     }
 
     /// What it shows beside that.
     pub(crate) fn describe_more(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        self.parser.as_ref()?.describe_more(tx, &self.output)
+        let mut parsers = self.parsers_of(tx);
+        parsers.find_map(|parser| parser.describe_more(tx, &self.output))
     }
 
+    /// What is new was looked at: forgets what is over. True when anything was forgotten.
+    pub(super) fn looked(&mut self) -> bool {
+        let before = (self.output.live.len(), self.past.is_some());
+        self.output.sweep();
+        let live = &self.output.live;
+        if self.parser.is_some() && live.iter().all(|tx| tx.past.is_none()) || live.is_empty() {
+            self.past = None;
+        }
+        before != (live.len(), self.past.is_some())
+    }
+
+    /// Nothing is left to be looked at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.output.live.is_empty()
+    }
+
+    /// Bytes that it holds.
     pub(super) fn memory(&self) -> usize {
-        let parser = self.parser.as_ref().map_or(0, |parser| parser.memory());
-        parser
+        let parsers = [&self.parser, &self.past].into_iter().flatten();
+        parsers.map(|parser| parser.memory()).sum::<usize>()
             + self.output.memory()
             + self.early.iter().map(Vec::capacity).sum::<usize>()
             + size_of::<Self>()

@@ -36,6 +36,8 @@ mod smb;
 mod smtp;
 mod snmp;
 mod ssh;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tls;
 mod transaction;
@@ -45,6 +47,7 @@ pub use apps::AppCounters;
 pub(crate) use apps::{Apps, Told};
 pub use buffer::{AppBuffer, AppField, Ways, level};
 pub use file::{FILE_LIMIT, File, FileState};
+pub(crate) use flow::AppId;
 pub use flow::{FLOW_EVENTS, FlowApp};
 pub use magic::describe as describe_file;
 pub use output::{Expected, Output, Record, Wants};

@@ -2,6 +2,7 @@
 
 use super::buffer::{AppBuffer, AppField, level};
 use super::file::File;
+use super::proto::AppProto;
 use crate::plan::RuleId;
 
 /// Number of a transaction in its flow, from 0.
@@ -84,6 +85,8 @@ pub struct Transaction {
     /// Its number.
     pub id: TxId,
     pub(crate) halves: [Half; 2],
+    /// What the flow spoke when it was begun, where that has changed since.
+    pub(crate) past: Option<AppProto>,
     pub(super) events: Vec<&'static str>,
     pub(crate) files: Vec<File>,
 }
@@ -93,6 +96,7 @@ impl Transaction {
         Self {
             id,
             halves: Default::default(),
+            past: None,
             events: Vec::new(),
             files: Vec::new(),
         }
@@ -141,9 +145,13 @@ impl Transaction {
         let halves = self.halves.iter().map(|half| {
             half.bytes.capacity()
                 + half.pieces.capacity() * size_of::<Piece>()
+                + half.numbers.capacity() * size_of::<(AppField, u64)>()
                 + (half.candidates.capacity() + half.matched.capacity()) * size_of::<RuleId>()
         });
-        halves.sum::<usize>() + size_of::<Self>() + self.files.len() * size_of::<File>()
+        halves.sum::<usize>()
+            + size_of::<Self>()
+            + self.events.capacity() * size_of::<&str>()
+            + self.files.iter().map(File::memory).sum::<usize>()
     }
 }
 
@@ -156,7 +164,7 @@ impl Half {
     }
 
     /// Anything is known of it.
-    pub(super) fn has_said(&self) -> bool {
+    pub(crate) fn has_said(&self) -> bool {
         !self.pieces.is_empty() || !self.numbers.is_empty() || self.level > level::BEGUN
     }
 

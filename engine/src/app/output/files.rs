@@ -105,4 +105,11 @@ impl Output {
             }
         }
     }
+
+    /// Closes the files of both directions: they broke off.
+    pub(crate) fn break_off_files(&mut self, id: TxId) {
+        for way in Way::ALL {
+            self.close_files(id, way, FileState::Truncated);
+        }
+    }
 }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::buffer::{AppBuffer, AppField, level};
-use super::file::FileState;
 use super::proto::AppProto;
 use super::transaction::{
     Half, MOST_BYTES, MOST_ENTRIES, MOST_LIVE, Piece, Transaction, TxId, Way,
@@ -87,8 +86,8 @@ pub struct Output {
     pub(crate) records: Vec<(Way, Record)>,
     pub(crate) expected: Vec<Expected>,
     pub(crate) change: Option<AppProto>,
-    /// What the next parser begins with.
-    pub(crate) rest: Vec<u8>,
+    /// What the next parser begins with, to the server, to the client.
+    pub(crate) rest: [Vec<u8>; 2],
     /// What it is called from now on.
     pub(crate) rename: Option<AppProto>,
     /// What the next parser is told of what was before.
@@ -265,6 +264,7 @@ impl Output {
     ) {
         if self.logs {
             self.records.push((way, Record { kind, fields, more }));
+            self.fresh = true;
         }
     }
 
@@ -276,10 +276,13 @@ impl Output {
     }
 
     /// From here on the flow speaks this; [`AppProto::Failed`]: what it speaks is to be found out.
-    /// `rest`: what has come of it already, in the direction at hand.
-    pub fn change_to(&mut self, proto: AppProto, rest: &[u8]) {
+    pub fn change_to(&mut self, proto: AppProto) {
         self.change = Some(proto);
-        self.rest = rest.to_vec();
+    }
+
+    /// What has come in a direction already of what [the flow speaks from here on](Self::change_to).
+    pub fn leave_over(&mut self, way: Way, rest: &[u8]) {
+        self.rest[way as usize] = rest.to_vec();
     }
 
     /// The same parser goes on, but the flow is called this: HTTP/2 that turned out to carry DNS.
@@ -290,6 +293,11 @@ impl Output {
     /// What the parser after [`change_to`](Self::change_to) is told ([`Parser::announced`](super::Parser::announced)).
     pub fn tell(&mut self, told: Vec<u8>) {
         self.told = told;
+    }
+
+    /// Something of a transaction found no room.
+    pub(crate) fn drop_some(&mut self) {
+        self.dropped += 1;
     }
 
     /// How many transactions were begun.
@@ -307,10 +315,14 @@ impl Output {
         self.opaque = true;
     }
 
-    /// The transactions that are to be looked at. What is done and was looked at goes.
+    /// Forgets what is done and was looked at. What is done, and was not looked at when it could have been, goes once
+    /// there is too much: of datagrams, only those of one direction may ever come.
     pub(crate) fn sweep(&mut self) {
         self.live
             .retain(|tx| !tx.is_done() || tx.halves.iter().any(|half| half.fresh));
+        while self.live.len() > MOST_LIVE && self.live.front().is_some_and(Transaction::is_done) {
+            self.live.pop_front();
+        }
     }
 
     /// No more data comes in a direction: what was wrong before was told with the data that came.
@@ -324,9 +336,7 @@ impl Output {
     pub(crate) fn finish_all(&mut self) {
         for at in 0..self.live.len() {
             if let Some(id) = self.live.get(at).map(|tx| tx.id) {
-                for way in Way::ALL {
-                    self.close_files(id, way, FileState::Truncated);
-                }
+                self.break_off_files(id);
                 self.finish(id);
             }
         }
@@ -336,6 +346,10 @@ impl Output {
     pub(crate) fn crowd(&mut self) {
         let over = self.live.len().saturating_sub(MOST_LIVE);
         for at in 0..over {
+            let Some(id) = self.live.get(at).map(|tx| tx.id) else {
+                break;
+            };
+            self.break_off_files(id);
             if let Some(tx) = self.live.get_mut(at) {
                 self.dropped += u64::from(!tx.is_done());
                 for half in &mut tx.halves {

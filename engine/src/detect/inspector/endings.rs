@@ -117,11 +117,12 @@ impl Inspector {
     /// Decides all that waits in the streams of a flow that has left the table.
     pub(super) fn end_streams(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
         let id = std::mem::take(&mut ended.flow.streams);
-        if self.streams.get(id).is_none() {
-            return;
+        let held = self.streams.get(id).is_some();
+        if held {
+            ended.streams = self.streams.facts(id);
         }
-        ended.streams = self.streams.facts(id);
-        if ended.flow.action == FlowAction::None {
+        // What a connection has said that gave way is over only now.
+        if (held || id == StreamId::LOST) && ended.flow.action == FlowAction::None {
             for way in [0, 1] {
                 let headers = headers(&ended.flow, way);
                 let packet = headers.packet(ended.ts_ns);

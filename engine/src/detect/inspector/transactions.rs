@@ -5,7 +5,7 @@ use super::super::{AppFacts, Event, Stage, What};
 use super::scene::{Scene, headers, in_stream};
 use super::settle::{self, Settled};
 use super::{Inspector, inspected_payload};
-use crate::app::{Way, level};
+use crate::app::{AppId, AppProto, Transaction, Way, level};
 use crate::eval::{AppSubject, Subject};
 use crate::flow::{Flow, FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
@@ -42,7 +42,15 @@ impl Inspector {
             .map(|headers| headers.answered_by(scene.packet));
         let count = self.apps.get(id).map_or(0, |app| app.output.live.len());
         for at in 0..count {
-            for way in [Some(own), opposite].into_iter().flatten() {
+            // Again its own: what the other one says may be the rest of what rules about both wait for.
+            for way in [Some(own), opposite, opposite.map(|_| own)]
+                .into_iter()
+                .flatten()
+            {
+                let tx = self.apps.transaction_mut(id, at);
+                if !tx.is_some_and(|tx| tx.halves[way].fresh) {
+                    continue;
+                }
                 let packet = match &other {
                     Some(packet) if way != own => packet,
                     _ => scene.packet,
@@ -51,9 +59,7 @@ impl Inspector {
             }
         }
         self.hand_out_records(scene, other.as_ref(), out);
-        if let Some(app) = self.apps.get_mut(id) {
-            app.output.sweep();
-        }
+        self.apps.looked(&mut scene.flow_mut(&mut self.flows).app);
     }
 
     /// Inspects one direction of a transaction.
@@ -67,38 +73,124 @@ impl Inspector {
         out: &mut Vec<Event>,
     ) {
         let flow = scene.flow(&self.flows);
-        let facts = flow.app;
-        let Some(proto) = facts.proto.filter(|_| flow.action == FlowAction::None) else {
+        let mut facts = flow.app;
+        let decided = flow.action != FlowAction::None;
+        let Some(tx) = self.apps.transaction_mut(facts.id, at) else {
             return;
         };
+        facts.proto = tx.past.or(facts.proto);
+        let Some(proto) = facts.proto.filter(|_| !decided) else {
+            return;
+        };
+        if !std::mem::take(&mut tx.halves[way].fresh) {
+            return;
+        }
         let view = FlowView {
             app: Speaks::Is(proto),
             // What a server takes from a stream is part of a connection, also where it came with the SYN.
             established: streams.is_some() || scene.view.established,
             ..in_stream(scene.view.slot, way)
         };
+        self.find_candidates(facts.id, at, way, packet, view, proto);
+        self.find_due(facts.id, at, way);
+        if self.lists.due.is_empty() {
+            return;
+        }
+        let flow = scene.flow(&self.flows);
+        (self.prepared.state).screen(&mut self.lists.due, Some(flow), &mut self.screen);
+        if self.lists.due.is_empty() {
+            return;
+        }
+        self.profile.lap(Stage::Candidates);
+        self.counters.candidates += self.lists.due.len() as u64;
+        let app = self.apps.get(facts.id);
+        let Some((app, tx)) = app.and_then(|app| Some((app, app.output.live.get(at)?))) else {
+            return;
+        };
+        // What rules ask of the payload is asked of the stream as far as it is there.
+        let stream = streams.and_then(|id| {
+            let end = self.streams.end_of(id, way)?;
+            let direction = self.streams.direction(id, way)?;
+            Some((
+                direction.bytes(direction.base()..end),
+                Some(direction.base()),
+            ))
+        });
+        let (payload, stream_offset) = stream.unwrap_or((inspected_payload(packet), None));
+        let subject = Subject {
+            packet,
+            payload,
+            stream_offset,
+            events: StreamEvents::default(),
+            app: AppSubject {
+                flow: facts,
+                transaction: Some(tx),
+                way: way as u8,
+            },
+        };
+        self.matches.clear();
+        (self.evaluator).evaluate(&subject, &self.lists.due, &mut self.matches);
+        self.profile.lap(Stage::Evaluate);
+        if self.matches.is_empty() {
+            return;
+        }
+        let flow = scene.flow_mut(&mut self.flows);
+        let mut found = settle::settle(
+            &self.prepared,
+            &mut self.settler,
+            &self.matches,
+            &subject,
+            Some((flow, way == 0)),
+            Settled::Transaction,
+        );
+        self.scratch.passed |= flow.action == FlowAction::Pass;
+        found.app = app.describe(tx.id).map(|(kind, fields)| {
+            Box::new(AppFacts {
+                kind,
+                fields,
+                more: app.describe_more(tx.id),
+                tx: tx.id,
+            })
+        });
+        if let Some(tx) = self.apps.transaction_mut(facts.id, at) {
+            let half = &mut tx.halves[way];
+            for &rule in &self.matches {
+                if let Err(place) = half.matched.binary_search(&rule) {
+                    half.matched.insert(place, rule);
+                }
+                if let Ok(place) = half.candidates.binary_search(&rule) {
+                    half.candidates.remove(place);
+                }
+            }
+        }
+        self.scratch.dropped |= self.hand_out(found, out);
+        self.profile.lap(Stage::Settle);
+    }
+
+    /// Searches what is complete of a transaction for probes: which rules come into question.
+    fn find_candidates(
+        &mut self,
+        id: AppId,
+        at: usize,
+        way: usize,
+        packet: &Packet<'_>,
+        view: FlowView,
+        proto: AppProto,
+    ) {
         let Self {
             apps,
             prepared,
             search,
             candidates,
             lists,
-            evaluator,
-            counters,
+            profile,
             ..
         } = self;
         let index = &prepared.index;
-        let Some(app) = apps.get_mut(facts.id) else {
+        let Some(tx) = apps.transaction_mut(id, at) else {
             return;
         };
-        let Some(tx) = app.output.live.get_mut(at) else {
-            return;
-        };
-        if !std::mem::take(&mut tx.halves[way].fresh) {
-            return;
-        }
         candidates.next_packet();
-        // Which rules come into question.
         let mut searched = tx.halves[way].searched;
         let mut found = false;
         lists.hits.clear();
@@ -114,17 +206,15 @@ impl Inspector {
                     payload: &[],
                     at: 0,
                 };
-                lists
-                    .hits
-                    .extend_from_slice(search.find(&index.probes, wanted));
+                (lists.hits).extend_from_slice(search.find(&index.probes, wanted));
                 found = true;
             }
         }
         tx.halves[way].searched = searched;
         if found {
-            self.profile.lap(Stage::Match);
+            profile.lap(Stage::Match);
         }
-        let add = |rules: &[RuleId], tx: &mut crate::app::Transaction| {
+        let add = |rules: &[RuleId], tx: &mut Transaction| {
             for &rule in rules {
                 let Some(needs) = index.needs(rule).filter(|needs| needs.protos.has(proto)) else {
                     continue;
@@ -149,14 +239,31 @@ impl Inspector {
             let rules = candidates.of_transaction(index, packet, view, proto);
             add(rules, tx);
         }
-        // Which of them can be decided now.
+        // Where the answer was there first, rules about both have waited for the request.
+        if way == 0 && tx.halves[1].has_said() {
+            let both = |rule: &RuleId| index.needs(*rule).is_some_and(|needs| needs.both);
+            tx.halves[1].fresh |= tx.halves[1].candidates.iter().any(both);
+        }
+    }
+
+    /// Lists the candidates that can be decided now.
+    fn find_due(&mut self, id: AppId, at: usize, way: usize) {
+        let Self {
+            apps,
+            prepared,
+            lists,
+            ..
+        } = self;
+        lists.due.clear();
+        let Some(tx) = apps.transaction_mut(id, at) else {
+            return;
+        };
         let reached = [tx.halves[0].level, tx.halves[1].level];
         let events = tx.events().len();
         let half = &mut tx.halves[way];
         let new_events = std::mem::replace(&mut half.events_seen, events) < events;
-        lists.due.clear();
         half.candidates.retain(|&rule| {
-            let Some(needs) = index.needs(rule) else {
+            let Some(needs) = prepared.index.needs(rule) else {
                 return false;
             };
             let ready =
@@ -168,79 +275,6 @@ impl Inspector {
             let over = reached.iter().all(|&level| level >= level::DONE);
             !ready || needs.events && reached[way] < level::DONE || needs.grows && !over
         });
-        if lists.due.is_empty() {
-            return;
-        }
-        let flow = scene.flow(&self.flows);
-        (self.prepared.state).screen(&mut lists.due, Some(flow), &mut self.screen);
-        if lists.due.is_empty() {
-            return;
-        }
-        self.profile.lap(Stage::Candidates);
-        counters.candidates += lists.due.len() as u64;
-        let tx = &*tx;
-        // What rules ask of the payload is asked of the stream as far as it is there.
-        let stream = streams.and_then(|id| {
-            let end = self.streams.end_of(id, way)?;
-            let direction = self.streams.direction(id, way)?;
-            Some((
-                direction.bytes(direction.base()..end),
-                Some(direction.base()),
-            ))
-        });
-        let (payload, stream_offset) = stream.unwrap_or((inspected_payload(packet), None));
-        let subject = Subject {
-            packet,
-            payload,
-            stream_offset,
-            events: StreamEvents::default(),
-            app: AppSubject {
-                flow: facts,
-                transaction: Some(tx),
-                way: way as u8,
-            },
-        };
-        self.matches.clear();
-        evaluator.evaluate(&subject, &lists.due, &mut self.matches);
-        self.profile.lap(Stage::Evaluate);
-        if self.matches.is_empty() {
-            return;
-        }
-        let flow = scene.flow_mut(&mut self.flows);
-        let mut found = settle::settle(
-            &self.prepared,
-            &mut self.settler,
-            &self.matches,
-            &subject,
-            Some((flow, way == 0)),
-            Settled::Transaction,
-        );
-        self.scratch.passed |= flow.action == FlowAction::Pass;
-        let id = tx.id;
-        found.app = self.apps.get(facts.id).and_then(|app| {
-            let (kind, fields) = app.describe(id)?;
-            Some(Box::new(AppFacts {
-                kind,
-                fields,
-                more: app.describe_more(id),
-                tx: id,
-            }))
-        });
-        if let Some(app) = self.apps.get_mut(facts.id)
-            && let Some(tx) = app.output.live.get_mut(at)
-        {
-            for &rule in &self.matches {
-                let half = &mut tx.halves[way];
-                if let Err(place) = half.matched.binary_search(&rule) {
-                    half.matched.insert(place, rule);
-                }
-                if let Ok(place) = half.candidates.binary_search(&rule) {
-                    half.candidates.remove(place);
-                }
-            }
-        }
-        self.scratch.dropped |= self.hand_out(found, out);
-        self.profile.lap(Stage::Settle);
     }
 
     /// Hands out what parsers want to have recorded.

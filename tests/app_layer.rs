@@ -473,3 +473,102 @@ fn a_limit_for_all_connections_holds() {
         counters.app.most_memory
     );
 }
+
+#[test]
+fn the_answer_that_changes_the_protocol_is_looked_into() {
+    let text = r#"
+alert http any any -> any any (flow:to_client; http.stat_code; content:"200"; sid:1;)
+alert http any any => any any (http.method; content:"CONNECT"; http.stat_msg; content:"Fine"; sid:2;)
+alert ssh any any -> any any (flow:to_client; ssh.proto; content:"2.0"; sid:3;)
+alert http any any -> any any (flow:to_client; http.stat_code; content:"101"; sid:4;)
+alert websocket any any -> any any (flow:to_client; websocket.payload; content:"needle"; sid:5;)
+"#;
+    let ask = b"CONNECT h:22 HTTP/1.1\r\nHost: h:22\r\n\r\n";
+    let agree = b"HTTP/1.1 200 Fine\r\n\r\nSSH-2.0-x\r\n";
+    for most in [1, 2, 5, 20, 1000] {
+        let talk: Talk<'_> = &[(true, ask), (false, agree), (true, b"SSH-2.0-y\r\n")];
+        let got = hear(text, 8080, talk, most);
+        assert_eq!(
+            got,
+            [(1, false), (2, false), (3, false)],
+            "pieces of {most}"
+        );
+        let talk: Talk<'_> = &[
+            (
+                true,
+                b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
+            ),
+            (
+                false,
+                b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n\x81\x06needle",
+            ),
+        ];
+        let got = hear(text, 8080, talk, most);
+        assert_eq!(got, [(4, false), (5, false)], "pieces of {most}");
+    }
+}
+
+#[test]
+fn a_rule_about_both_waits_for_a_request_that_ends_after_its_answer() {
+    let text = r#"
+alert http any any => any any (http.request_body; content:"late"; http.stat_code; content:"200"; sid:1;)
+alert http any any => any any (http.request_body; content:"late"; http.stat_code; content:"404"; sid:2;)
+alert http any any => any any (http.uri; content:"/x"; http.request_body; content:!"never"; http.response_body; content:"done"; sid:3;)
+"#;
+    for most in [1, 3, 1000] {
+        let talk: Talk<'_> = &[
+            (
+                true,
+                b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n",
+            ),
+            (false, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"),
+            (true, b"xxlatexx"),
+        ];
+        let got = hear(text, 80, talk, most);
+        assert_eq!(got, [(1, false), (3, false)], "pieces of {most}");
+    }
+}
+
+#[test]
+fn datagrams_of_one_direction_do_not_fill_memory() {
+    let mut sensor = Sensor::new(
+        "alert dcerpc any any -> any any (dce_stub_data; content:\"needle\"; sid:1;)",
+        EngineConfig::default(),
+    );
+    for at in 0..20_000_u32 {
+        let mut call = vec![0; 80];
+        call[0] = 4;
+        call[64..68].copy_from_slice(&at.to_be_bytes());
+        call[74..76].copy_from_slice(&6_u16.to_be_bytes());
+        call.extend(if at % 1000 == 7 { b"needle" } else { b"nothin" });
+        sensor.packet(&udp(true, 135, &call));
+    }
+    let (got, counters) = sensor.finish();
+    assert_eq!(got.len(), 20);
+    assert!(
+        counters.app.most_memory < 2 << 20,
+        "{}",
+        counters.app.most_memory
+    );
+}
+
+#[test]
+fn what_a_connection_has_said_that_gave_way_is_decided_when_it_ends() {
+    let mut config = EngineConfig::default();
+    config.stream.memory = 4096;
+    let mut sensor = Sensor::new(
+        "alert http any any -> any any (http.request_body; content:\"needle\"; sid:1;)",
+        config,
+    );
+    let mut send = |packet: Vec<u8>| sensor.packet(&packet);
+    let request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\na needle in it";
+    for at in 0..6 {
+        let mut line = Line::new(5000 + at, 80);
+        line.begin(&mut send);
+        let more: &[u8] = if at == 0 { request } else { &[b'x'; 1400] };
+        line.say(true, more, 1460, &mut send);
+    }
+    let (got, counters) = sensor.finish();
+    assert!(counters.streams.evicted > 0);
+    assert_eq!(got, [(1, true)]);
+}

@@ -157,6 +157,11 @@ impl File {
         &self.data
     }
 
+    /// Bytes that it holds.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.name.capacity() + self.data.capacity()
+    }
+
     /// How many bytes were seen.
     pub fn size(&self) -> u64 {
         self.size

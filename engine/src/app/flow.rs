@@ -1,23 +1,19 @@
-//! The application layer of each flow: finding the protocol, feeding its parser.
+//! The application layer of a flow: finding the protocol, feeding its parser.
 
-use std::collections::HashMap;
-
+use super::apps::Told;
+use super::output::{Expected, Output};
 use super::parser::Parser;
 use super::parser_for;
-use super::proto::AppProto;
+use super::proto::{AppProto, AppSet};
 use super::recognise::{self, Guess, Ports};
-use super::transaction::{Expected, Output, Wants, Way};
-use crate::flow::Endpoint;
+use super::transaction::{Transaction, Way};
 
 /// As much is kept of a direction until the protocol is known; then it counts as unknown.
 const EARLY: usize = 4096;
 
-/// Connections that are expected at a time; the oldest gives way.
-const MOST_EXPECTED: usize = 1024;
-
 /// Where a flow's application layer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AppId(u32);
+pub(crate) struct AppId(pub(super) u32);
 
 impl AppId {
     pub(crate) const NONE: Self = Self(u32::MAX);
@@ -89,213 +85,46 @@ pub(crate) struct AppFlow {
     /// STARTTLS: what follows must be this.
     demanded: Option<AppProto>,
     hint: u64,
-    memory: usize,
+    /// Bytes that it held when that was last asked.
+    pub(super) memory: usize,
 }
 
-/// What a flow is told of itself.
-pub(crate) struct Told {
-    pub(crate) client: Endpoint,
-    pub(crate) server: Endpoint,
-    pub(crate) udp: bool,
-    pub(crate) now_ns: u64,
-}
-
-/// Counters of application layers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AppCounters {
-    /// Flows by what they were found to speak, by [`AppProto`].
-    pub flows: Vec<u64>,
-    /// Transactions that were begun.
-    pub transactions: u64,
-    /// Flows whose parser gave up.
-    pub failed: u64,
-    /// Transactions that had to end early, and parts of them that found no room.
-    pub dropped: u64,
-    /// Flows that were not read, because all of them together held too much.
-    pub no_room: u64,
-    /// Most bytes that parsers and transactions held at a time.
-    pub most_memory: u64,
-}
-
-/// The application layers of all flows of a worker.
-pub(crate) struct Apps {
-    slots: Vec<Option<Box<AppFlow>>>,
-    free: Vec<u32>,
-    wants: Wants,
-    logs: bool,
-    expected: HashMap<Endpoint, Expected>,
-    /// Bytes that all of them hold, and may.
-    memory: usize,
-    limit: usize,
-    pub(crate) counters: AppCounters,
-}
-
-impl Apps {
-    pub(crate) fn new(wants: Wants, logs: bool, limit: usize) -> Self {
+impl AppFlow {
+    pub(super) fn new(output: Output, told: &Told) -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            wants,
-            logs,
-            expected: HashMap::new(),
-            memory: 0,
-            limit,
-            counters: AppCounters {
-                flows: vec![0; AppProto::ALL.len()],
-                ..AppCounters::default()
-            },
-        }
-    }
-
-    pub(crate) fn get(&self, id: AppId) -> Option<&AppFlow> {
-        self.slots.get(id.0 as usize)?.as_deref()
-    }
-
-    pub(crate) fn get_mut(&mut self, id: AppId) -> Option<&mut AppFlow> {
-        self.slots.get_mut(id.0 as usize)?.as_deref_mut()
-    }
-
-    fn begin(&mut self, flow: &mut FlowApp, told: &Told) {
-        if self.memory >= self.limit {
-            self.counters.no_room += 1;
-            flow.over = true;
-            return;
-        }
-        let mut app = Box::new(AppFlow {
             parser: None,
             past: None,
-            output: Output {
-                wants: self.wants,
-                logs: self.logs,
-                ends: Some((told.client, told.server)),
-                ..Output::default()
-            },
+            output,
             early: Default::default(),
             first: None,
             ended: [false; 2],
             udp: told.udp,
-            ports: Ports {
-                client: told.client.1,
-                server: told.server.1,
-            },
+            ports: told.ports(),
             demanded: None,
             hint: 0,
             memory: 0,
-        });
-        if !self.expected.is_empty()
-            && let Some(expected) = self.expected.remove(&told.server)
-            && expected.client == told.client.0
-        {
-            app.hint = expected.hint;
-            app.name(flow, expected.proto);
-            flow.found = [Some(expected.proto); 2];
-            flow.visible = true;
-            if let Some(parser) = &mut app.parser {
-                parser.announced(&expected.name);
-            }
-        }
-        let id = match self.free.pop() {
-            Some(id) => id,
-            None => {
-                self.slots.push(None);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        if let Some(slot) = self.slots.get_mut(id as usize) {
-            *slot = Some(app);
-        }
-        flow.id = AppId(id);
-    }
-
-    /// Takes bytes of one direction of a flow; true when there is something to look at.
-    pub(crate) fn data(&mut self, flow: &mut FlowApp, way: Way, data: &[u8], told: &Told) -> bool {
-        if flow.over || data.is_empty() {
-            return false;
-        }
-        if flow.id == AppId::NONE {
-            self.begin(flow, told);
-        }
-        let fresh = self.with(flow, told.now_ns, |app, flow| app.data(flow, way, data));
-        if flow.over && !fresh {
-            // Nothing that is known: floods of such flows are not to cost anything.
-            self.release(flow);
-        }
-        fresh
-    }
-
-    /// Bytes are missing: so many, where it is known.
-    pub(crate) fn gap(
-        &mut self,
-        flow: &mut FlowApp,
-        way: Way,
-        missing: Option<u64>,
-        now_ns: u64,
-    ) -> bool {
-        self.with(flow, now_ns, |app, flow| app.gap(flow, way, missing))
-    }
-
-    /// Nothing more comes in one direction.
-    pub(crate) fn end(&mut self, flow: &mut FlowApp, way: Way, now_ns: u64) -> bool {
-        self.with(flow, now_ns, |app, flow| app.end(flow, way))
-    }
-
-    fn with(
-        &mut self,
-        flow: &mut FlowApp,
-        now_ns: u64,
-        act: impl FnOnce(&mut AppFlow, &mut FlowApp),
-    ) -> bool {
-        let before = flow.proto;
-        let Some(app) = self
-            .slots
-            .get_mut(flow.id.0 as usize)
-            .and_then(Option::as_deref_mut)
-        else {
-            return false;
-        };
-        app.output.now_ns = now_ns;
-        let begun = app.output.begun();
-        act(app, flow);
-        app.output.crowd();
-        self.counters.transactions += app.output.begun() - begun;
-        let memory = app.memory();
-        self.memory = (self.memory + memory).saturating_sub(app.memory);
-        app.memory = memory;
-        self.counters.most_memory = self.counters.most_memory.max(self.memory as u64);
-        if flow.proto != before
-            && let Some(proto) = flow.proto
-            && let Some(count) = self.counters.flows.get_mut(proto as usize)
-        {
-            *count += 1;
-        }
-        self.counters.dropped += std::mem::take(&mut app.output.dropped);
-        if std::mem::take(&mut app.output.failed) {
-            self.counters.failed += 1;
-            app.past = app.parser.take();
-            app.output.finish_all();
-            flow.over = true;
-        }
-        for expected in app.output.expected.drain(..) {
-            if self.expected.len() >= MOST_EXPECTED {
-                self.expected.clear();
-            }
-            self.expected.insert(expected.server, expected);
-        }
-        std::mem::take(&mut app.output.fresh)
-    }
-
-    /// The flow is over, or nothing more will be found in it.
-    pub(crate) fn release(&mut self, flow: &mut FlowApp) {
-        let id = std::mem::take(&mut flow.id);
-        if let Some(app) = self.slots.get_mut(id.0 as usize).and_then(Option::take) {
-            self.memory = self.memory.saturating_sub(app.memory);
-            self.free.push(id.0);
         }
     }
-}
 
-impl AppFlow {
-    fn data(&mut self, flow: &mut FlowApp, way: Way, data: &[u8]) {
+    /// The connection was announced in another one: what it speaks is known.
+    pub(super) fn announced(&mut self, flow: &mut FlowApp, expected: &Expected) {
+        self.hint = expected.hint;
+        self.name(flow, expected.proto);
+        flow.found = [Some(expected.proto); 2];
+        flow.visible = true;
+        if let Some(parser) = &mut self.parser {
+            parser.announced(&expected.name);
+        }
+    }
+
+    /// The parser gets no more data: what it has found is all.
+    pub(super) fn stop(&mut self, flow: &mut FlowApp) {
+        self.past = self.parser.take();
+        self.output.finish_all();
+        flow.over = true;
+    }
+
+    pub(super) fn data(&mut self, flow: &mut FlowApp, way: Way, data: &[u8]) {
         self.first.get_or_insert(way);
         if self.parser.is_some() {
             if flow.found[way as usize].is_none() {
@@ -311,20 +140,8 @@ impl AppFlow {
             }
             return;
         }
-        let mut rest = data;
-        let guess = if self.udp {
-            recognise::udp(way, data, self.ports)
-        } else {
-            let early = &mut self.early[way as usize];
-            let room = EARLY.saturating_sub(early.len()).min(data.len());
-            let (kept, over) = data.split_at(room);
-            early.extend_from_slice(kept);
-            rest = over;
-            match recognise::tcp(way, early, self.ports) {
-                Guess::More if early.len() >= EARLY => Guess::Nothing,
-                guess => guess,
-            }
-        };
+        let (guess, kept) = self.guess(way, data);
+        let rest = data.get(kept..).unwrap_or_default();
         let found = &mut flow.found[way as usize];
         match guess {
             Guess::More => {}
@@ -382,11 +199,11 @@ impl AppFlow {
                 if of != way && flow.found[of as usize].is_none() {
                     self.confirm(flow, of, bytes);
                 }
-                self.feed(flow, of, bytes);
+                self.go_on(flow, of, bytes);
             }
         }
         if !rest.is_empty() {
-            self.feed(flow, way, rest);
+            self.go_on(flow, way, rest);
         }
         for of in order {
             if self.ended[of as usize]
@@ -397,23 +214,45 @@ impl AppFlow {
         }
     }
 
+    /// Feeds the parser, or, where that has just ended, finds out what follows it.
+    fn go_on(&mut self, flow: &mut FlowApp, way: Way, bytes: &[u8]) {
+        if self.parser.is_some() {
+            self.feed(flow, way, bytes);
+        } else if !flow.over {
+            self.data(flow, way, bytes);
+        }
+    }
+
+    /// What a direction begins with, where `data` is what came last of it; and how much of that is kept.
+    fn guess(&mut self, way: Way, data: &[u8]) -> (Guess, usize) {
+        if self.udp {
+            return (recognise::udp(way, data, self.ports), 0);
+        }
+        let early = &mut self.early[way as usize];
+        let kept = EARLY.saturating_sub(early.len()).min(data.len());
+        early.extend_from_slice(data.get(..kept).unwrap_or_default());
+        let guess = match recognise::tcp(way, early, self.ports) {
+            Guess::More if early.len() >= EARLY => Guess::Nothing,
+            guess => guess,
+        };
+        (guess, kept)
+    }
+
     /// The first bytes of the other direction: are they of the same protocol?
     fn confirm(&mut self, flow: &mut FlowApp, way: Way, data: &[u8]) {
-        let guess = if self.udp {
-            recognise::udp(way, data, self.ports)
-        } else {
-            recognise::tcp(way, data, self.ports)
-        };
+        let (guess, _) = self.guess(way, data);
         let found = match guess {
             Guess::Is(proto) => proto,
             Guess::Nothing => AppProto::Failed,
             Guess::More => return,
         };
+        self.early[way as usize] = Vec::new();
         flow.found[way as usize] = Some(found);
         flow.news[way as usize] = true;
         if found == AppProto::Failed {
             flow.events |= ONE_DIRECTION;
-        } else if flow.proto.is_some_and(|proto| proto != found) {
+        } else if (flow.proto).is_some_and(|proto| !AppSet::of(&[found]).with_carriers().has(proto))
+        {
             flow.events |= MISMATCH;
         }
     }
@@ -429,6 +268,10 @@ impl AppFlow {
         }
         if let Some(next) = self.output.change.take() {
             flow.original = flow.original.or(flow.proto);
+            // What was said before is looked at as what it was.
+            for tx in &mut self.output.live {
+                tx.past = tx.past.or(flow.proto);
+            }
             self.past = self.parser.take();
             let told = std::mem::take(&mut self.output.told);
             self.early = Default::default();
@@ -446,14 +289,18 @@ impl AppFlow {
                     }
                 }
             }
-            let rest = std::mem::take(&mut self.output.rest);
-            if !rest.is_empty() {
-                self.data(flow, way, &rest);
+            for (way, rest) in Way::ALL
+                .into_iter()
+                .zip(std::mem::take(&mut self.output.rest))
+            {
+                if !rest.is_empty() && !flow.over {
+                    self.data(flow, way, &rest);
+                }
             }
         }
     }
 
-    fn gap(&mut self, flow: &mut FlowApp, way: Way, missing: Option<u64>) {
+    pub(super) fn gap(&mut self, flow: &mut FlowApp, way: Way, missing: Option<u64>) {
         self.output.way = way;
         match (&mut self.parser, missing) {
             (Some(parser), Some(missing)) => parser.gap_of(way, missing, &mut self.output),
@@ -470,7 +317,7 @@ impl AppFlow {
         }
     }
 
-    fn end(&mut self, flow: &mut FlowApp, way: Way) {
+    pub(super) fn end(&mut self, flow: &mut FlowApp, way: Way) {
         if std::mem::replace(&mut self.ended[way as usize], true) {
             return;
         }
@@ -484,21 +331,46 @@ impl AppFlow {
         }
     }
 
+    /// The parsers that may know a transaction.
+    fn parsers_of(&self, tx: u64) -> impl Iterator<Item = &dyn Parser> {
+        let is_past = |tx: &Transaction| tx.past.is_some();
+        let past = self.output.get(tx).is_some_and(is_past);
+        let now = self.parser.as_deref().filter(|_| !past);
+        [now, self.past.as_deref()].into_iter().flatten()
+    }
+
     /// What EVE shows of a transaction.
     pub(crate) fn describe(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        let parsers = [self.parser.as_deref(), self.past.as_deref()];
-        let mut parsers = parsers.into_iter().flatten();
+        let mut parsers = self.parsers_of(tx);
         parsers.find_map(|parser| parser.describe(tx, &self.output))
     }
 
     /// What it shows beside that.
     pub(crate) fn describe_more(&self, tx: u64) -> Option<(&'static str, serde_json::Value)> {
-        self.parser.as_ref()?.describe_more(tx, &self.output)
+        let mut parsers = self.parsers_of(tx);
+        parsers.find_map(|parser| parser.describe_more(tx, &self.output))
     }
 
-    fn memory(&self) -> usize {
-        let parser = self.parser.as_ref().map_or(0, |parser| parser.memory());
-        parser
+    /// What is new was looked at: forgets what is over. True when anything was forgotten.
+    pub(super) fn looked(&mut self) -> bool {
+        let before = (self.output.live.len(), self.past.is_some());
+        self.output.sweep();
+        let live = &self.output.live;
+        if self.parser.is_some() && live.iter().all(|tx| tx.past.is_none()) || live.is_empty() {
+            self.past = None;
+        }
+        before != (live.len(), self.past.is_some())
+    }
+
+    /// Nothing is left to be looked at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.output.live.is_empty()
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn memory(&self) -> usize {
+        let parsers = [&self.parser, &self.past].into_iter().flatten();
+        parsers.map(|parser| parser.memory()).sum::<usize>()
             + self.output.memory()
             + self.early.iter().map(Vec::capacity).sum::<usize>()
             + size_of::<Self>()

@@ -10,6 +10,7 @@
 
 use std::sync::LazyLock;
 
+mod apps;
 mod buffer;
 mod bytes;
 mod dcerpc;
@@ -24,6 +25,7 @@ mod krb5;
 mod lines;
 mod magic;
 mod mqtt;
+mod output;
 mod parser;
 mod proto;
 mod quic;
@@ -37,20 +39,25 @@ mod snmp;
 mod ssh;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tls;
 mod transaction;
 mod websocket;
 
+pub use apps::AppCounters;
+pub(crate) use apps::{Apps, Told};
 pub use buffer::{AppBuffer, AppField, Ways, level};
 pub use file::{FILE_LIMIT, File, FileState};
-pub use flow::{AppCounters, FLOW_EVENTS, FlowApp};
-pub(crate) use flow::{AppId, Apps, Told};
+pub(crate) use flow::AppId;
+pub use flow::{FLOW_EVENTS, FlowApp};
 pub use magic::describe as describe_file;
+pub use output::{Expected, Output, Record, Wants};
 pub use parser::{Parser, Pending};
 pub use proto::{AppProto, AppSet};
 pub use recognise::{Guess, Ports, tcp as recognise_tcp, udp as recognise_udp};
-pub use transaction::{Expected, MOST_LIVE, Output, Record, Transaction, TxId, Wants, Way};
+pub use transaction::{MOST_LIVE, Transaction, TxId, Way};
 
 /// A parser for a protocol; `None` for one that is only told by name. `hint`: what another flow said of this one
 /// ([`Expected::hint`]).

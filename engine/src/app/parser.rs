@@ -1,7 +1,8 @@
 //! The contract of a parser.
 
 use super::AppProto;
-use super::transaction::{Output, TxId, Way};
+use super::output::Output;
+use super::transaction::{TxId, Way};
 
 /// Reads one flow of one protocol.
 ///

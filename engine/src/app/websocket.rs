@@ -71,6 +71,8 @@ struct Side {
     skip: u64,
     /// What there is of a message that goes on in the next frame.
     message: Vec<u8>,
+    /// A message goes on in the next frame.
+    goes_on: bool,
     packed: bool,
     /// What earlier messages said may be referred to.
     unpacker: Option<Decompress>,
@@ -91,8 +93,8 @@ impl Side {
         let control = head.opcode() & 8 != 0;
         let mut full = false;
         let mut packed = head.is_packed();
-        if !control && (!self.message.is_empty() || !head.is_last()) {
-            if self.message.is_empty() {
+        if !control && (self.goes_on || !head.is_last()) {
+            if !std::mem::replace(&mut self.goes_on, !head.is_last()) {
                 self.packed = head.is_packed();
             }
             let room = MOST_PAYLOAD.saturating_sub(self.message.len());
@@ -366,6 +368,20 @@ mod tests {
         assert_eq!(payloads[0], b"Hello");
         assert_eq!(payloads[1], b"Hello");
         assert_eq!(payloads[3], b"Hello");
+    }
+
+    #[test]
+    fn an_empty_first_frame_begins_a_message() {
+        let bytes = [
+            frame(0x41, None, b""),
+            frame(0x80, None, b"\xf2\x48\xcd\xc9\xc9\x07\x00"),
+            // And one that ends without more.
+            frame(0x01, None, b"a"),
+            frame(0x80, None, b""),
+            frame(0x81, None, b"b"),
+        ];
+        let out = read(&bytes.concat(), 1000);
+        assert_eq!(payloads(&out), [&b""[..], b"Hello", b"a", b"a", b"b"]);
     }
 
     #[test]

@@ -36,11 +36,7 @@ impl Buffers {
 
     /// Bytes after these transforms.
     #[inline]
-    pub fn transformed<'a>(
-        &'a mut self,
-        transforms: &[Transform],
-        bytes: &'a [u8],
-    ) -> &'a [u8] {
+    pub fn transformed<'a>(&'a mut self, transforms: &[Transform], bytes: &'a [u8]) -> &'a [u8] {
         self.transformer.apply(transforms, bytes)
     }
 

@@ -224,7 +224,7 @@ impl Ftp {
             (self.port, self.active) = (command.port, command.active);
         }
         if command.name == Some("AUTH TLS") && plain == Some(b"234") {
-            out.change_to(AppProto::Tls, &[]);
+            out.change_to(AppProto::Tls);
         }
         match (self.within, code, follows) {
             (None, Some(code), Some(b'-')) => self.within = Some(*code),

@@ -190,6 +190,8 @@ fn form_part(
             if *files < MOST_FILES {
                 *files += 1;
                 *file = Some(open(id, Way::ToServer, name, out));
+            } else {
+                out.drop_some();
             }
         }
         Part::Data(data) => {

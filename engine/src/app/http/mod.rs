@@ -5,10 +5,12 @@
 //! see headers joined with trailers exactly where Suricata's do, when both came in one piece.
 //!
 //! Limits: a body keeps 100 KiB for rules, headers as they came 256 KiB, a connection 512 transactions that wait and a
-//! line 18,000 bytes (htp's own limits).
+//! line 18,000 bytes (htp's own limits). A connection whose headers hold more than 2 MiB, or that says more than 64 KiB
+//! before the answer to its CONNECT, is not read on.
 
 mod body;
 mod buffers;
+mod entries;
 mod events;
 mod htp;
 mod log;
@@ -16,177 +18,20 @@ mod multipart;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 pub use events::EVENTS;
 pub(super) use log::bad_range;
 
-use body::Body;
-use htp::{Answer, Connection, Tx};
-use suricata_htp::request::HtpMethod;
+use entries::{Entries, Entry, Feed, look};
+use htp::{Answer, Connection};
 
-use crate::app::{AppProto, Output, Parser, TxId, Way, http2, level};
+use crate::app::{AppProto, Output, Parser, TxId, Way, http2};
 
-/// Most bytes of header lines that are kept as they came, a direction.
-const MOST_RAW: usize = 256 * 1024;
+/// Most bytes of header lines of the transactions of a connection, which htp keeps.
+const MOST_HEADERS: usize = 2 << 20;
+/// Most bytes of a direction that wait for what the other side says.
+const MOST_WAITING: usize = 64 * 1024;
 /// Most complaints of htp's that become events, a connection.
 const MOST_COMPLAINTS: u32 = 512;
-
-/// One direction of a transaction.
-#[derive(Debug, Default)]
-struct Side {
-    /// How far buffers have been put.
-    level: u8,
-    raw: Vec<u8>,
-    body: Body,
-}
-
-/// A transaction of htp's and ours.
-#[derive(Debug)]
-struct Entry {
-    /// htp's number.
-    number: usize,
-    id: TxId,
-    sides: [Side; 2],
-    flags: u64,
-    logged: bool,
-}
-
-impl Entry {
-    fn is_done(&self) -> bool {
-        self.sides.iter().all(|side| side.level >= level::DONE)
-    }
-}
-
-/// The transactions that have begun and are not forgotten, by htp's numbers, which go up.
-#[derive(Debug, Default)]
-struct Entries {
-    live: VecDeque<Entry>,
-    /// How many responses were complete.
-    responses: usize,
-    /// The first request was a CONNECT that the server agreed to.
-    connected: bool,
-}
-
-impl Entries {
-    /// The entry of a transaction; it begins one where there is none.
-    fn of(&mut self, tx: Tx<'_>, out: &mut Output) -> &mut Entry {
-        let number = tx.number();
-        let at = self.live.partition_point(|entry| entry.number < number);
-        if self.live.get(at).is_none_or(|entry| entry.number != number) {
-            let entry = Entry {
-                number,
-                id: out.begin(),
-                sides: Default::default(),
-                flags: 0,
-                logged: false,
-            };
-            self.live.insert(at, entry);
-        }
-        // It is there: it was found, or put there.
-        &mut self.live[at]
-    }
-
-    fn id_of(&self, number: usize) -> Option<TxId> {
-        let at = self
-            .live
-            .binary_search_by_key(&number, |entry| entry.number);
-        at.ok().and_then(|at| self.live.get(at)).map(|of| of.id)
-    }
-}
-
-/// Takes what htp tells while it is fed.
-struct Feed<'a> {
-    entries: &'a mut Entries,
-    out: &'a mut Output,
-}
-
-impl htp::Events for Feed<'_> {
-    fn raw_headers(&mut self, way: Way, tx: Tx<'_>, data: &[u8]) {
-        let side = &mut self.entries.of(tx, self.out).sides[way as usize];
-        if side.level >= level::HEAD {
-            // Trailers that came too late for rules.
-            return;
-        }
-        let raw = &mut side.raw;
-        let room = MOST_RAW.saturating_sub(raw.len()).min(data.len());
-        raw.extend_from_slice(data.get(..room).unwrap_or_default());
-    }
-
-    fn body(&mut self, way: Way, tx: Tx<'_>, data: &[u8]) {
-        let entry = self.entries.of(tx, self.out);
-        entry.sides[way as usize]
-            .body
-            .data(entry.id, way, tx, data, self.out);
-    }
-
-    fn body_gap(&mut self, way: Way, tx: Tx<'_>) {
-        let entry = self.entries.of(tx, self.out);
-        entry.sides[way as usize].body.gap(entry.id, self.out);
-    }
-
-    fn response_complete(&mut self, tx: Tx<'_>) {
-        self.entries.responses += 1;
-        let agreed = tx
-            .status_number()
-            .is_some_and(|status| (200..300).contains(&status));
-        if self.entries.responses == 1 && tx.method_number() == HtpMethod::CONNECT && agreed {
-            self.entries.connected = true;
-        }
-    }
-}
-
-/// Puts what a transaction has by now; a direction that is `over` comes to its end whatever it lacks.
-fn look(entry: &mut Entry, tx: Tx<'_>, over: [bool; 2], out: &mut Output) {
-    let mut went_on = false;
-    for way in Way::ALL {
-        let side = &mut entry.sides[way as usize];
-        let (at, over) = (tx.level(way), over[way as usize]);
-        if side.level >= level::DONE {
-            continue;
-        }
-        if at >= level::START && side.level < level::START {
-            buffers::start(entry.id, way, tx, out);
-        }
-        // A response that changes the protocol has no end but its headers.
-        let head = at >= level::HEAD || (over && at >= level::START);
-        if head && side.level < level::HEAD {
-            let raw = std::mem::take(&mut side.raw);
-            buffers::head(entry.id, way, tx, &raw, out);
-            range(entry.id, way, tx, out);
-        }
-        if at >= level::BODY || over {
-            side.body.end(entry.id, way, at < level::BODY, out);
-        }
-        let level = match () {
-            () if over => level::DONE,
-            () if side.body.is_full() => at.max(level::BODY),
-            () => at,
-        };
-        if level > side.level {
-            side.level = level;
-            went_on = true;
-            out.reach(entry.id, way, level);
-        }
-    }
-    let flags = tx.flags();
-    if went_on || flags != entry.flags {
-        entry.flags = flags;
-        for event in events::of_tx(tx) {
-            out.event(entry.id, event);
-        }
-    }
-    if entry.is_done() && !std::mem::replace(&mut entry.logged, true) && out.logs() {
-        out.log(Way::ToServer, "http", log::object(tx));
-    }
-}
-
-/// Complains about a content range that cannot be.
-fn range(id: TxId, way: Way, tx: Tx<'_>, out: &mut Output) {
-    if way == Way::ToClient && tx.header(way, c"content-range").is_some_and(log::bad_range) {
-        out.event(id, events::RANGE_INVALID);
-    }
-}
 
 /// The parser.
 #[derive(Debug, Default)]
@@ -194,6 +39,8 @@ pub struct Http1 {
     connection: Option<Connection>,
     entries: Entries,
     complaints: u32,
+    /// What htp does not take before the other side has said more: about a CONNECT, mostly.
+    waiting: [Vec<u8>; 2],
     ended: [bool; 2],
     /// It is not HTTP any more, or cannot be read.
     over: bool,
@@ -205,16 +52,16 @@ impl Http1 {
         Self::default()
     }
 
-    /// Feeds htp, and looks at what came of it.
+    /// Feeds htp, and looks at what came of it; how much of `data` waits until the other side has said more.
     fn feed(
         &mut self,
         way: Way,
         data: &[u8],
         out: &mut Output,
         feed: impl FnOnce(&mut Connection, &mut Feed<'_>) -> Answer,
-    ) {
+    ) -> usize {
         if self.over {
-            return;
+            return 0;
         }
         self.forget(out);
         let connection = self.connection.get_or_insert_with(|| {
@@ -223,22 +70,77 @@ impl Http1 {
                 .map_or((0, 0), |(client, server)| (client.1, server.1));
             Connection::new(client, server)
         });
+        if let Some(tunnel) = &mut self.entries.tunnel {
+            tunnel.used = 0;
+        }
         let mut events = Feed {
             entries: &mut self.entries,
             out,
         };
         let answer = feed(connection, &mut events);
+        let used = connection.consumed(way).min(data.len());
+        let tunnel = (self.entries.tunnel).filter(|tunnel| tunnel.is_open(connection));
         self.look(out);
         self.complain(way, out);
-        if self.entries.connected {
-            // What is inside is for others to find out.
-            self.change(AppProto::Failed, &[], out);
-        } else if answer == Answer::Tunnel && way == Way::ToClient {
-            self.upgrade(data, out);
-        } else if answer == Answer::Error {
-            self.over = true;
-            out.fail();
+        match answer {
+            _ if let Some(tunnel) = tunnel => {
+                // What is inside is for others to find out.
+                let inside = data.get(tunnel.used..).filter(|_| way == Way::ToClient);
+                self.change(AppProto::Failed, inside.unwrap_or_default(), out);
+            }
+            Answer::Tunnel if way == Way::ToClient => self.upgrade(data, out),
+            Answer::Error => self.fail(out),
+            Answer::Other => return data.len() - used,
+            _ if self.entries.headers() > MOST_HEADERS => self.fail(out),
+            _ => {}
         }
+        0
+    }
+
+    /// Feeds htp data of one direction, and then what has waited for that.
+    fn take(&mut self, way: Way, data: &[u8], out: &mut Output) {
+        let mut wait = |parser: &mut Self, way: Way, data: &[u8]| {
+            let left = parser.feed(way, data, out, |connection, events| {
+                connection.data(way, data, events)
+            });
+            data.len() - left
+        };
+        let used = wait(self, way, data);
+        self.waiting[way as usize].extend_from_slice(data.get(used..).unwrap_or_default());
+        let mut turn = way.other();
+        // Each turn takes some, or is the last but one.
+        let mut idle = 0;
+        while idle < 2 && !self.over && !self.waiting.iter().all(Vec::is_empty) {
+            if turn == Way::ToServer && self.opens_tunnel() {
+                break;
+            }
+            let data = std::mem::take(&mut self.waiting[turn as usize]);
+            let used = match data.is_empty() {
+                true => 0,
+                false => wait(self, turn, &data),
+            };
+            idle = if used > 0 { 0 } else { idle + 1 };
+            if !self.over {
+                self.waiting[turn as usize] = data.get(used..).unwrap_or_default().to_vec();
+            }
+            turn = turn.other();
+        }
+    }
+
+    /// The first response has begun and agrees to a CONNECT; its headers have not ended. What the client says in the
+    /// tunnel is not for htp, which would take it once it has seen the status.
+    fn opens_tunnel(&self) -> bool {
+        let first = || self.connection.as_ref()?.tx(0);
+        self.entries.responses == 0 && first().is_some_and(entries::is_tunnel)
+    }
+
+    /// It cannot be read on: what is there by now is all.
+    fn fail(&mut self, out: &mut Output) {
+        self.ended = [true; 2];
+        self.look(out);
+        self.over = true;
+        self.waiting = Default::default();
+        out.fail();
     }
 
     fn look(&mut self, out: &mut Output) {
@@ -282,7 +184,7 @@ impl Http1 {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        let used = connection.response_consumed();
+        let used = connection.consumed(Way::ToClient);
         let last = self.entries.live.iter().rev();
         let mut txs = last.filter_map(|entry| connection.tx(entry.number));
         let switch = txs.find(|tx| tx.status_number() == Some(101));
@@ -309,12 +211,15 @@ impl Http1 {
         self.change(proto, data.get(used..).unwrap_or_default(), out);
     }
 
-    /// From here on it is something else: all transactions are over.
-    fn change(&mut self, proto: AppProto, rest: &[u8], out: &mut Output) {
+    /// From here on it is something else: all transactions are over. `inside`: what the server has said of it.
+    fn change(&mut self, proto: AppProto, inside: &[u8], out: &mut Output) {
         self.ended = [true; 2];
         self.look(out);
         self.over = true;
-        out.change_to(proto, rest);
+        let [asked, answered] = std::mem::take(&mut self.waiting);
+        out.change_to(proto);
+        out.leave_over(Way::ToServer, &asked);
+        out.leave_over(Way::ToClient, &[inside, &answered].concat());
     }
 
     /// Forgets what is over and was looked at, and requests that gave way to newer ones without an answer: where only
@@ -344,9 +249,15 @@ impl Parser for Http1 {
     }
 
     fn data(&mut self, way: Way, data: &[u8], out: &mut Output) {
-        self.feed(way, data, out, |connection, events| {
-            connection.data(way, data, events)
-        });
+        let waits = way == Way::ToServer && self.opens_tunnel();
+        let waiting = &mut self.waiting[way as usize];
+        if waiting.is_empty() && !waits {
+            self.take(way, data, out);
+        } else if waiting.len() + data.len() > MOST_WAITING {
+            self.fail(out);
+        } else {
+            waiting.extend_from_slice(data);
+        }
     }
 
     fn gap(&mut self, way: Way, out: &mut Output) {
@@ -354,6 +265,10 @@ impl Parser for Http1 {
     }
 
     fn gap_of(&mut self, way: Way, missing: u64, out: &mut Output) {
+        if !self.waiting[way as usize].is_empty() {
+            // Nobody knows where what follows belongs.
+            self.fail(out);
+        }
         let missing = usize::try_from(missing).unwrap_or(usize::MAX / 2);
         self.feed(way, &[], out, |connection, events| {
             connection.gap(way, missing, events)
@@ -384,8 +299,9 @@ impl Parser for Http1 {
         let live = self.entries.live.iter().map(|entry| {
             let sides = entry.sides.iter();
             let held = sides.map(|side| side.raw.capacity() + side.body.memory());
-            held.sum::<usize>() + size_of::<Entry>() + OF_TX
+            held.sum::<usize>() + size_of::<Entry>() + OF_TX + entry.headers()
         });
-        live.sum::<usize>() + size_of::<Self>()
+        let waiting = self.waiting.iter().map(Vec::capacity);
+        live.sum::<usize>() + waiting.sum::<usize>() + size_of::<Self>()
     }
 }

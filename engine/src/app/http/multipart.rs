@@ -4,7 +4,7 @@ use memchr::memmem;
 
 /// Longest boundary in bytes; a longer one is none.
 const MOST_BOUNDARY: usize = 255;
-/// Longest header line of a part in bytes; what follows a longer one is looked for a boundary only.
+/// A header line of a part has fewer bytes; a longer one is passed over.
 const MOST_LINE: usize = 4096;
 
 /// The value of a parameter of a header like `form-data; name="a"; filename="b"`, also where it comes in sections
@@ -225,13 +225,12 @@ impl Multipart {
     }
 
     fn header<'a>(&mut self, input: &'a [u8], tell: &mut dyn FnMut(Part<'_>)) -> Option<&'a [u8]> {
-        let Some(end) = memmem::find(input, b"\r\n") else {
-            if input.len() > MOST_LINE {
-                self.state = State::BoundaryLine;
-                return Some(input);
-            }
-            return None;
-        };
+        let end = memmem::find(input, b"\r\n");
+        if end.unwrap_or(input.len().saturating_sub(1)) >= MOST_LINE {
+            self.state = State::BoundaryLine;
+            return Some(input);
+        }
+        let end = end?;
         let (line, rest) = (input.get(..end)?, input.get(end + 2..)?);
         if line.is_empty() || line == b"\r" {
             self.state = State::HeaderEnd;

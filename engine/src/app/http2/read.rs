@@ -115,6 +115,9 @@ impl Http2 {
             }
             return None;
         };
+        if fields.iter().any(|field| field.kind == Kind::Overflow) {
+            self.event("http2.header_integer_overflow", out);
+        }
         let wrong = |field: &Field| matches!(field.kind, Kind::Missing | Kind::Overflow);
         if fields.iter().any(wrong) {
             self.event("http2.invalid_header", out);

@@ -240,6 +240,8 @@ impl Stream {
             if room && !self.full {
                 side.text += size;
                 side.fields.push(field);
+            } else {
+                out.drop_some();
             }
         }
         if let Some(question) = question {

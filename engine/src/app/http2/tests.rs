@@ -223,6 +223,26 @@ fn streams_without_end_do_not_fill_memory() {
     assert!(parser.memory() < 1 << 20);
 }
 
+#[test]
+fn what_is_wrong_with_headers_is_told_and_what_is_too_much_is_counted() {
+    let (mut parser, mut out) = (Http2::new(), Output::everything());
+    let overflow = b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x82";
+    let many = [&b"\x40\x01a\x01b"[..], &[0xbe; 5000]].concat();
+    let bytes = [
+        MAGIC.to_vec(),
+        frame(frame::HEADERS, frame::END_HEADERS, 1, &request()),
+        frame(frame::HEADERS, frame::END_HEADERS, 1, overflow),
+        frame(frame::HEADERS, frame::END_HEADERS, 3, &many),
+    ];
+    parser.data(Way::ToServer, &bytes.concat(), &mut out);
+    let events = out.get(0).expect("a transaction").events();
+    assert!(events.contains(&"http2.header_integer_overflow"));
+    assert!(events.contains(&"http2.invalid_header"));
+    assert!(events.iter().all(|event| EVENTS.contains(event)));
+    assert_eq!(parser.streams[1].sides[0].fields.len(), 4096);
+    assert_eq!(out.dropped, 5001 - 4096);
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(

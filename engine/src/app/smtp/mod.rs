@@ -282,7 +282,7 @@ impl Smtp {
         };
         match verb {
             Verb::StartTls if code == 220 => {
-                out.change_to(AppProto::Tls, &[]);
+                out.change_to(AppProto::Tls);
                 self.finish(FileState::Closed, out);
             }
             Verb::StartTls => self.event("smtp.tls_rejected", out),

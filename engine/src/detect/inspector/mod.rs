@@ -1,9 +1,12 @@
 //! Everything behind the decoder: from a packet, and the streams that it belongs to, to what matched.
 
 mod app;
+mod endings;
 mod saved;
+mod scene;
 mod settle;
 mod streams;
+mod transactions;
 mod windows;
 
 use std::sync::Arc;
@@ -32,7 +35,7 @@ pub(super) struct Inspector {
     pub(super) flows: FlowTable,
     pub(super) streams: Streams,
     pub(super) apps: Apps,
-    lists: app::Lists,
+    lists: transactions::Lists,
     /// Records of application layers that are handed out.
     app_records: Vec<&'static str>,
     settler: Settler,
@@ -84,7 +87,7 @@ impl Inspector {
             flows: FlowTable::new(flow),
             streams: Streams::new(config.stream),
             apps: Apps::new(wants, !config.app_records.is_empty(), config.app_memory),
-            lists: app::Lists::default(),
+            lists: transactions::Lists::default(),
             app_records: config.app_records,
             settler: Settler::new(seat),
             screen: Screen::default(),

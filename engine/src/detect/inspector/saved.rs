@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Inspector;
-use super::streams::{headers, in_stream};
+use super::scene::{headers, in_stream};
 use crate::handover::{Numbers, Out, Record, Restored, SavedFlow, SavedStreams};
 use crate::plan::RuleId;
 use crate::state::{FlowVars, Shared};

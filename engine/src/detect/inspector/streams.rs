@@ -5,14 +5,15 @@ use std::ops::Range;
 use super::super::index::Role;
 use super::super::search::Wanted;
 use super::super::{Event, Prepared, Stage};
+use super::scene::{Scene, Side};
 use super::settle::Settled;
 use super::windows::When;
 use super::{Inspector, inspected_payload};
 use crate::eval::{AppSubject, Beyond, Subject};
-use crate::flow::{Ended, Endpoint, Flow, FlowAction, FlowView, Speaks};
+use crate::flow::{FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
 use crate::plan::RuleId;
-use crate::stream::{Headers, MOST_CANDIDATES, StreamEvent, StreamId, Streams};
+use crate::stream::{MOST_CANDIDATES, StreamEvent, StreamId};
 
 /// Bytes before a buffer that a probe may begin in.
 const CARRY: u64 = 7;
@@ -20,22 +21,6 @@ const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 /// Connections that give way to one that needs room, at most, before it does without.
 const MOST_EVICTED: usize = 16;
-
-/// Where something in a stream was found.
-pub(super) struct Scene<'p, 'f> {
-    /// A packet of the stream's direction.
-    pub(super) packet: &'p Packet<'p>,
-    pub(super) view: FlowView,
-    /// The flow, where it is no longer in the table.
-    pub(super) ended: Option<&'f mut Flow>,
-}
-
-/// A stream: a direction of a connection.
-#[derive(Clone, Copy)]
-pub(super) struct Side {
-    pub(super) id: StreamId,
-    pub(super) way: usize,
-}
 
 impl Inspector {
     /// Inspects a segment that its receiver takes: its data in the stream, and the segment by itself.
@@ -319,7 +304,7 @@ impl Inspector {
 
     /// Looks for probes in bytes that have become contiguous, and ends the windows that they fill. The probes of all of
     /// them are in the scratch lists afterwards.
-    fn inspect_fresh(
+    pub(super) fn inspect_fresh(
         &mut self,
         scene: &mut Scene<'_, '_>,
         side: Side,
@@ -408,189 +393,10 @@ impl Inspector {
             self.streams.wait_for_window(side.id, side.way, some, end);
         }
     }
-
-    /// The other side has spoken: ends the window of this one, as seen from `cause`, a packet of the other.
-    fn end_turn(&mut self, cause: &Packet<'_>, view: FlowView, side: Side, out: &mut Vec<Event>) {
-        let Some(end) = self.streams.end_of(side.id, side.way) else {
-            return;
-        };
-        let flow = self.flows.get(view);
-        let (from, to) = ends(flow, side.way);
-        let quiet = self.streams.quiet(side.id, side.way);
-        if quiet && !self.prepared.index.wants_windows_of(from, to) {
-            self.streams.close_window(side.id, side.way, end);
-            return;
-        }
-        let headers = self.headers(view, side.way);
-        let packet = headers.answered_by(cause);
-        let mut scene = Scene {
-            packet: &packet,
-            view: in_stream(view.slot, side.way),
-            ended: None,
-        };
-        self.close_window(&mut scene, side, end, When::Ends, out);
-    }
-
-    /// Headers of a packet of one direction of a flow.
-    fn headers(&self, view: FlowView, way: usize) -> Headers {
-        let flow = self.flows.get(view);
-        headers(flow, way)
-    }
-
-    /// Gives up the gaps of the other direction behind which there is what `cause` acknowledges.
-    fn give_up_gaps(
-        &mut self,
-        cause: &Packet<'_>,
-        view: &mut FlowView,
-        side: Side,
-        acked: u32,
-        out: &mut Vec<Event>,
-    ) {
-        let overtaken = |streams: &Streams| {
-            let direction = streams.direction(side.id, side.way);
-            direction.is_some_and(|direction| direction.waits() && direction.overtaken(acked))
-        };
-        if !overtaken(&self.streams) {
-            return;
-        }
-        let headers = self.headers(*view, side.way);
-        let packet = headers.answered_by(cause);
-        let mut scene = Scene {
-            packet: &packet,
-            view: in_stream(view.slot, side.way),
-            ended: None,
-        };
-        while overtaken(&self.streams) {
-            self.give_up_gap(&mut scene, side, out);
-        }
-        view.step.events.insert(StreamEvent::ReassemblySeqGap);
-    }
-
-    /// Gives up a gap, and inspects what waited behind it.
-    fn give_up_gap(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
-        let Some(end) = self.streams.end_of(side.id, side.way) else {
-            return;
-        };
-        self.close_window(scene, side, end, When::Last, out);
-        let fresh = self.streams.skip_gap(side.id, side.way);
-        let missing = fresh.start.checked_sub(end).filter(|&missing| missing > 0);
-        self.tell_gap(scene, side, missing, out);
-        self.streams.restart_window(side.id, side.way, fresh.start);
-        scene.view.step.events.insert(StreamEvent::ReassemblySeqGap);
-        let hits = std::mem::take(&mut self.scratch.hits);
-        self.inspect_fresh(scene, side, fresh, out);
-        self.scratch.hits = hits;
-    }
-
-    /// The connection is over: decides all that waits, in both directions.
-    fn close(&mut self, cause: &Packet<'_>, view: FlowView, out: &mut Vec<Event>) {
-        let id = std::mem::take(&mut self.flows.get_mut(view).streams);
-        for way in [0, 1] {
-            let side = Side { id, way };
-            let headers = self.headers(view, way);
-            let packet = headers.answered_by(cause);
-            let mut scene = Scene {
-                packet: &packet,
-                view: in_stream(view.slot, way),
-                ended: None,
-            };
-            self.flush(&mut scene, side, out);
-            self.tell_end(&mut scene, side, out);
-        }
-        let app = &mut self.flows.get_mut(view).app;
-        app.over = true;
-        self.apps.release(app);
-        self.streams.end(id);
-    }
-
-    /// Decides all that waits in the streams of a flow that has left the table.
-    pub(super) fn end_streams(&mut self, ended: &mut Ended, out: &mut Vec<Event>) {
-        let id = std::mem::take(&mut ended.flow.streams);
-        if self.streams.get(id).is_none() {
-            return;
-        }
-        ended.streams = self.streams.facts(id);
-        if ended.flow.action == FlowAction::None {
-            for way in [0, 1] {
-                let headers = headers(&ended.flow, way);
-                let packet = headers.packet(ended.ts_ns);
-                let mut scene = Scene {
-                    packet: &packet,
-                    view: in_stream(u32::MAX, way),
-                    ended: Some(&mut ended.flow),
-                };
-                self.flush(&mut scene, Side { id, way }, out);
-                self.tell_end(&mut scene, Side { id, way }, out);
-            }
-        }
-        self.streams.end(id);
-    }
-
-    /// Decides all that waits in one direction, what is behind gaps included.
-    fn flush(&mut self, scene: &mut Scene<'_, '_>, side: Side, out: &mut Vec<Event>) {
-        let waits = |streams: &Streams| {
-            let direction = streams.direction(side.id, side.way);
-            direction.is_some_and(|direction| direction.waits())
-        };
-        while waits(&self.streams) {
-            self.give_up_gap(scene, side, out);
-        }
-        if let Some(end) = self.streams.end_of(side.id, side.way) {
-            self.close_window(scene, side, end, When::Last, out);
-        }
-    }
-
-    /// Has another connection give way: decides all that waits in it, and takes its room. False when there is none.
-    fn evict(&mut self, than: StreamId, out: &mut Vec<Event>) -> bool {
-        let Some((id, slot)) = self.streams.oldest(than) else {
-            return false;
-        };
-        self.streams.counters.evicted += 1;
-        for way in [0, 1] {
-            let view = in_stream(slot, way);
-            let headers = self.headers(view, way);
-            let packet = headers.packet(self.place.ts_ns);
-            let mut scene = Scene {
-                packet: &packet,
-                view,
-                ended: None,
-            };
-            self.flush(&mut scene, Side { id, way }, out);
-            self.tell_gap(&mut scene, Side { id, way }, None, out);
-        }
-        self.flows.get_mut(in_stream(slot, 0)).streams = StreamId::LOST;
-        self.streams.end(id);
-        true
-    }
 }
 
 /// The acknowledgement number, where the packet acknowledges anything.
 fn acknowledged(packet: &Packet<'_>) -> Option<u32> {
     let flags = packet.tcp_flags()?;
     packet.tcp_ack().filter(|_| flags & ACK != 0)
-}
-
-pub(super) fn headers(flow: &Flow, way: usize) -> Headers {
-    let (from, to) = ends(flow, way);
-    Headers::new(from, to)
-}
-
-/// Sender and receiver of one direction.
-fn ends(flow: &Flow, way: usize) -> (Endpoint, Endpoint) {
-    match way {
-        0 => (flow.client, flow.server),
-        _ => (flow.server, flow.client),
-    }
-}
-
-/// What the flow table would say of a packet whose data is in the stream.
-pub(super) fn in_stream(slot: u32, way: usize) -> FlowView {
-    FlowView {
-        slot,
-        to_server: way == 0,
-        established: true,
-        first: false,
-        step: crate::stream::Step::default(),
-        app: Speaks::Open,
-    }
 }

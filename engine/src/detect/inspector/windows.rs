@@ -2,8 +2,8 @@
 
 use super::super::{Event, Stage};
 use super::Inspector;
+use super::scene::{Scene, Side};
 use super::settle::{self, Settled};
-use super::streams::{Scene, Side};
 use crate::app::FlowApp;
 use crate::eval::{AppSubject, Beyond, Evaluator, Subject};
 use crate::flow::{Flow, FlowAction};
@@ -54,10 +54,7 @@ impl Inspector {
         when: When,
         out: &mut Vec<Event>,
     ) {
-        let flow = match &scene.ended {
-            Some(flow) => &**flow,
-            None => self.flows.get(scene.view),
-        };
+        let flow = scene.flow(&self.flows);
         if flow.action == FlowAction::None {
             self.decide(scene, side, end, when);
         } else {
@@ -83,16 +80,14 @@ impl Inspector {
             events: StreamEvents::default(),
             app: AppSubject::default(),
         };
-        let flow = match &mut scene.ended {
-            Some(flow) => &mut **flow,
-            None => self.flows.get_mut(scene.view),
-        };
+        let to_server = scene.view.to_server;
+        let flow = scene.flow_mut(&mut self.flows);
         let found = settle::settle(
             &self.prepared,
             &mut self.settler,
             &self.matches,
             &subject,
-            Some((flow, scene.view.to_server)),
+            Some((flow, to_server)),
             Settled::Stream,
         );
         self.scratch.dropped |= self.hand_out(found, out);
@@ -114,10 +109,7 @@ impl Inspector {
             settler,
             ..
         } = self;
-        let flow = match &scene.ended {
-            Some(flow) => &**flow,
-            None => flows.get(scene.view),
-        };
+        let flow = scene.flow(flows);
         let app = flow.app;
         let index = &prepared.index;
         scratch.matched.clear();

@@ -41,14 +41,15 @@ const LZMA_MEMORY: usize = 1 << 20;
 
 /// What htp tells while it is fed.
 pub(in crate::app::http) trait Events {
-    /// Header or trailer lines, as they are on the wire, in pieces.
-    fn raw_headers(&mut self, way: Way, tx: Tx<'_>, data: &[u8]);
+    /// Header or trailer lines, as they are on the wire, in pieces; so many bytes of what the server sends were used by
+    /// then.
+    fn raw_headers(&mut self, way: Way, tx: Tx<'_>, data: &[u8], used: usize);
     /// Some of a body, without chunking and compression.
     fn body(&mut self, way: Way, tx: Tx<'_>, data: &[u8]);
     /// Some of a body is missing.
     fn body_gap(&mut self, way: Way, tx: Tx<'_>);
     /// A response is complete.
-    fn response_complete(&mut self, tx: Tx<'_>);
+    fn response_complete(&mut self);
 }
 
 thread_local! {
@@ -99,20 +100,23 @@ fn with_data(data: *const Data, run: impl FnOnce(Tx<'_>, Option<&[u8]>)) {
 
 macro_rules! data_callbacks {
     ($($name:ident, $way:ident, $tell:ident);*) => {
-        $(unsafe extern "C" fn $name(_: *const ConnectionParser, data: *mut Data) -> HtpStatus {
-            $tell(Way::$way, data);
+        $(unsafe extern "C" fn $name(parser: *const ConnectionParser, data: *mut Data) -> HtpStatus {
+            $tell(Way::$way, parser, data);
             HtpStatus::OK
         })*
     };
 }
 
-fn headers_of(way: Way, data: *const Data) {
+fn headers_of(way: Way, parser: *const ConnectionParser, data: *const Data) {
+    // SAFETY: htp calls back with the parser that it runs, which lives until the callback returns.
+    let used = unsafe { htp_connp_response_data_consumed(parser) };
+    let used = usize::try_from(used).unwrap_or(0);
     with_data(data, |tx, bytes| {
-        tell(|events| events.raw_headers(way, tx, bytes.unwrap_or_default()));
+        tell(|events| events.raw_headers(way, tx, bytes.unwrap_or_default(), used));
     });
 }
 
-fn body_of(way: Way, data: *const Data) {
+fn body_of(way: Way, _: *const ConnectionParser, data: *const Data) {
     with_data(data, |tx, bytes| {
         tell(|events| match bytes {
             Some(bytes) => events.body(way, tx, bytes),
@@ -130,12 +134,9 @@ data_callbacks! {
 
 unsafe extern "C" fn response_complete(
     _: *const ConnectionParser,
-    tx: *mut Transaction,
+    _: *mut Transaction,
 ) -> HtpStatus {
-    // SAFETY: htp calls back with a transaction that lives until the callback returns.
-    if let Some(tx) = unsafe { tx.as_ref() } {
-        tell(|events| events.response_complete(Tx(tx)));
-    }
+    tell(|events| events.response_complete());
     HtpStatus::OK
 }
 
@@ -248,6 +249,7 @@ impl Connection {
         match state {
             HtpStreamState::ERROR => Answer::Error,
             HtpStreamState::TUNNEL => Answer::Tunnel,
+            HtpStreamState::DATA_OTHER => Answer::Other,
             _ => Answer::More,
         }
     }
@@ -264,10 +266,16 @@ impl Connection {
         });
     }
 
-    /// How much of the last response data was used.
-    pub(in crate::app::http) fn response_consumed(&self) -> usize {
+    /// How much of the last data of a direction was used.
+    pub(in crate::app::http) fn consumed(&self, way: Way) -> usize {
+        let parser = self.parser.as_ptr();
         // SAFETY: the parser is ours.
-        let consumed = unsafe { htp_connp_response_data_consumed(self.parser.as_ptr()) };
+        let consumed = unsafe {
+            match way {
+                Way::ToServer => htp_connp_request_data_consumed(parser),
+                Way::ToClient => htp_connp_response_data_consumed(parser),
+            }
+        };
         usize::try_from(consumed).unwrap_or(0)
     }
 
@@ -327,6 +335,8 @@ impl std::fmt::Debug for Connection {
 pub(in crate::app::http) enum Answer {
     /// All is well, or well enough.
     More,
+    /// It goes on once the other side has said more; not all data was [used](Connection::consumed).
+    Other,
     /// From here on it is not HTTP.
     Tunnel,
     /// It cannot go on.

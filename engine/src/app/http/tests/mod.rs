@@ -3,7 +3,7 @@
 mod rough;
 
 use super::*;
-use crate::app::{AppBuffer, AppBuffer::*, AppField, FileState};
+use crate::app::{AppBuffer, AppBuffer::*, AppField, FileState, level};
 
 /// What is sent, in order.
 type Talk<'a> = &'a [(Way, &'a [u8])];
@@ -290,5 +290,28 @@ fn a_file_is_in_its_own_part_with_its_own_name() {
         assert_eq!(texts(&out, 0, ToServer, FileData), ["first", "", "third"]);
         assert!(has_event(&out, 0, "http.multipart_invalid_header"));
         assert!(has_event(&out, 0, "http.multipart_no_filedata"));
+    }
+}
+
+#[test]
+fn a_long_header_of_a_part_is_no_header_however_it_is_cut() {
+    for len in [4040, 4090, 4094, 4095, 4096, 4097, 4098, 6000] {
+        let name = "x".repeat(len - "Content-Disposition: a; filename=".len());
+        let body = format!(
+            "--b\r\nContent-Disposition: a; filename={name}\r\nX: 1\r\n\r\ndata\r\n--b--\r\n"
+        );
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let names = |piece| {
+            let out = said(&[(ToServer, request.as_bytes())], piece);
+            texts(&out, 0, ToServer, FileName).len()
+        };
+        let whole = names(usize::MAX);
+        assert_eq!(whole, usize::from(len < 4096), "{len}");
+        for piece in [1, 7, 100, 4096, 4200] {
+            assert_eq!(names(piece), whole, "{len} in pieces of {piece}");
+        }
     }
 }

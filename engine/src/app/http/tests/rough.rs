@@ -154,6 +154,96 @@ fn a_tunnel_is_for_others_to_read() {
 }
 
 #[test]
+fn a_tunnel_hands_over_what_both_sides_have_said_in_it() {
+    let request = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n\x16\x03\x01early";
+    let answer = b"HTTP/1.1 200 Established\r\n\r\nSSH-2.0-x\r\n";
+    for piece in [1, 2, 3, 4, 5, 7, 11, 20, 100] {
+        let (mut parser, mut out) = fed(&[(ToServer, &request[..request.len() - 5])]);
+        let mut inside = Vec::new();
+        for (at, data) in answer.chunks(piece).enumerate() {
+            match out.change {
+                None => {
+                    parser.data(ToClient, data, &mut out);
+                    // The client does not wait for the end of the answer.
+                    if at == 0 && out.change.is_none() {
+                        parser.data(ToServer, b"early", &mut out);
+                    }
+                }
+                // What comes later is not for this parser.
+                Some(_) => inside.extend_from_slice(&answer[at * piece..][..data.len()]),
+            }
+        }
+        assert_eq!(out.change, Some(AppProto::Failed));
+        let early: &[u8] = if piece < 100 {
+            b"\x16\x03\x01early"
+        } else {
+            b"\x16\x03\x01"
+        };
+        assert_eq!(out.rest[0], early, "pieces of {piece}");
+        let inside = [std::mem::take(&mut out.rest[1]), inside].concat();
+        assert_eq!(inside, b"SSH-2.0-x\r\n", "pieces of {piece}");
+        is(&out, 0, ToClient, HttpStatCode, "200");
+        assert!(texts(&out, 0, ToClient, FileData).is_empty());
+    }
+}
+
+#[test]
+fn requests_behind_a_tunnel_that_was_refused_are_read() {
+    let requests = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n\
+        POST /next HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbodyGET /last HTTP/1.1\r\nHost: h\r\n\r\n";
+    let answers = b"HTTP/1.1 405 No\r\nContent-Length: 2\r\n\r\nno\
+        HTTP/1.1 200 Fine\r\nContent-Length: 6\r\n\r\nneedle\
+        HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n";
+    for piece in [1, 2, 3, 10, 50, 1000] {
+        let out = said(&[(ToServer, requests), (ToClient, answers)], piece);
+        assert!(!out.failed);
+        for (id, uri, status) in [
+            (0, "h:443", "405"),
+            (1, "/next", "200"),
+            (2, "/last", "404"),
+        ] {
+            is(&out, id, ToServer, HttpUriRaw, uri);
+            is(&out, id, ToClient, HttpStatCode, status);
+        }
+        is(&out, 1, ToServer, HttpRequestBody, "body");
+        is(&out, 1, ToClient, HttpResponseBody, "needle");
+    }
+}
+
+#[test]
+fn what_waits_for_the_answer_to_a_tunnel_is_bounded() {
+    let (mut parser, mut out) =
+        fed(&[(ToServer, b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n")]);
+    for _ in 0..1000 {
+        parser.data(ToServer, &[b'x'; 1000], &mut out);
+        assert!(parser.memory() < 200_000);
+    }
+    assert!(out.failed);
+    assert!(out.get(0).expect("it").is_done());
+}
+
+#[test]
+fn headers_are_counted_and_bounded() {
+    let (mut parser, mut out) = (Http1::new(), Output::everything());
+    let mut sent = 0;
+    while !out.failed && sent < 100 << 20 {
+        parser.data(ToServer, b"GET / HTTP/1.1\r\nHost: h\r\n", &mut out);
+        for at in 0..60 {
+            let line = format!("{at}-{}: y\r\n", "x".repeat(8_000));
+            parser.data(ToServer, line.as_bytes(), &mut out);
+            sent += 8_000;
+        }
+        parser.data(ToServer, b"\r\n", &mut out);
+        if !out.failed {
+            assert!(parser.memory() >= sent, "{} of {sent}", parser.memory());
+        }
+    }
+    assert!((2 << 20..3 << 20).contains(&sent), "{sent}");
+    assert!(out.begun() > 2);
+    assert!(out.transactions().all(|tx| tx.is_done()));
+}
+
+#[test]
 fn an_upgrade_hands_over_what_follows() {
     for (name, proto) in [("h2c", AppProto::Http2), ("WebSocket", AppProto::Websocket)] {
         let request =
@@ -164,7 +254,7 @@ fn an_upgrade_hands_over_what_follows() {
             (ToClient, response.as_bytes()),
         ]);
         assert_eq!(out.change, Some(proto));
-        assert_eq!(out.rest, b"\x01\x02rest");
+        assert_eq!(out.rest[1], b"\x01\x02rest");
         is(&out, 0, ToClient, HttpStatCode, "101");
         is(
             &out,

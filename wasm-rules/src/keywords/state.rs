@@ -272,6 +272,7 @@ pub(super) fn app_layer_protocol(cursor: Cursor<'_>) -> Checked {
         one_of(
             mode,
             &[
+                "direction",
                 "final",
                 "original",
                 "either",

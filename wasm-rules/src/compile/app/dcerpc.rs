@@ -3,9 +3,8 @@
 use weir_engine::app::{AppBuffer, AppField};
 use weir_engine::plan::AppTest;
 
-use super::files::hex;
 use super::need;
-use crate::compile::args::{self, Text};
+use crate::compile::args;
 use crate::compile::draft::Draft;
 use crate::syntax::ast::{Problem, RuleOption};
 use crate::syntax::value::{parse_number, split_list};
@@ -24,18 +23,12 @@ pub(super) fn interface(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
         .copied()
         .filter(|&byte| byte != b'-')
         .collect();
-    let uuid = hex(&digits).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let uuid = args::hex(&digits).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let uuid = uuid.ok_or_else(|| args::expected(first, "a UUID"))?;
     let mut version = None;
     for part in parts.iter().skip(1) {
         if part.value.trim_ascii() != b"any_frag" {
-            let text = args::string(part);
-            let text = text.trim().strip_prefix('=').unwrap_or(text.trim());
-            let part = Text {
-                value: text.as_bytes().to_vec(),
-                place: part.place,
-            };
-            version = Some(parse_number(&part, u16::MAX.into())?);
+            version = Some(parse_number(part, u16::MAX.into())?);
         }
     }
     draft.app_test(AppTest::DceInterface { uuid, version });
@@ -46,7 +39,7 @@ pub(super) fn interface(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
 pub(super) fn opnum(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     need(draft, option, AppField::DceOpnum.protos())?;
     let value = args::bare(args::value(option)?);
-    let mut values = Vec::new();
+    let mut ranges = Vec::new();
     for part in split_list(&value) {
         let text = args::string(&part);
         let number = |text: &str| {
@@ -54,10 +47,24 @@ pub(super) fn opnum(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pr
                 .parse::<u16>()
                 .map_err(|_| args::expected(&part, "an operation number"))
         };
-        match text.split_once('-') {
-            Some((from, to)) => values.extend((number(from)?..=number(to)?).map(u64::from)),
-            None => values.push(number(&text)?.into()),
+        let (from, to) = match text.split_once('-') {
+            Some((from, to)) => (number(from)?, number(to)?),
+            None => (number(&text)?, number(&text)?),
+        };
+        if from > to {
+            return Err(args::expected(
+                &part,
+                "a range whose second number is greater",
+            ));
         }
+        ranges.push((u64::from(from), u64::from(to)));
+    }
+    ranges.sort_unstable();
+    let mut values: Vec<u64> = Vec::new();
+    for (from, to) in ranges {
+        // What ranges have in common is there once.
+        let from = values.last().map_or(from, |&last| from.max(last + 1));
+        values.extend(from..=to);
     }
     draft.app_test(AppTest::OneOf {
         field: AppField::DceOpnum,

@@ -1,22 +1,28 @@
 //! Files, and texts that a keyword looks for in a buffer of its own.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use weir_engine::app::{AppBuffer, AppField};
 use weir_engine::plan::{AppTest, Buffer, Content, Num, NumOp, Op, Which};
 
 use super::need;
 use crate::compile::args::{self, Text};
+use crate::compile::dataset::beside;
 use crate::compile::draft::{Draft, Target};
 use crate::syntax::ast::{Problem, RuleOption};
-use crate::syntax::value::{parse_number, split_list, unquote};
+use crate::syntax::value::{parse_bytes, parse_number, split_list, unquote};
+
+/// Most bytes of a list of hashes: some ten million of SHA-256.
+const MAX_LIST: u64 = 1 << 30;
 
 /// How a text is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Anywhere, whatever its case.
+    /// Anywhere, whatever its case; written as a content.
     Anywhere,
-    /// As the end of a name, behind a dot, whatever its case.
+    /// As the end of a name, behind a dot, whatever its case; written as a content.
     Extension,
     /// Anywhere, as it is written.
     Exact,
@@ -34,7 +40,10 @@ pub(super) fn text_in(
     need(draft, option, buffer.protos())?;
     let value = args::value(option)?;
     let unquoted = unquote(value, true)?;
-    let mut bytes = unquoted.text.to_vec();
+    let mut bytes = match look {
+        Look::Anywhere | Look::Extension => parse_bytes(unquoted.text, unquoted.place)?,
+        Look::Exact | Look::Lower => unquoted.text.to_vec(),
+    };
     let nocase = matches!(look, Look::Anywhere | Look::Extension);
     if look == Look::Extension {
         bytes.insert(0, b'.');
@@ -62,7 +71,7 @@ pub(super) fn filesize(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
     let parts = split_list(&value);
     let (way, number) = match parts.as_slice() {
         [number] => (None, number),
-        [way, number] => (Some(is_to_server(way)), number),
+        [way, number] => (Some(direction(way)?), number),
         _ => return Err(args::expected(&value, "a size")),
     };
     let num = parse_number(number, u64::MAX)?;
@@ -75,21 +84,28 @@ pub(super) fn filesize(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
     Ok(())
 }
 
-pub(super) fn is_to_server(way: &Text) -> bool {
-    matches!(
-        way.value.as_slice(),
-        b"to_server" | b"toserver" | b"request"
-    )
+/// True for the direction to the server.
+pub(super) fn direction(text: &Text) -> Result<bool, Problem> {
+    match text.value.as_slice() {
+        b"to_server" | b"toserver" => Ok(true),
+        b"to_client" | b"toclient" => Ok(false),
+        _ => Err(args::expected(text, "`to_server` or `to_client`")),
+    }
 }
 
 /// `filestore`: the rule needs a file. (Where files are written is the operator's matter, not the rule's.)
 pub(super) fn filestore(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     need(draft, option, AppField::FileStored.protos())?;
-    let way = option.value.as_ref().and_then(|value| {
-        let parts = split_list(value);
-        let first = parts.first()?;
-        (first.value != b"both").then(|| is_to_server(first))
-    });
+    let parts = option.value.as_ref().map(split_list).unwrap_or_default();
+    let way = match parts.first() {
+        None => None,
+        Some(first) => match first.value.as_slice() {
+            b"both" => None,
+            b"request" => Some(true),
+            b"response" => Some(false),
+            _ => Some(direction(first)?),
+        },
+    };
     draft.app_test(AppTest::Number {
         field: AppField::FileStored,
         num: Num::one(NumOp::Ge, 1),
@@ -113,56 +129,50 @@ pub(super) fn hashes(
         unquoted.negated,
         String::from_utf8_lossy(unquoted.text).into_owned(),
     );
-    let beside = std::path::Path::new(&*draft.meta.origin.0)
-        .parent()
-        .map(|folder| folder.join(&name));
-    let read = beside
-        .and_then(|path| std::fs::read(path).ok())
-        .or_else(|| std::fs::read(&name).ok());
-    let Some(text) = read else {
-        let message = format!("the list of hashes `{name}` cannot be read");
-        return Err(Problem::syntax(value.place, message));
-    };
-    let mut hashes = Vec::new();
-    for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let digits = line
-            .split(|byte| !byte.is_ascii_hexdigit())
-            .next()
-            .unwrap_or_default();
-        match hex(digits).filter(|hash| hash.len() == length) {
-            Some(hash) => hashes.push(hash),
-            None => {
-                let message = format!(
-                    "{name}:{}: expected a hash of {} hexadecimal digits",
-                    number + 1,
-                    length * 2
-                );
-                return Err(Problem::syntax(value.place, message));
-            }
-        }
-    }
-    hashes.sort_unstable();
-    hashes.dedup();
+    let problem = |message: String| Problem::syntax(value.place, message);
+    let path = beside(&name, &draft.meta.origin.0)
+        .ok_or_else(|| problem(format!("the list of hashes `{name}` cannot be read")))?;
+    let hashes = draft
+        .compiler
+        .hashes(&path, length)
+        .map_err(|why| problem(format!("{name}: {why}")))?;
     draft.app_test(AppTest::HashIn {
         buffer,
-        hashes: Arc::new(hashes),
+        hashes,
         negated,
     });
     Ok(())
 }
 
-pub(super) fn hex(digits: &[u8]) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) {
-        return None;
+/// Reads a list of hashes of so many bytes, one at the start of each line; sorted, each once.
+///
+/// # Errors
+/// What is wrong with it, and in which line.
+pub(in crate::compile) fn read_hashes(path: &Path, length: usize) -> Result<Vec<Vec<u8>>, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = File::open(path).map_err(cannot)?;
+    let size = file.metadata().map_err(cannot)?.len();
+    if size > MAX_LIST {
+        return Err(format!("has {size} bytes; lists have {MAX_LIST} at most"));
     }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some((digit(*high)? << 4 | digit(*low)?) as u8),
-        _ => None,
-    };
-    digits.chunks(2).map(pair).collect()
+    let mut text = Vec::new();
+    file.take(MAX_LIST).read_to_end(&mut text).map_err(cannot)?;
+    let mut hashes = Vec::new();
+    for (line, number) in text.split(|&byte| byte == b'\n').zip(1..) {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let digits = line.iter().position(|byte: &u8| !byte.is_ascii_hexdigit());
+        let digits = line.get(..digits.unwrap_or(line.len())).unwrap_or_default();
+        let hash = args::hex(digits).filter(|hash| hash.len() == length);
+        let hash = hash.ok_or_else(|| {
+            let digits = length * 2;
+            format!("line {number}: expected a hash of {digits} hexadecimal digits")
+        })?;
+        hashes.push(hash);
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    Ok(hashes)
 }

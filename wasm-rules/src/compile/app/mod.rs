@@ -11,7 +11,7 @@ mod tls;
 mod values;
 
 use weir_engine::app::{self, AppBuffer, AppField, AppProto, AppSet, Ways};
-use weir_engine::plan::{AppTest, Buffer};
+use weir_engine::plan::{AppTest, Buffer, ProtocolTest};
 
 use super::args;
 use super::content;
@@ -20,11 +20,12 @@ use super::names;
 use crate::keywords::Keyword;
 use crate::syntax::ast::{Place, Problem, RuleOption};
 use dcerpc::{interface, opnum};
-use files::{Look, filesize, filestore, hashes, is_to_server, text_in};
+pub(super) use files::read_hashes;
+use files::{Look, direction, filesize, filestore, hashes, text_in};
 use http::{http2_settings, urilen};
 use protocol::{event, protocol};
 use tls::{ages, date, ssl_state, ssl_version, tls_version};
-use values::{YES_NO, bits, indexed, is_set, krb5_error, one_of};
+use values::{Names, YES_NO, bits, indexed, is_set, one_of};
 
 /// Old modifiers of `content`, and the buffer that each moves its content to.
 const MODIFIERS: [(&str, AppBuffer); 14] = [
@@ -75,6 +76,20 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// A problem where a rule about request and answer does not say in which of them it looks for a buffer.
+    pub(super) fn one_way(&self, buffer: AppBuffer, place: Place) -> Result<(), Problem> {
+        if self.app.both_ways && buffer.ways() == Ways::Both && buffer != AppBuffer::FileData {
+            let message = "in a transactional rule (`=>`) this buffer needs a direction: `to_server` or `to_client`";
+            return Err(Problem::syntax(place, message));
+        }
+        Ok(())
+    }
+
+    fn protocol_test(&mut self, test: ProtocolTest) {
+        self.app.protocols.push(test);
+        self.latest = Some(Latest::Test);
+    }
+
     fn app_test(&mut self, test: AppTest) {
         self.app.tests.push(test);
         self.latest = Some(Latest::Test);
@@ -98,6 +113,7 @@ pub(super) fn of_table(
             } else {
                 args::no_value(option)?;
             }
+            draft.one_way(buffer, place)?;
             content::move_content(draft, option, Target::Buffer(Buffer::App(buffer)))
         })());
     }
@@ -106,60 +122,51 @@ pub(super) fn of_table(
             readable(buffer.protos(), keyword.name, place)?;
             draft.restrict(buffer.protos(), place)?;
             let target = match &option.value {
-                None => Buffer::App(buffer),
+                None => {
+                    draft.one_way(buffer, place)?;
+                    Buffer::App(buffer)
+                }
                 Some(_) if !draft.app.both_ways => {
                     let message = "a direction is for transactional rules (`=>`)";
                     return Err(Problem::syntax(place, message));
                 }
-                Some(value) => Buffer::AppOf(buffer, is_to_server(&args::bare(value))),
+                Some(value) => Buffer::AppOf(buffer, direction(&args::bare(value))?),
             };
-            let either = draft.app.both_ways && buffer.ways() == Ways::Both;
-            if either && target == Buffer::App(buffer) && buffer != AppBuffer::FileData {
-                let message = "in a transactional rule (`=>`) this buffer needs a direction: `to_server` or `to_client`";
-                return Err(Problem::syntax(place, message));
-            }
             draft.select(Target::Buffer(target), place)
         })());
     }
-    let names: &[(&str, u64)] = match keyword.name {
+    let names: Names<'_> = match keyword.name {
         "dns.rcode" => names::DNS_RCODES,
         "dns.rrtype" => names::DNS_TYPES,
-        "dns.opcode"
-        | "ftp.dynamic_port"
-        | "tls.cert_chain_len"
-        | "snmp.version"
-        | "mqtt.protocol_version"
-        | "krb5_msg_type"
-        | "dhcp.leasetime"
-        | "dhcp.rebinding_time"
-        | "dhcp.renewal_time" => &[],
-        "mqtt.reason_code" => names::MQTT_REASONS,
         "mqtt.type" => names::MQTT_TYPES,
         "snmp.pdu_type" => names::SNMP_PDUS,
         "snmp.trap_type" => names::SNMP_TRAPS,
-        "smb.version" => &[],
         "websocket.opcode" => names::WEBSOCKET_OPCODES,
-        "websocket.mask" => &[],
-        "rfb.sectype" => &[],
         "rfb.secresult" => names::RFB_RESULTS,
         "http2.frametype" => names::HTTP2_FRAMES,
         "http2.errorcode" => names::HTTP2_ERRORS,
-        "http2.priority" | "http2.window" | "http2.size_update" => &[],
+        // These have no names that rules use.
+        "dns.opcode"
+        | "ftp.dynamic_port"
+        | "tls.cert_chain_len"
+        | "smb.version"
+        | "snmp.version"
+        | "mqtt.protocol_version"
+        | "mqtt.reason_code"
+        | "krb5_msg_type"
+        | "krb5_err_code"
+        | "websocket.mask"
+        | "rfb.sectype"
+        | "http2.priority"
+        | "http2.window"
+        | "http2.size_update"
+        | "dhcp.leasetime"
+        | "dhcp.rebinding_time"
+        | "dhcp.renewal_time" => &[],
         _ => return None,
     };
     let field = AppField::named(keyword.name)?;
-    Some((|| {
-        readable(field.protos(), keyword.name, place)?;
-        draft.restrict(field.protos(), place)?;
-        let (num, which) = indexed(args::value(option)?, names)?;
-        draft.app_test(AppTest::Number {
-            field,
-            num,
-            which,
-            way: None,
-        });
-        Ok(())
-    })())
+    Some(indexed(draft, option, field, names))
 }
 
 /// The other keywords. `None` for those of other rooms.
@@ -214,7 +221,7 @@ pub(super) fn special(
             AppField::FtpDataCommand,
             &[("retr", 1), ("stor", 2)],
         ),
-        "ftp.reply_received" => one_of(draft, option, AppField::FtpReplyReceived, &YES_NO),
+        "ftp.reply_received" => one_of(draft, option, AppField::FtpReplyReceived, YES_NO),
         "ftpbounce" => is_set(draft, option, AppField::FtpBounce),
         "mqtt.qos" => one_of(
             draft,
@@ -223,7 +230,7 @@ pub(super) fn special(
             &[("0", 0), ("1", 1), ("2", 2)],
         ),
         "mqtt.connack.session_present" => {
-            one_of(draft, option, AppField::MqttSessionPresent, &YES_NO)
+            one_of(draft, option, AppField::MqttSessionPresent, YES_NO)
         }
         "mqtt.flags" => bits(
             draft,
@@ -249,7 +256,6 @@ pub(super) fn special(
             AppField::WebsocketFlags,
             &[("fin", 0x80), ("comp", 0x40)],
         ),
-        "krb5_err_code" => krb5_error(draft, option),
         "http2.settings" => http2_settings(draft, option),
         _ => return None,
     })

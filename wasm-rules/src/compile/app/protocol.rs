@@ -4,8 +4,9 @@ use weir_engine::app::{self, AppSet, FLOW_EVENTS};
 use weir_engine::plan::{AppTest, ProtocolMode, ProtocolTest};
 
 use super::need;
+use super::values::negation;
 use crate::compile::args;
-use crate::compile::draft::{Draft, Latest};
+use crate::compile::draft::Draft;
 use crate::syntax::ast::{Problem, RuleOption};
 use crate::syntax::value::split_list;
 
@@ -16,21 +17,32 @@ pub(super) fn protocol(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
         return Err(args::expected(&value, "a protocol"));
     };
     let text = args::string(first);
-    let (negated, name) = match text.trim().strip_prefix('!') {
-        Some(name) => (true, name.trim()),
-        None => (false, text.trim()),
-    };
-    let mode = match parts.get(1).map(args::string).as_deref().map(str::trim) {
+    let (negated, name) = negation(&text);
+    let mode = match parts.get(1) {
         None => ProtocolMode::Direction,
-        Some("final") => ProtocolMode::Final,
-        Some("original") => ProtocolMode::Original,
-        Some("either") => ProtocolMode::Either,
-        Some("to_server" | "toserver") => ProtocolMode::ToServer,
-        Some(_) => ProtocolMode::ToClient,
+        Some(mode) => match mode.value.as_slice() {
+            b"direction" => ProtocolMode::Direction,
+            b"final" => ProtocolMode::Final,
+            b"original" => ProtocolMode::Original,
+            b"either" => ProtocolMode::Either,
+            b"to_server" | b"toserver" => ProtocolMode::ToServer,
+            b"to_client" | b"toclient" => ProtocolMode::ToClient,
+            _ => {
+                let what = "`direction`, `final`, `original`, `either`, `to_server` or `to_client`";
+                return Err(args::expected(mode, what));
+            }
+        },
     };
     if name == "unknown" {
-        draft.app.protocols.push(ProtocolTest::Unknown);
-        draft.latest = Some(Latest::Test);
+        if negated {
+            let message = "`unknown` cannot be negated";
+            return Err(Problem::syntax(first.place, message));
+        }
+        if mode != ProtocolMode::Direction {
+            let message = "`unknown` is asked in the packet's direction only";
+            return Err(Problem::unsupported(first.place, "", message));
+        }
+        draft.protocol_test(ProtocolTest::Unknown);
         return Ok(());
     }
     let Some(set) = AppSet::named(name) else {
@@ -45,11 +57,7 @@ pub(super) fn protocol(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
         let message = "a rule for one protocol cannot ask for another not to be there";
         return Err(Problem::syntax(first.place, message));
     }
-    draft
-        .app
-        .protocols
-        .push(ProtocolTest::Is { set, negated, mode });
-    draft.latest = Some(Latest::Test);
+    draft.protocol_test(ProtocolTest::Is { set, negated, mode });
     Ok(())
 }
 
@@ -61,8 +69,7 @@ pub(super) fn event(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Pr
         .strip_prefix("http1.")
         .map_or_else(|| name.to_owned(), |rest| format!("http.{rest}"));
     if let Some(known) = FLOW_EVENTS.iter().find(|known| **known == name) {
-        draft.app.protocols.push(ProtocolTest::Event(known));
-        draft.latest = Some(Latest::Test);
+        draft.protocol_test(ProtocolTest::Event(known));
         return Ok(());
     }
     let proto = name.split('.').next().unwrap_or_default();

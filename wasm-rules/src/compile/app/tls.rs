@@ -4,6 +4,7 @@ use weir_engine::app::AppField;
 use weir_engine::plan::{AppTest, Num, NumOp, Which};
 
 use super::need;
+use super::values::negation;
 use crate::compile::args;
 use crate::compile::draft::Draft;
 use crate::compile::names;
@@ -39,14 +40,18 @@ pub(super) fn tls_version(draft: &mut Draft<'_>, option: &RuleOption) -> Result<
 pub(super) fn ssl_version(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     need(draft, option, AppField::TlsVersion.protos())?;
     let value = args::bare(args::value(option)?);
-    let (mut values, mut negated) = (Vec::new(), false);
+    let (mut values, mut negations) = (Vec::new(), Vec::new());
     for part in split_list(&value) {
         let text = args::string(&part).to_ascii_lowercase();
-        let name = text.strip_prefix('!').unwrap_or(&text);
-        negated |= name.len() != text.len();
-        values.push(
-            tls_number(name).ok_or_else(|| args::expected(&part, "a version of SSL or TLS"))?,
-        );
+        let (negated, name) = negation(&text);
+        let number = tls_number(name);
+        values.push(number.ok_or_else(|| args::expected(&part, "a version of SSL or TLS"))?);
+        negations.push(negated);
+    }
+    let negated = negations.contains(&true);
+    if negated && negations.contains(&false) {
+        let message = "versions that are wanted beside others that are not";
+        return Err(Problem::unsupported(value.place, "", message));
     }
     draft.app_test(AppTest::OneOf {
         field: AppField::TlsVersion,
@@ -68,16 +73,11 @@ pub(super) fn ssl_state(draft: &mut Draft<'_>, option: &RuleOption) -> Result<()
     let value = args::bare(args::value(option)?);
     let (mut mask, mut not) = (0, 0);
     for part in args::string(&value).split(['|', ',']) {
-        let part = part.trim();
-        let name = part.strip_prefix('!').unwrap_or(part);
+        let (negated, name) = negation(part);
         let Some((_, bit)) = STATES.iter().find(|(known, _)| *known == name) else {
             return Err(args::expected(&value, "states of a handshake"));
         };
-        if name.len() == part.len() {
-            mask |= bit
-        } else {
-            not |= bit
-        }
+        if negated { not |= bit } else { mask |= bit }
     }
     if not != 0 {
         draft.app_test(AppTest::Bits {
@@ -124,10 +124,14 @@ pub(super) fn date(
             .ok_or_else(|| args::expected(&value, "a date such as 2020-01-31T12:00:00"))
     };
     let num = if let Some((from, to)) = text.split_once("<>") {
+        let (a, b) = (seconds(from)?, seconds(to)?);
+        if a >= b {
+            return Err(args::expected(&value, "a range whose second date is later"));
+        }
         Num {
             op: NumOp::Between,
-            a: seconds(from)?,
-            b: seconds(to)?,
+            a,
+            b,
         }
     } else if let Some(date) = text.strip_prefix('<') {
         Num::one(NumOp::Lt, seconds(date)?)

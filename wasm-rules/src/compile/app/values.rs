@@ -1,4 +1,4 @@
-//! Numbers and names of numbers.
+//! Numbers, and names of numbers.
 
 use weir_engine::app::AppField;
 use weir_engine::plan::{AppTest, Num, NumOp, Which};
@@ -9,38 +9,10 @@ use crate::compile::draft::Draft;
 use crate::syntax::ast::{Problem, RuleOption};
 use crate::syntax::value::{parse_number, split_list};
 
-/// A comparison or a name, and then perhaps which of several numbers is meant.
-pub(super) fn indexed(value: &Text, names: &[(&str, u64)]) -> Result<(Num, Which), Problem> {
-    let value = args::bare(value);
-    let parts = split_list(&value);
-    let Some(first) = parts.first() else {
-        return Err(args::expected(&value, "a number"));
-    };
-    let text = args::string(first);
-    let (negated, name) = match text.trim().strip_prefix('!') {
-        Some(name) => (true, name.trim()),
-        None => (false, text.trim()),
-    };
-    let known = names
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
-    let num = match known {
-        Some(&(_, number)) => Num::one(if negated { NumOp::Ne } else { NumOp::Eq }, number),
-        None => parse_number(first, u64::MAX)?,
-    };
-    let which = match parts.get(1) {
-        None => Which::Any,
-        Some(part) => match part.value.as_slice() {
-            b"any" => Which::Any,
-            b"all" => Which::AllOrNone,
-            b"all1" => Which::All,
-            _ => Which::At(args::integer(part, -1024, 1024)? as i32),
-        },
-    };
-    Ok((num, which))
-}
+/// Names of numbers, in any case.
+pub(super) type Names<'a> = &'a [(&'a str, u64)];
 
-pub(super) const YES_NO: [(&str, u64); 8] = [
+pub(super) const YES_NO: Names<'_> = &[
     ("yes", 1),
     ("true", 1),
     ("on", 1),
@@ -51,24 +23,71 @@ pub(super) const YES_NO: [(&str, u64); 8] = [
     ("0", 0),
 ];
 
+/// Takes `!` off a word: whether it was there, and the rest.
+pub(super) fn negation(word: &str) -> (bool, &str) {
+    let word = word.trim();
+    match word.strip_prefix('!') {
+        Some(rest) => (true, rest.trim()),
+        None => (false, word),
+    }
+}
+
+/// A word that is a name, perhaps negated: whether it is, and the number that it stands for.
+fn named(text: &Text, names: Names<'_>) -> Option<(bool, u64)> {
+    let word = args::string(text);
+    let (negated, name) = negation(&word);
+    let known = names
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|&(_, number)| (negated, number))
+}
+
+/// A comparison or a name, and then perhaps which of several numbers is meant.
+pub(super) fn indexed(
+    draft: &mut Draft<'_>,
+    option: &RuleOption,
+    field: AppField,
+    names: Names<'_>,
+) -> Result<(), Problem> {
+    need(draft, option, field.protos())?;
+    let value = args::bare(args::value(option)?);
+    let parts = split_list(&value);
+    let Some(first) = parts.first() else {
+        return Err(args::expected(&value, "a number"));
+    };
+    let num = match named(first, names) {
+        Some((true, number)) => Num::one(NumOp::Ne, number),
+        Some((false, number)) => Num::one(NumOp::Eq, number),
+        None => parse_number(first, u64::MAX)?,
+    };
+    let which = match parts.get(1) {
+        None => Which::Any,
+        Some(part) => match part.value.to_ascii_lowercase().as_slice() {
+            b"any" => Which::Any,
+            b"all" => Which::AllOrNone,
+            _ => Which::At(args::integer(part, -1024, 1024)? as i32),
+        },
+    };
+    draft.app_test(AppTest::Number {
+        field,
+        num,
+        which,
+        way: None,
+    });
+    Ok(())
+}
+
+/// A name, perhaps negated.
 pub(super) fn one_of(
     draft: &mut Draft<'_>,
     option: &RuleOption,
     field: AppField,
-    names: &[(&str, u64)],
+    names: Names<'_>,
 ) -> Result<(), Problem> {
     need(draft, option, field.protos())?;
     let value = args::bare(args::value(option)?);
-    let text = args::string(&value);
-    let (negated, name) = match text.trim().strip_prefix('!') {
-        Some(name) => (true, name),
-        None => (false, text.trim()),
-    };
-    let known = names
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
-    let &(_, number) =
-        known.ok_or_else(|| args::expected(&value, "one of the values that the keyword has"))?;
+    let (negated, number) = named(&value, names)
+        .ok_or_else(|| args::expected(&value, "one of the values that the keyword has"))?;
     draft.app_test(AppTest::OneOf {
         field,
         values: vec![number],
@@ -77,6 +96,7 @@ pub(super) fn one_of(
     Ok(())
 }
 
+/// A keyword without a value: the number is 1.
 pub(super) fn is_set(
     draft: &mut Draft<'_>,
     option: &RuleOption,
@@ -97,7 +117,7 @@ pub(super) fn bits(
     draft: &mut Draft<'_>,
     option: &RuleOption,
     field: AppField,
-    names: &[(&str, u64)],
+    names: Names<'_>,
 ) -> Result<(), Problem> {
     need(draft, option, field.protos())?;
     let value = args::bare(args::value(option)?);
@@ -112,14 +132,9 @@ pub(super) fn bits(
     }
     let (mut mask, mut wanted) = (0, 0);
     for part in split_list(&value) {
-        let text = args::string(&part);
-        let name = text.trim().strip_prefix('!').unwrap_or(text.trim());
-        let known = names
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let &(_, bit) = known.ok_or_else(|| args::expected(&part, "a flag"))?;
+        let (negated, bit) = named(&part, names).ok_or_else(|| args::expected(&part, "a flag"))?;
         mask |= bit;
-        if !text.trim().starts_with('!') {
+        if !negated {
             wanted |= bit;
         }
     }
@@ -128,20 +143,6 @@ pub(super) fn bits(
         mask,
         value: wanted,
         negated: false,
-    });
-    Ok(())
-}
-
-pub(super) fn krb5_error(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
-    let field = AppField::Krb5ErrCode;
-    need(draft, option, field.protos())?;
-    let value = args::bare(args::value(option)?);
-    let (num, which) = indexed(&value, &[])?;
-    draft.app_test(AppTest::Number {
-        field,
-        num,
-        which,
-        way: None,
     });
     Ok(())
 }

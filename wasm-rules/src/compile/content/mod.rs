@@ -349,18 +349,15 @@ pub(super) fn move_content(
 ) -> Result<(), Problem> {
     let name = &option.name;
     let (list, entry) = draft.last_content(&name.value, name.place)?;
-    let Some(from) = draft
+    let found = draft
         .lists
-        .get_mut(list)
-        .filter(|list| entry < list.entries.len())
-    else {
-        return Ok(());
-    };
-    let moved = from.entries.remove(entry);
-    let target = draft.list(to, &[]);
-    if let Some(to) = draft.lists.get_mut(target) {
-        to.entries.push(moved);
+        .get(list)
+        .and_then(|list| list.entries.get(entry));
+    if found.is_some_and(|found| found.extras.replace.is_some()) {
+        let message = "a content that is replaced stays in the payload: in another buffer it is not as packets have it";
+        return Err(Problem::syntax(name.place, message));
     }
+    draft.move_entry((list, entry), to);
     Ok(())
 }
 
@@ -398,6 +395,8 @@ pub(super) fn isdataat(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
         if let Some((content, _)) = draft.content_mut(found) {
             content.endswith = true;
         }
+        // Nothing was put anywhere: the next option goes to the buffer at hand.
+        draft.stay();
         return Ok(());
     }
     draft.push(

@@ -68,28 +68,14 @@ pub(in crate::compile) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Re
     );
     if let Some(buffer) = of_http {
         draft.restrict(buffer.protos(), place)?;
-        move_last(draft, buffer);
+        draft.one_way(buffer, place)?;
+        if let Some(Latest::Entry(list, entry)) = draft.latest {
+            draft.move_entry((list, entry), Target::Buffer(Buffer::App(buffer)));
+        }
     }
     if let Some(capture) = parsed.captures.first() {
         let message = format!("storing what a group matched (`{capture}`) needs flow variables");
         return Err(Problem::unsupported(place, "pcre capture", message));
     }
     Ok(())
-}
-
-/// Moves the latest operation of the payload to a buffer.
-fn move_last(draft: &mut Draft<'_>, buffer: AppBuffer) {
-    let Some(Latest::Entry(list, _)) = draft.latest else {
-        return;
-    };
-    if let Some(entry) = draft
-        .lists
-        .get_mut(list)
-        .and_then(|list| list.entries.pop())
-    {
-        let target = draft.list(Target::Buffer(Buffer::App(buffer)), &[]);
-        if let Some(list) = draft.lists.get_mut(target) {
-            list.entries.push(entry);
-        }
-    }
 }

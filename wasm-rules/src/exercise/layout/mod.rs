@@ -19,6 +19,8 @@ use super::strings::{Made, overlay};
 pub(super) const LONGEST: usize = 32 * 1024;
 /// Operations that are tried in one search.
 const STEPS: u32 = 6_000;
+/// Operations on one buffer at most: each is a step down.
+const MOST_OPERATIONS: usize = 256;
 /// Buffers that are shown to the evaluator in one search.
 const SHOWN: u32 = 48;
 
@@ -89,6 +91,9 @@ impl<'a, 'b> Search<'a, 'b> {
         seed: &[ByteSet],
         variables: u8,
     ) -> Option<Vec<u8>> {
+        if steps.len() > MOST_OPERATIONS {
+            return None;
+        }
         let mut order: Vec<&Step<'_>> = steps.iter().collect();
         if self.style.strings_first {
             // Only those whose place hangs on nothing before them.

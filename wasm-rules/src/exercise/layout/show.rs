@@ -28,14 +28,7 @@ impl Search<'_, '_> {
                 } else {
                     filler.first()
                 };
-                cell.pick(
-                    wanted
-                        .as_slice()
-                        .iter()
-                        .map(|&&byte| byte)
-                        .collect::<Vec<u8>>()
-                        .as_slice(),
-                )
+                cell.pick(wanted.map_or(&[][..], std::slice::from_ref))
             };
             let bytes: Option<Vec<u8>> = cells.iter().map(&mut free).collect();
             let mut bytes = bytes?;

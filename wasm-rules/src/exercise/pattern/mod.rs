@@ -13,6 +13,9 @@ use super::set::ByteSet;
 /// Deepest nesting of groups that is read.
 const DEPTH: u32 = 40;
 
+/// Most repetitions of repetitions that are read.
+const REPEATS: u32 = 8;
+
 /// Part of an expression.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -155,7 +158,7 @@ impl Reader<'_> {
     }
 
     fn quantified(&mut self, mut node: Node) -> Option<Node> {
-        loop {
+        for _ in 0..=REPEATS {
             let (min, max) = match self.peek() {
                 Some(b'*') => (0, None),
                 Some(b'+') => (1, None),
@@ -182,6 +185,7 @@ impl Reader<'_> {
                 max,
             };
         }
+        None
     }
 
     /// Lazy or possessive: no matter here.

@@ -146,9 +146,7 @@ impl Exerciser {
             // The message itself may be what the payload must hold.
             let mut extra = 0;
             for _ in 0..3 {
-                let Some(message) = http::around(rule, &filled, attempt, extra) else {
-                    break;
-                };
+                let message = http::around(rule, &filled, attempt, extra);
                 let plans = filled
                     .get(at)
                     .map(|filled| filled.plans.clone())

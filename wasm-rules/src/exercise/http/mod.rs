@@ -2,11 +2,11 @@
 
 mod headers;
 
-use weir_engine::app::{AppBuffer, AppField};
-use weir_engine::plan::{AppTest, Buffer, Rule};
+use weir_engine::app::AppBuffer;
+use weir_engine::plan::{Buffer, Rule};
 
 use super::fill::Filled;
-use super::parts::Parts;
+use super::parts::{Parts, of_files};
 use super::set::ByteSet;
 use super::talk::Say;
 use super::unmet::Unmet;
@@ -18,26 +18,16 @@ use AppBuffer::*;
 /// A request and a response.
 pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result<Vec<Say>, Unmet> {
     let to_server = parts.to_server;
-    for test in &rule.app.tests {
-        match test {
-            AppTest::Number {
-                field: AppField::FileSize | AppField::FileStored,
-                ..
-            } => {}
-            AppTest::Event(_) => return Err(Unmet::Event),
-            AppTest::HashIn { buffer, .. } => return Err(Unmet::Digest(buffer.name())),
-            _ => return Err(Unmet::Field("app-layer")),
-        }
-    }
+    of_files(rule)?;
     if let Some(whole) = parts.whole() {
         let none = Parts {
             to_server,
             ..Parts::of_nothing()
         };
         return Ok(if to_server {
-            vec![Say::up(whole), response(&none, 0)?]
+            vec![Say::up(whole), message(&none, false, 0)]
         } else {
-            vec![request(&none, 0)?, Say::down(whole)]
+            vec![message(&none, true, 0), Say::down(whole)]
         });
     }
     if let Some(payload) = parts.payload()
@@ -46,16 +36,14 @@ pub(super) fn messages(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result
     {
         return Ok(raw(payload, to_server));
     }
-    Ok(vec![request(parts, attempt)?, response(parts, attempt)?])
+    Ok(vec![
+        message(parts, true, attempt),
+        message(parts, false, attempt),
+    ])
 }
 
 /// The message of the rule's side without what its payload must hold, which comes behind it in so many `extra` bytes.
-pub(super) fn around(
-    rule: &Rule,
-    filled: &[Filled],
-    attempt: usize,
-    extra: usize,
-) -> Option<Vec<u8>> {
+pub(super) fn around(rule: &Rule, filled: &[Filled], attempt: usize, extra: usize) -> Vec<u8> {
     let payload = |filled: &&Filled| filled.buffer == Buffer::Payload;
     let asked = filled
         .iter()
@@ -72,12 +60,7 @@ pub(super) fn around(
         old,
         ..Parts::new(rule, &rest)
     };
-    let say = if parts.to_server {
-        request(&parts, attempt / 2)
-    } else {
-        response(&parts, attempt / 2)
-    };
-    say.ok().map(|say| say.bytes)
+    message(&parts, parts.to_server, attempt / 2).bytes
 }
 
 /// The URI as it is sent, where it is known.
@@ -123,93 +106,75 @@ fn raw(payload: &[u8], to_server: bool) -> Vec<Say> {
     }
 }
 
-/// A message as `http.start` has it, with a body behind it.
-fn started(parts: &Parts<'_>, mine: bool, body: &[u8]) -> Option<Vec<u8>> {
-    let start = parts.of(HttpStart).filter(|_| mine)?;
-    Some([start, body].concat())
-}
-
-fn request(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
-    let mine = parts.to_server;
-    let raw = parts.payload().filter(|_| mine);
-    let file = parts.file().filter(|_| mine);
+/// A request (true) or a response.
+fn message(parts: &Parts<'_>, request: bool, attempt: usize) -> Say {
+    let mine = parts.to_server == request;
+    let own = if request {
+        HttpRequestBody
+    } else {
+        HttpResponseBody
+    };
     let announced = announced(parts, mine);
     let body = parts
-        .of(HttpRequestBody)
-        .or(file)
-        .or(raw)
+        .of(own)
+        .or(parts.file().filter(|_| mine))
+        .or(parts.payload().filter(|_| mine))
         .unwrap_or(&announced);
-    if let Some(all) = started(parts, mine, body) {
-        return Ok(Say::up(all));
-    }
-    let line = match parts.of(HttpRequestLine) {
-        Some(line) => line.to_vec(),
+    let mut all = match parts.of(HttpStart).filter(|_| mine) {
+        Some(start) => start.to_vec(),
         None => {
-            let empty = body.is_empty() && parts.extra == 0;
-            let default: &[u8] = if empty { b"GET" } else { b"POST" };
-            let method = parts.of(HttpMethod).unwrap_or(default);
-            let uri = match (parts.of(HttpUriRaw), parts.of(HttpUri)) {
-                (Some(raw), _) => escape(raw, b""),
-                (None, Some(uri)) => escape(
-                    uri,
-                    if attempt % 2 == 1 {
-                        b"%+\"<>\\^`{|}"
-                    } else {
-                        b"%"
-                    },
-                ),
-                (None, None) => b"/".to_vec(),
+            let length = body.len() + parts.extra;
+            let line = if request {
+                request_line(parts, mine, length, attempt)
+            } else {
+                status_line(parts, mine)
             };
-            let default: &[u8] = if parts.old { b"HTTP/1.0" } else { b"HTTP/1.1" };
-            let protocol = parts.of(HttpProtocol).filter(|_| mine).unwrap_or(default);
-            [method, b" ", &uri, b" ", protocol].concat()
+            let mut lines = headers(parts, mine, request, length, attempt);
+            lines.insert(0, line);
+            lines.push(Vec::new());
+            lines
+                .into_iter()
+                .flat_map(|line| [line, b"\r\n".to_vec()])
+                .flatten()
+                .collect()
         }
     };
-    let mut all = line;
-    all.extend_from_slice(b"\r\n");
-    for header in headers(parts, mine, true, body.len() + parts.extra, attempt) {
-        all.extend_from_slice(&header);
-        all.extend_from_slice(b"\r\n");
-    }
-    all.extend_from_slice(b"\r\n");
     all.extend_from_slice(body);
-    Ok(Say::up(all))
+    if request {
+        Say::up(all)
+    } else {
+        Say::down(all)
+    }
 }
 
-fn response(parts: &Parts<'_>, attempt: usize) -> Result<Say, Unmet> {
-    let mine = !parts.to_server;
-    let raw = parts.payload().filter(|_| mine);
-    let file = parts.file().filter(|_| mine);
-    let announced = announced(parts, mine);
-    let body = parts
-        .of(HttpResponseBody)
-        .or(file)
-        .or(raw)
-        .unwrap_or(&announced);
-    if let Some(all) = started(parts, mine, body) {
-        return Ok(Say::down(all));
+/// The first line of a request with a body of this length.
+fn request_line(parts: &Parts<'_>, mine: bool, body: usize, attempt: usize) -> Vec<u8> {
+    if let Some(line) = parts.of(HttpRequestLine) {
+        return line.to_vec();
     }
-    let line = match parts.of(HttpResponseLine) {
-        Some(line) => line.to_vec(),
-        None => {
-            let status = parts.of(HttpStatCode).unwrap_or(b"200");
-            let message = parts.of(HttpStatMsg).unwrap_or(b"OK");
-            let protocol = parts
-                .of(HttpProtocol)
-                .filter(|_| mine)
-                .unwrap_or(b"HTTP/1.1");
-            [protocol, b" ", status, b" ", message].concat()
-        }
+    let default: &[u8] = if body == 0 { b"GET" } else { b"POST" };
+    let method = parts.of(HttpMethod).unwrap_or(default);
+    let uri = match (parts.of(HttpUriRaw), parts.of(HttpUri)) {
+        (Some(raw), _) => escape(raw, b""),
+        (None, Some(uri)) if attempt % 2 == 1 => escape(uri, b"%+\"<>\\^`{|}"),
+        (None, Some(uri)) => escape(uri, b"%"),
+        (None, None) => b"/".to_vec(),
     };
-    let mut all = line;
-    all.extend_from_slice(b"\r\n");
-    for header in headers(parts, mine, false, body.len() + parts.extra, attempt) {
-        all.extend_from_slice(&header);
-        all.extend_from_slice(b"\r\n");
+    let default: &[u8] = if parts.old { b"HTTP/1.0" } else { b"HTTP/1.1" };
+    let protocol = parts.of(HttpProtocol).filter(|_| mine).unwrap_or(default);
+    [method, b" ", &uri, b" ", protocol].concat()
+}
+
+/// The first line of a response.
+fn status_line(parts: &Parts<'_>, mine: bool) -> Vec<u8> {
+    if let Some(line) = parts.of(HttpResponseLine) {
+        return line.to_vec();
     }
-    all.extend_from_slice(b"\r\n");
-    all.extend_from_slice(body);
-    Ok(Say::down(all))
+    let status = parts.of(HttpStatCode).unwrap_or(b"200");
+    let message = parts.of(HttpStatMsg).unwrap_or(b"OK");
+    let protocol = parts.of(HttpProtocol).filter(|_| mine);
+    let protocol = protocol.unwrap_or(b"HTTP/1.1");
+    [protocol, b" ", status, b" ", message].concat()
 }
 
 /// A URI as it is sent: what cannot stand there, and what is `also` told, as `%HH`.

@@ -118,3 +118,15 @@ pub(super) fn is_number(text: &Text) -> bool {
         [b'0'..=b'9', ..] | [b'-' | b'+', b'0'..=b'9', ..]
     )
 }
+
+/// The bytes of hexadecimal digits, two each.
+pub(super) fn hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let bytes = pairs
+        .iter()
+        .map(|&[high, low]| Some((digit(high)? << 4 | digit(low)?) as u8));
+    bytes
+        .collect::<Option<Vec<u8>>>()
+        .filter(|_| rest.is_empty())
+}

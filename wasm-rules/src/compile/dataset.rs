@@ -230,19 +230,19 @@ fn size(text: &Text) -> Result<u64, Problem> {
 /// The file that a rule of `origin` names: beside the rule file, else in the working folder.
 fn found(text: &Text, origin: &str) -> Result<PathBuf, Problem> {
     let written = args::string(text);
-    let beside = Path::new(origin)
-        .parent()
-        .map(|folder| folder.join(&written));
-    let places = beside.into_iter().chain([PathBuf::from(&written)]);
-    places
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let message = format!(
-                "the file {written} is neither beside the rule file nor in the working folder"
-            );
-            Problem::syntax(text.place, message)
-        })
+    beside(&written, origin).ok_or_else(|| {
+        let message =
+            format!("the file {written} is neither beside the rule file nor in the working folder");
+        Problem::syntax(text.place, message)
+    })
+}
+
+/// The file of this name beside the rule file `origin`, else in the working folder. What is no file is not there:
+/// reading a device or a pipe might never end.
+pub(super) fn beside(name: &str, origin: &str) -> Option<PathBuf> {
+    let beside = Path::new(origin).parent().map(|folder| folder.join(name));
+    let places = beside.into_iter().chain([PathBuf::from(name)]);
+    places.into_iter().find(|path| path.is_file())
 }
 
 /// A file for state: rules may not name one outside of the folder for state.

@@ -89,7 +89,7 @@ pub(super) struct Entry {
 }
 
 /// What a content has besides what the plan says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Extras {
     /// `fast_pattern:only`.
     pub(super) only: bool,
@@ -97,6 +97,8 @@ pub(super) struct Extras {
     pub(super) chop: Option<(usize, usize)>,
     /// `rawbytes`.
     pub(super) rawbytes: bool,
+    /// `replace`: what is written in its place.
+    pub(super) replace: Option<Vec<u8>>,
 }
 
 /// What the latest option was that makes the rule match or not, for `prefilter`.
@@ -131,8 +133,6 @@ pub(super) struct Draft<'c> {
     pub(super) flow_properties: Vec<FlowProperty>,
     pub(super) state_tests: Vec<StateTest>,
     pub(super) state_actions: Vec<StateAction>,
-    /// What `replace` writes: the list, the entry and the bytes.
-    pub(super) replacements: Vec<(usize, usize, Vec<u8>)>,
     /// What the rule says of the sets that it names.
     pub(super) data_sets: Vec<Declared>,
     pub(super) latest: Option<Latest>,
@@ -177,7 +177,6 @@ impl<'c> Draft<'c> {
             flow_properties: Vec::new(),
             state_tests: Vec::new(),
             state_actions: Vec::new(),
-            replacements: Vec::new(),
             data_sets: Vec::new(),
             latest: None,
             follows: None,
@@ -305,26 +304,40 @@ impl<'c> Draft<'c> {
             Some(at) => at,
             None => self.current(),
         };
-        if let Some(list) = self.lists.get_mut(at) {
-            list.entries.push(Entry {
-                op,
-                place,
-                extras: Extras::default(),
-            });
-            self.latest = Some(Latest::Entry(at, list.entries.len() - 1));
-        }
+        self.append(at, op, place);
     }
 
     /// Appends an operation to the list of a buffer that a keyword names by itself.
     pub(super) fn push_to(&mut self, target: Target, op: Op, place: Place) {
         let at = self.list(target, &[]);
-        if let Some(list) = self.lists.get_mut(at) {
-            list.entries.push(Entry {
+        self.append(at, op, place);
+    }
+
+    fn append(&mut self, list: usize, op: Op, place: Place) {
+        if let Some(entries) = self.lists.get_mut(list).map(|list| &mut list.entries) {
+            entries.push(Entry {
                 op,
                 place,
                 extras: Extras::default(),
             });
-            self.latest = Some(Latest::Entry(at, list.entries.len() - 1));
+            self.latest = Some(Latest::Entry(list, entries.len() - 1));
+        }
+    }
+
+    /// Moves an operation to the list of another buffer. What comes next is about it there.
+    pub(super) fn move_entry(&mut self, (list, entry): (usize, usize), to: Target) {
+        let Some(from) = self
+            .lists
+            .get_mut(list)
+            .filter(|list| entry < list.entries.len())
+        else {
+            return;
+        };
+        let moved = from.entries.remove(entry);
+        let at = self.list(to, &[]);
+        if let Some(to) = self.lists.get_mut(at) {
+            to.entries.push(moved);
+            self.latest = Some(Latest::Entry(at, to.entries.len() - 1));
         }
     }
 
@@ -360,9 +373,10 @@ impl<'c> Draft<'c> {
 
     /// Before an operation that starts at the cursor: the operation before it is not a mere `fast_pattern:only` then.
     pub(super) fn keep_position(&mut self, relative: bool) {
-        self.follows = self
-            .latest_placed()
-            .filter(|_| relative && self.sticky.is_none());
+        self.follows = match relative && self.sticky.is_none() {
+            true => self.latest_placed(),
+            false => None,
+        };
         let at = self.follows.or_else(|| self.at()).filter(|_| relative);
         if let Some(entry) = at.and_then(|at| self.lists.get_mut(at)?.entries.last_mut()) {
             entry.extras.only = false;

@@ -16,28 +16,23 @@ pub(super) fn check(draft: &Draft<'_>, place: Place, problems: &mut Vec<Problem>
             "keywords that need packets cannot go with `tcp-stream` or `flow:only_stream`";
         problems.push(Problem::syntax(place, message).about("flow"));
     }
-    let of_transactions = |list: &List| {
-        matches!(
-            list.target,
-            Target::Buffer(Buffer::App(_) | Buffer::AppOf(..))
-        )
-    };
-    if draft.app.both_ways && draft.app.tests.is_empty() && !draft.lists.iter().any(of_transactions)
-    {
+    // What a refused keyword asked of a buffer is not in its list.
+    if problems.is_empty() && draft.app.both_ways && !about_transactions(draft) {
         let message = "a transactional rule (`=>`) that asks nothing of a transaction";
         problems.push(Problem::unsupported(place, "direction =>", message));
     }
-    // What a refused keyword asked of a buffer is not in its list.
     let complete = problems.is_empty();
     if draft.lists.len() > MAX_LISTS {
         let message = format!("a rule with more than {MAX_LISTS} buffers");
         problems.push(Problem::unsupported(place, "buffer", message));
     }
-    if draft
-        .replacements
-        .iter()
-        .any(|(_, entry, _)| *entry > usize::from(u16::MAX))
-    {
+    let late = |list: &List| {
+        let beyond = list.entries.iter().skip(usize::from(u16::MAX) + 1);
+        beyond
+            .into_iter()
+            .any(|entry| entry.extras.replace.is_some())
+    };
+    if draft.lists.iter().any(late) {
         let message = "a rule that replaces a content after 65,535 operations";
         problems.push(Problem::unsupported(place, "replace", message));
     }
@@ -182,7 +177,7 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
     let mut state_actions = std::mem::take(&mut draft.state_actions);
     let mut state_tests = std::mem::take(&mut draft.state_tests);
     let mut buffers = Vec::with_capacity(draft.lists.len());
-    for (at, list) in draft.lists.into_iter().enumerate() {
+    for list in draft.lists {
         let Target::Buffer(buffer) = list.target else {
             continue;
         };
@@ -192,12 +187,14 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         }
         let number = buffer_number(buffers.len());
         state_tests.extend(list.tests.into_iter().map(|test| of_buffer(test, number)));
-        let replaced = draft.replacements.iter().filter(|(list, ..)| *list == at);
-        state_actions.extend(replaced.map(|(_, entry, bytes)| StateAction::Replace {
-            buffer: number,
-            op: u16::try_from(*entry).unwrap_or(u16::MAX),
-            bytes: bytes.clone(),
-        }));
+        let replaced = list.entries.iter().zip(0..).filter_map(|(entry, op)| {
+            Some(StateAction::Replace {
+                buffer: number,
+                op,
+                bytes: entry.extras.replace.clone()?,
+            })
+        });
+        state_actions.extend(replaced);
         let ops = list.entries.into_iter().map(|entry| match entry.op {
             Op::Base64Decode(mut decode) => {
                 decode.data = std::mem::take(&mut decoded);
@@ -295,27 +292,34 @@ fn needs(draft: &Draft<'_>) -> (bool, bool) {
     )
 }
 
+/// The buffer of a list, if it is one of a transaction.
+fn of_transaction(list: &List) -> Option<Buffer> {
+    match list.target {
+        Target::Buffer(buffer @ (Buffer::App(_) | Buffer::AppOf(..))) => Some(buffer),
+        _ => None,
+    }
+}
+
+/// True when the rule asks anything of a transaction.
+fn about_transactions(draft: &Draft<'_>) -> bool {
+    let by_buffer = draft
+        .lists
+        .iter()
+        .any(|list| of_transaction(list).is_some());
+    by_buffer || !draft.app.tests.is_empty()
+}
+
 /// The rule's probe: from the positive contents that must be in a transaction's buffers where there are such, else from
 /// those that must be in its payload.
 fn probe(draft: &Draft<'_>) -> Option<ProbeChoice> {
     let frequency = draft.compiler.frequency();
-    let of_app = |list: &&List| {
-        matches!(
-            list.target,
-            Target::Buffer(Buffer::App(_) | Buffer::AppOf(..))
-        )
-    };
-    let about_transactions =
-        draft.lists.iter().any(|list| of_app(&list)) || !draft.app.tests.is_empty();
-    if !about_transactions {
+    if !about_transactions(draft) {
         let payload = draft.lists.iter().find(|list| list.is_payload())?;
         return probe::choose(&candidates(payload, false), Buffer::Payload, frequency);
     }
-    let lists: Vec<(Buffer, Vec<Candidate<'_>>)> = (draft.lists.iter().filter(of_app))
+    let lists: Vec<(Buffer, Vec<Candidate<'_>>)> = (draft.lists.iter())
         .filter_map(|list| {
-            let Target::Buffer(buffer) = list.target else {
-                return None;
-            };
+            let buffer = of_transaction(list)?;
             let folded = searchable(list)?;
             Some((buffer, candidates(list, folded)))
         })
@@ -340,9 +344,10 @@ fn searchable(list: &List) -> Option<bool> {
     Some(folded)
 }
 
-/// The positive contents of a list. A dot that a transform puts before the buffer is left out of them.
+/// The positive contents of a list. Dots that transforms put before the buffer are left out of them.
 fn candidates(list: &List, folded: bool) -> Vec<Candidate<'_>> {
-    let dotted = list.transforms.contains(&Transform::DotPrefix);
+    let is_dot = |transform: &&Transform| **transform == Transform::DotPrefix;
+    let dots = list.transforms.iter().filter(is_dot).count();
     let mut candidates = Vec::with_capacity(list.entries.len());
     for Entry { op, extras, .. } in &list.entries {
         let Op::Content(Content {
@@ -355,10 +360,12 @@ fn candidates(list: &List, folded: bool) -> Vec<Candidate<'_>> {
         else {
             continue;
         };
-        let bytes = match bytes.as_slice() {
-            [b'.', rest @ ..] if dotted => rest,
-            bytes => bytes,
-        };
+        let made = bytes
+            .iter()
+            .take_while(|&&byte| byte == b'.')
+            .count()
+            .min(dots);
+        let bytes = bytes.get(made..).unwrap_or_default();
         if bytes.is_empty() {
             continue;
         }
@@ -371,7 +378,7 @@ fn candidates(list: &List, folded: bool) -> Vec<Candidate<'_>> {
         // The part of a content that the author picked.
         if let Some(part) = extras
             .chop
-            .filter(|_| !dotted)
+            .filter(|_| dots == 0)
             .and_then(|(from, length)| bytes.get(from..from.checked_add(length)?))
         {
             candidates.push(Candidate {

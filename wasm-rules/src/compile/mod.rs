@@ -25,6 +25,7 @@ mod transform;
 mod variables;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_engine::pcre::{Flags, PcreError, Regex};
@@ -75,6 +76,8 @@ pub enum Compiled {
 
 /// Compiled expressions by what they were compiled from.
 type Regexes = HashMap<(Vec<u8>, Flags), Arc<Regex>>;
+/// Lists of hashes by their file and the length of each.
+type Hashes = HashMap<(PathBuf, usize), Arc<Vec<Vec<u8>>>>;
 
 /// Makes plans. One compiler serves any number of rules, from any number of threads.
 #[derive(Debug)]
@@ -85,6 +88,8 @@ pub struct Compiler {
     frequency: Arc<Table>,
     /// Expressions that some rule had already: many rules have the same ones.
     regexes: Mutex<Regexes>,
+    /// Lists that some rule had already: they can be large.
+    hashes: Mutex<Hashes>,
 }
 
 impl Compiler {
@@ -95,6 +100,7 @@ impl Compiler {
             classification,
             frequency: Table::standard(),
             regexes: Mutex::default(),
+            hashes: Mutex::default(),
         }
     }
 
@@ -134,6 +140,19 @@ impl Compiler {
         let regex = Arc::new(Regex::new(pattern, flags)?);
         let mut regexes = self.regexes.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(regexes.entry(key).or_insert(regex)))
+    }
+
+    /// The hashes in a file.
+    fn hashes(&self, path: &Path, length: usize) -> Result<Arc<Vec<Vec<u8>>>, String> {
+        let key = (path.to_owned(), length);
+        let mut known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hashes) = known.get(&key) {
+            return Ok(Arc::clone(hashes));
+        }
+        // Others wait meanwhile: they may want the same list.
+        let hashes = Arc::new(app::read_hashes(path, length)?);
+        known.insert(key, Arc::clone(&hashes));
+        Ok(hashes)
     }
 
     /// Compiles a rule that stands in the file `origin`.

@@ -118,9 +118,6 @@ pub(super) const MQTT_TYPES: &[(&str, u64)] = &[
     ("unassigned", 0),
 ];
 
-/// Reason codes of MQTT have no names that rules use.
-pub(super) const MQTT_REASONS: &[(&str, u64)] = &[];
-
 /// PDUs of SNMP (RFC 3416).
 pub(super) const SNMP_PDUS: &[(&str, u64)] = &[
     ("get_request", 0),
@@ -201,8 +198,14 @@ pub(super) const HTTP2_SETTINGS: &[(&str, u16)] = &[
     ("settings_max_header_list_size", 6),
 ];
 
-/// Results of RFB's security handshake (RFC 6143).
-pub(super) const RFB_RESULTS: &[(&str, u64)] = &[("ok", 0), ("fail", 1), ("toomany", 2)];
+/// Results of RFB's security handshake (RFC 6143); the last one is Suricata's.
+pub(super) const RFB_RESULTS: &[(&str, u64)] = &[
+    ("ok", 0),
+    ("fail", 1),
+    ("toomany", 2),
+    ("too_many", 2),
+    ("unknown", 3),
+];
 
 /// Seconds since the Unix epoch of a date in UTC: a year, or as much more of `2020-01-31T12:00:00` as is written.
 pub(super) fn seconds_of(text: &str) -> Option<u64> {

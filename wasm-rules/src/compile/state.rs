@@ -370,7 +370,9 @@ pub(super) fn replace(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), 
         );
         return Err(Problem::syntax(text.place, message));
     }
-    draft.replacements.push((list, entry, bytes));
+    if let Some((_, extras)) = draft.content_mut((list, entry)) {
+        extras.replace = Some(bytes);
+    }
     Ok(())
 }
 

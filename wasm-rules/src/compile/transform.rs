@@ -60,14 +60,8 @@ fn plain(option: &RuleOption, transform: Transform) -> Result<Transform, Problem
 fn xor(option: &RuleOption) -> Result<Transform, Problem> {
     let text = args::value(option)?;
     let digits = unquote(text, false)?.text;
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let bytes = pairs
-        .iter()
-        .map(|&[high, low]| Some((digit(high)? << 4 | digit(low)?) as u8));
-    let key: Option<Box<[u8]>> = bytes.collect();
-    let fits = rest.is_empty() && (1..=MAX_KEY).contains(&pairs.len());
-    key.filter(|_| fits).map(Transform::Xor).ok_or_else(|| {
+    let key = args::hex(digits).filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    key.map(|key| Transform::Xor(key.into())).ok_or_else(|| {
         let what = format!("a key of 1 to {MAX_KEY} bytes, each in two hexadecimal digits");
         args::expected(text, &what)
     })

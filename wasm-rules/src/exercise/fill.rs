@@ -302,7 +302,8 @@ fn step<'a>(op: &'a Op, strings: &'a [Made]) -> Step<'a> {
     }
 }
 
-fn content(op: &Op) -> Option<&Content> {
+/// A content that must be there.
+pub(super) fn content(op: &Op) -> Option<&Content> {
     match op {
         Op::Content(content) if !content.negated => Some(content),
         _ => None,

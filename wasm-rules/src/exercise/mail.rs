@@ -1,30 +1,14 @@
 //! Protocols of lines: SMTP, FTP, SSH.
 
-use weir_engine::app::{AppBuffer, AppField};
-use weir_engine::plan::{AppTest, Rule};
+use weir_engine::app::AppBuffer;
+use weir_engine::plan::Rule;
 
-use super::parts::Parts;
+use super::parts::{Parts, of_files};
 use super::talk::Say;
 use super::transform::base64;
 use super::unmet::Unmet;
 
 use AppBuffer::*;
-
-fn tests(rule: &Rule) -> Result<(), Unmet> {
-    for test in &rule.app.tests {
-        match test {
-            AppTest::Number {
-                field: AppField::FileSize | AppField::FileStored,
-                ..
-            } => {}
-            AppTest::Event(_) => return Err(Unmet::Event),
-            AppTest::HashIn { buffer, .. } => return Err(Unmet::Digest(buffer.name())),
-            AppTest::Number { field, .. } => return Err(Unmet::Field(field.name())),
-            _ => return Err(Unmet::Field("app-layer")),
-        }
-    }
-    Ok(())
-}
 
 /// A line, with its end.
 fn line(parts: &[&[u8]]) -> Vec<u8> {
@@ -37,7 +21,7 @@ fn line(parts: &[&[u8]]) -> Vec<u8> {
 
 /// A mail.
 pub(super) fn smtp(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result<Vec<Say>, Unmet> {
-    tests(rule)?;
+    of_files(rule)?;
     let payload = parts.payload();
     let mut says = Vec::new();
     let spoken = payload.filter(|_| !parts.to_server);
@@ -131,7 +115,7 @@ pub(super) fn smtp(rule: &Rule, parts: &Parts<'_>, attempt: usize) -> Result<Vec
 
 /// A command and its reply.
 pub(super) fn ftp(rule: &Rule, parts: &Parts<'_>) -> Result<Vec<Say>, Unmet> {
-    tests(rule)?;
+    of_files(rule)?;
     let mut says = vec![
         Say::down(*b"220 ready\r\n"),
         Say::up(*b"USER a\r\n"),
@@ -164,7 +148,7 @@ pub(super) fn ftp(rule: &Rule, parts: &Parts<'_>) -> Result<Vec<Say>, Unmet> {
 
 /// Banners.
 pub(super) fn ssh(rule: &Rule, parts: &Parts<'_>) -> Result<Vec<Say>, Unmet> {
-    tests(rule)?;
+    of_files(rule)?;
     let banner = |mine: bool| {
         let proto = parts.of(SshProto).filter(|_| mine).unwrap_or(b"2.0");
         let software = parts

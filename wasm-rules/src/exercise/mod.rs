@@ -15,6 +15,8 @@ mod der;
 mod dns;
 mod ends;
 mod fill;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod layout;
 mod mail;
@@ -53,6 +55,8 @@ pub use unmet::Unmet;
 const MOST_TIMES: u32 = 120;
 /// Rules that must have matched before, at most.
 const MOST_BEFORE: usize = 6;
+/// Rules that are tried for those, at most.
+const MOST_TRIED: u32 = 64;
 
 /// Makes conversations for the rules of a set.
 pub struct Exerciser {
@@ -65,6 +69,16 @@ pub struct Exerciser {
 struct Part {
     rule: RuleId,
     filled: Vec<Filled>,
+}
+
+/// What must have matched before a rule, as far as it is known.
+struct Before {
+    attempt: usize,
+    /// The rule, and those that are being made for it.
+    under_way: Vec<RuleId>,
+    parts: Vec<Part>,
+    /// How many more may be tried.
+    tries: u32,
 }
 
 /// What was made for a rule.
@@ -101,9 +115,14 @@ impl Exerciser {
     pub fn make(&self, id: RuleId, attempt: usize) -> Result<Exercise, Unmet> {
         let rule = self.rules.get(id).ok_or(Unmet::Header)?;
         refused(rule)?;
-        let mut parts = Vec::new();
-        let mut under_way = vec![id];
-        self.before(rule, attempt, &mut under_way, &mut parts)?;
+        let mut before = Before {
+            attempt,
+            under_way: vec![id],
+            parts: Vec::new(),
+            tries: MOST_TRIED,
+        };
+        self.before(rule, &mut before)?;
+        let mut parts = before.parts;
         parts.push(self.part(id, rule, attempt)?);
         let exercise = Exercise {
             rule: id,
@@ -127,9 +146,7 @@ impl Exerciser {
             // The message itself may be what the payload must hold.
             let mut extra = 0;
             for _ in 0..3 {
-                let Some(message) = http::around(rule, &filled, attempt, extra) else {
-                    break;
-                };
+                let message = http::around(rule, &filled, attempt, extra);
                 let plans = filled
                     .get(at)
                     .map(|filled| filled.plans.clone())
@@ -155,62 +172,58 @@ impl Exerciser {
     }
 
     /// What must have matched before, the first first.
-    fn before(
-        &self,
-        rule: &Rule,
-        attempt: usize,
-        under_way: &mut Vec<RuleId>,
-        parts: &mut Vec<Part>,
-    ) -> Result<(), Unmet> {
+    fn before(&self, rule: &Rule, before: &mut Before) -> Result<(), Unmet> {
         for test in &rule.state_tests {
             let setters = match self.setters.of(test) {
                 state::Need::Nothing => continue,
                 state::Need::Impossible(why) => return Err(why),
                 state::Need::One(setters) => setters,
             };
-            let done = |parts: &[Part]| parts.iter().any(|part| setters.contains(&part.rule));
-            if done(parts) || under_way.iter().any(|id| setters.contains(id)) && setters.len() == 1
-            {
+            let done = before.parts.iter().any(|part| setters.contains(&part.rule));
+            let own = setters.len() == 1 && before.under_way.iter().any(|id| setters.contains(id));
+            if done || own {
                 continue;
             }
-            let turn = attempt / 2 % setters.len().max(1);
+            let turn = before.attempt / 2 % setters.len().max(1);
             let order = setters
                 .iter()
                 .cycle()
                 .skip(turn)
                 .take(setters.len().min(12));
-            let mut found = false;
-            for &id in order {
-                if under_way.contains(&id) || parts.len() >= MOST_BEFORE {
-                    continue;
-                }
-                let Some(setter) = self.rules.get(id).filter(|setter| refused(setter).is_ok())
-                else {
-                    continue;
-                };
-                if !render::together(rule, setter) {
-                    continue;
-                }
-                let kept = parts.len();
-                under_way.push(id);
-                let made = self
-                    .before(setter, attempt, under_way, parts)
-                    .and_then(|()| self.part(id, setter, attempt));
-                under_way.pop();
-                match made {
-                    Ok(part) => {
-                        parts.push(part);
-                        found = true;
-                        break;
-                    }
-                    Err(_) => parts.truncate(kept),
-                }
-            }
-            if !found {
+            if !order.copied().any(|id| self.sets(id, rule, before)) {
                 return Err(Unmet::State);
             }
         }
         Ok(())
+    }
+
+    /// True when a rule can match before another one, and does.
+    fn sets(&self, id: RuleId, rule: &Rule, before: &mut Before) -> bool {
+        let few = before.parts.len() < MOST_BEFORE && before.under_way.len() <= MOST_BEFORE;
+        if !few || before.under_way.contains(&id) {
+            return false;
+        }
+        let Some(setter) = self.rules.get(id).filter(|setter| refused(setter).is_ok()) else {
+            return false;
+        };
+        if !render::together(rule, setter) {
+            return false;
+        }
+        let Some(tries) = before.tries.checked_sub(1) else {
+            return false;
+        };
+        before.tries = tries;
+        let kept = before.parts.len();
+        before.under_way.push(id);
+        let made = self
+            .before(setter, before)
+            .and_then(|()| self.part(id, setter, before.attempt));
+        before.under_way.pop();
+        match made {
+            Ok(part) => before.parts.push(part),
+            Err(_) => before.parts.truncate(kept),
+        }
+        before.parts.len() > kept
     }
 
     /// Says it, between addresses of its own: each conversation of a capture has another `number`.

@@ -1,10 +1,10 @@
 //! Near misses: the same conversation with one condition broken.
 
-use weir_engine::plan::{Buffer, Content, Op, Rule, RuleSet};
+use weir_engine::plan::{Buffer, Content, Rule, RuleSet};
 
 use super::canonical::canonical;
 use super::checker::Checker;
-use super::fill::{Filled, keyword};
+use super::fill::{Filled, content, keyword};
 use super::render::Wrong;
 use super::{Exercise, Part};
 
@@ -128,7 +128,7 @@ fn contents(
             .filter_map(|&plan| rule.buffers.get(plan));
         let mut literals: Vec<&Content> = plans
             .flat_map(|plan| &plan.ops)
-            .filter_map(positive)
+            .filter_map(content)
             .collect();
         literals.sort_by_key(|content| std::cmp::Reverse(content.bytes.len()));
         let mut offered = false;
@@ -177,13 +177,6 @@ fn name(buffer: Buffer) -> &'static str {
     match buffer {
         Buffer::Payload => "the payload",
         buffer => keyword(buffer),
-    }
-}
-
-fn positive(op: &Op) -> Option<&Content> {
-    match op {
-        Op::Content(content) if !content.negated => Some(content),
-        _ => None,
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn carrier_of_tests(tests: &[PacketTest]) -> Carrier {
 pub(super) fn fields(rule: &Rule, to_server: bool, made: &mut Messages) -> Result<(), Unmet> {
     let mut fields = Fields::default();
     for test in &rule.tests {
-        set(test, rule, &mut fields)?;
+        set(test, &mut fields)?;
     }
     let flags = |test: &PacketTest, flags: u8| matches!(*test, PacketTest::TcpFlags { mode, bits, ignore } if mode.holds(flags & !ignore, bits));
     if !to_server && rule.tests.iter().any(|test| flags(test, SYN | ACK)) {
@@ -146,7 +146,7 @@ pub(super) fn fields(rule: &Rule, to_server: bool, made: &mut Messages) -> Resul
     Ok(())
 }
 
-fn set(test: &PacketTest, rule: &Rule, fields: &mut Fields) -> Result<(), Unmet> {
+fn set(test: &PacketTest, fields: &mut Fields) -> Result<(), Unmet> {
     let pass = |num: &Num, most: u64, wanted: u64| passing(num, most, wanted).ok_or(Unmet::Header);
     match test {
         &PacketTest::TcpFlags { mode, bits, ignore } => {
@@ -203,6 +203,5 @@ fn set(test: &PacketTest, rule: &Rule, fields: &mut Fields) -> Result<(), Unmet>
         | PacketTest::Rpc { .. } => {}
         _ => return Err(Unmet::Header),
     }
-    let _ = rule;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What a message must show, by buffer.
 
-use weir_engine::app::{AppBuffer, AppProto};
-use weir_engine::plan::{Buffer, Rule};
+use weir_engine::app::{AppBuffer, AppField, AppProto};
+use weir_engine::plan::{AppTest, Buffer, Rule};
 
 use super::fill::Filled;
+use super::unmet::Unmet;
 
 /// What a message must show.
 pub(super) struct Parts<'a> {
@@ -105,4 +106,21 @@ pub(super) fn to_server(rule: &Rule) -> bool {
         return false;
     }
     rule.tx_needs().is_none_or(|needs| needs.ways[0])
+}
+
+/// A problem where a rule asks a protocol for more than buffers and what every file has.
+pub(super) fn of_files(rule: &Rule) -> Result<(), Unmet> {
+    for test in &rule.app.tests {
+        match test {
+            AppTest::Number {
+                field: AppField::FileSize | AppField::FileStored,
+                ..
+            } => {}
+            AppTest::Event(_) => return Err(Unmet::Event),
+            AppTest::HashIn { buffer, .. } => return Err(Unmet::Digest(buffer.name())),
+            AppTest::Number { field, .. } => return Err(Unmet::Field(field.name())),
+            _ => return Err(Unmet::Field("app-layer")),
+        }
+    }
+    Ok(())
 }

@@ -155,6 +155,10 @@ impl Maker {
                 // One that cannot stand here gives way to the next.
                 for step in 0..all.len() {
                     let node = all.get((first + step) % all.len())?;
+                    // Keeping what there is costs more the more there is.
+                    let kept =
+                        self.made.cells.len() / 64 + self.overlays.len() + self.groups.len() / 64;
+                    self.steps = self.steps.checked_sub(u32::try_from(kept).ok()?)?;
                     let before = (
                         self.made.clone(),
                         self.groups.clone(),
@@ -232,36 +236,23 @@ impl Maker {
                 Some(())
             }
             Node::Ahead(node) => {
-                let mut inner = Maker {
-                    taste: self.taste,
-                    made: Made::default(),
-                    groups: self.groups.clone(),
-                    overlays: Vec::new(),
-                    ended: false,
-                    repeats: usize::MAX / 2,
-                    steps: self.steps,
-                };
-                inner.add(node)?;
-                if inner.made.cells.is_empty() {
-                    self.ended |= inner.ended;
+                let groups = std::mem::take(&mut self.groups);
+                let known = groups.len();
+                let inner = self.aside(node, groups);
+                let (made, ended) = inner.map(|mut inner| {
+                    inner.groups.truncate(known);
+                    self.groups = inner.groups;
+                    (inner.made, inner.ended)
+                })?;
+                if made.cells.is_empty() {
+                    self.ended |= ended;
                     return Some(());
                 }
-                self.overlays
-                    .push((self.made.cells.len(), inner.made.cells));
+                self.overlays.push((self.made.cells.len(), made.cells));
                 Some(())
             }
             Node::Behind(node) => {
-                let mut inner = Maker {
-                    taste: self.taste,
-                    made: Made::default(),
-                    groups: Vec::new(),
-                    overlays: Vec::new(),
-                    ended: false,
-                    repeats: usize::MAX / 2,
-                    steps: self.steps,
-                };
-                inner.add(node)?;
-                let cells = inner.made.cells;
+                let cells = self.aside(node, Vec::new())?.made.cells;
                 match self.made.cells.len().checked_sub(cells.len()) {
                     Some(at) => overlay(&mut self.made.cells, at, &cells),
                     None if self.made.cells.is_empty() => {
@@ -273,6 +264,22 @@ impl Maker {
             }
             Node::Word => Some(()),
         }
+    }
+
+    /// Makes what is only looked at, in the steps that are left.
+    fn aside(&mut self, node: &Node, groups: Vec<(u32, usize, usize)>) -> Option<Self> {
+        let mut inner = Self {
+            taste: self.taste,
+            made: Made::default(),
+            groups,
+            overlays: Vec::new(),
+            ended: false,
+            repeats: usize::MAX / 2,
+            steps: self.steps,
+        };
+        let added = inner.add(node);
+        self.steps = inner.steps;
+        added.map(|()| inner)
     }
 
     fn finish(mut self) -> Option<Made> {

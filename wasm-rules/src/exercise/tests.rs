@@ -13,7 +13,7 @@ use crate::classification::Classification;
 use crate::compile::{Compiler, Variables, load};
 use crate::syntax::SourceFile;
 
-fn rules(text: &str) -> Arc<RuleSet> {
+pub(super) fn rules(text: &str) -> Arc<RuleSet> {
     let (addresses, ports) = Variables::stock_definitions();
     let compiler = Compiler::new(Variables::new(addresses, ports), Classification::stock());
     let source = SourceFile {
@@ -26,7 +26,7 @@ fn rules(text: &str) -> Arc<RuleSet> {
 }
 
 /// Makes bytes for the one rule, and asks the evaluator about each buffer.
-fn accepted(text: &str) -> Result<Vec<(Buffer, Vec<u8>)>, Unmet> {
+pub(super) fn accepted(text: &str) -> Result<Vec<(Buffer, Vec<u8>)>, Unmet> {
     let rules = rules(text);
     let rule = rules.get(0).expect("a rule");
     let mut checker = Checker::new(rule);

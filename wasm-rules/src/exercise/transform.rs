@@ -2,10 +2,15 @@
 
 use weir_engine::plan::Transform;
 
+use super::layout::LONGEST;
+
 /// Undoes transforms, the last one first; `None` where that cannot be done. Whether it worked the engine says.
 pub(super) fn undo(transforms: &[Transform], bytes: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = bytes.to_vec();
     for transform in transforms.iter().rev() {
+        if bytes.len() > LONGEST {
+            return None;
+        }
         bytes = match transform {
             Transform::DotPrefix => bytes.strip_prefix(b".")?.to_vec(),
             Transform::UrlDecode => url_encode(&bytes),

@@ -1,7 +1,9 @@
 //! The keywords of Suricata 8: what there are, what values they take, and how far along Weir's conformance they stand.
 
+mod app;
 mod forms;
 mod grammar;
+mod payload;
 mod protocol;
 mod state;
 mod table;

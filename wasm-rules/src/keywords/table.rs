@@ -6,7 +6,7 @@ use super::grammar::Grammar::{
     AllOf, Content, Free, Name, Number, OneOf, Pcre, Plain, Quoted, Text,
 };
 use super::grammar::special;
-use super::{Keyword, buffer, flag, forms, modifier, optional, row, state};
+use super::{Keyword, buffer, flag, forms, modifier, optional, payload, row, state};
 
 const U8: u64 = u8::MAX as u64;
 const U16: u64 = u16::MAX as u64;
@@ -116,24 +116,34 @@ pub(super) static CORE: &[Keyword] = &[
     // Payload.
     row("content", Payload, Content, One),
     row("pcre", Payload, Pcre, One),
-    row("byte_test", Payload, special(forms::byte_test, true), One),
-    row("byte_jump", Payload, special(forms::byte_jump, false), One),
+    row("byte_test", Payload, special(payload::byte_test, true), One),
+    row(
+        "byte_jump",
+        Payload,
+        special(payload::byte_jump, false),
+        One,
+    ),
     row(
         "byte_extract",
         Payload,
-        special(forms::byte_extract, false),
+        special(payload::byte_extract, false),
         One,
     ),
-    row("byte_math", Payload, special(forms::byte_math, false), One),
-    row("isdataat", Payload, special(forms::isdataat, true), One),
+    row(
+        "byte_math",
+        Payload,
+        special(payload::byte_math, false),
+        One,
+    ),
+    row("isdataat", Payload, special(payload::isdataat, true), One),
     row("dsize", Payload, Number(U16), One).once(),
     row("bsize", Payload, Number(u64::MAX), One),
-    row("rpc", Payload, special(forms::rpc, false), One),
-    row("entropy", Payload, special(forms::entropy, false), One),
+    row("rpc", Payload, special(payload::rpc, false), One),
+    row("entropy", Payload, special(payload::entropy, false), One),
     optional(
         "base64_decode",
         Payload,
-        special(forms::base64_decode, false),
+        special(payload::base64_decode, false),
         One,
     ),
     optional("absent", Payload, OneOf(&["or_else"]), One),
@@ -145,24 +155,24 @@ pub(super) static CORE: &[Keyword] = &[
     modifier("rawbytes", One),
     modifier("startswith", One),
     modifier("endswith", One),
-    row("depth", Modifier, special(forms::position, false), One),
-    row("offset", Modifier, special(forms::position, false), One),
+    row("depth", Modifier, special(payload::position, false), One),
+    row("offset", Modifier, special(payload::position, false), One),
     row(
         "distance",
         Modifier,
-        special(forms::relative_position, false),
+        special(payload::relative_position, false),
         One,
     ),
     row(
         "within",
         Modifier,
-        special(forms::relative_position, false),
+        special(payload::relative_position, false),
         One,
     ),
     optional(
         "fast_pattern",
         Modifier,
-        special(forms::fast_pattern, false),
+        special(payload::fast_pattern, false),
         One,
     ),
     flag("prefilter", Modifier, One),
@@ -220,18 +230,23 @@ pub(super) static CORE: &[Keyword] = &[
     flag("strip_pseudo_headers", Transform, ThreeA),
     row("pcrexform", Transform, Quoted(false), Two),
     row("xor", Transform, special(state::xor, false), Two),
-    row("subslice", Transform, special(forms::subslice, false), Two),
+    row(
+        "subslice",
+        Transform,
+        special(payload::subslice, false),
+        Two,
+    ),
     optional(
         "from_base64",
         Transform,
-        special(forms::from_base64, false),
+        special(payload::from_base64, false),
         Two,
     ),
-    optional("gunzip", Transform, special(forms::max_size, false), Two),
+    optional("gunzip", Transform, special(payload::max_size, false), Two),
     optional(
         "zlib_deflate",
         Transform,
-        special(forms::max_size, false),
+        special(payload::max_size, false),
         Two,
     ),
     row("luaxform", Transform, Free, Two),

@@ -6,7 +6,7 @@ use super::grammar::Grammar::{
     Bits, Content, InclusiveNumber, IndexedNumber, Name, Number, OneOf, Plain, Text, UriLength,
 };
 use super::grammar::special;
-use super::{Keyword, buffer, either_way, flag, forms, modifier, optional, row, state};
+use super::{Keyword, app, buffer, either_way, flag, forms, modifier, optional, row};
 
 const U8: u64 = u8::MAX as u64;
 const U16: u64 = u16::MAX as u64;
@@ -89,7 +89,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "app-layer-protocol",
         AppLayer,
-        special(state::app_layer_protocol, true),
+        special(app::app_layer_protocol, true),
         Four,
     ),
     row(
@@ -101,7 +101,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "app-layer-state",
         AppLayer,
-        special(state::app_layer_state, false),
+        special(app::app_layer_state, false),
         Four,
     ),
     row("frame", AppLayer, Name(false), Four),
@@ -160,7 +160,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "http2.settings",
         AppLayer,
-        special(state::http2_settings, true),
+        special(app::http2_settings, true),
         Four,
     ),
     buffer("http2.header_name", &["http2.header"], Four),
@@ -174,11 +174,11 @@ pub(super) static APP: &[Keyword] = &[
     row("filemd5", AppLayer, Text(true), ThreeB),
     row("filesha1", AppLayer, Text(true), ThreeB),
     row("filesha256", AppLayer, Text(true), ThreeB),
-    row("filesize", AppLayer, special(state::filesize, true), ThreeB),
+    row("filesize", AppLayer, special(app::filesize, true), ThreeB),
     optional(
         "filestore",
         PostMatch,
-        special(state::filestore, false),
+        special(app::filestore, false),
         ThreeB,
     ),
     // DNS and mDNS.
@@ -211,7 +211,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "tls.version",
         AppLayer,
-        special(state::tls_version, false),
+        special(app::tls_version, false),
         Four,
     ),
     row("tls.subject", AppLayer, Text(true), Four),
@@ -222,22 +222,22 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "tls_cert_notbefore",
         AppLayer,
-        special(state::date, false),
+        special(app::date, false),
         Four,
     ),
     row(
         "tls_cert_notafter",
         AppLayer,
-        special(state::date, false),
+        special(app::date, false),
         Four,
     ),
     flag("tls_cert_expired", AppLayer, Four),
     flag("tls_cert_valid", AppLayer, Four),
-    row("ssl_state", AppLayer, special(state::ssl_state, true), Four),
+    row("ssl_state", AppLayer, special(app::ssl_state, true), Four),
     row(
         "ssl_version",
         AppLayer,
-        special(state::ssl_version, true),
+        special(app::ssl_version, true),
         Four,
     ),
     buffer("ja3.hash", &["ja3_hash"], Four),
@@ -273,14 +273,14 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "dcerpc.iface",
         AppLayer,
-        special(state::dce_iface, true),
+        special(app::dce_iface, true),
         Four,
     )
     .alias(&["dce_iface"]),
     row(
         "dcerpc.opnum",
         AppLayer,
-        special(state::dce_opnum, true),
+        special(app::dce_opnum, true),
         Four,
     )
     .alias(&["dce_opnum"]),
@@ -292,7 +292,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "krb5_err_code",
         AppLayer,
-        special(state::krb5_err_code, true),
+        special(app::krb5_err_code, true),
         Four,
     )
     .alias(&["krb5.err_code"]),
@@ -301,7 +301,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "krb5.ticket_encryption",
         AppLayer,
-        special(state::krb5_encryption, true),
+        special(app::krb5_encryption, true),
         Four,
     ),
     row("snmp.version", AppLayer, Number(U32), Four),
@@ -419,7 +419,7 @@ pub(super) static APP: &[Keyword] = &[
         },
         Four,
     ),
-    row("mqtt.qos", AppLayer, special(state::quality, false), Four),
+    row("mqtt.qos", AppLayer, special(app::quality, false), Four),
     row("mqtt.reason_code", AppLayer, enumerated(U8), Four).alias(&["mqtt.connack.return_code"]),
     row(
         "mqtt.connack.session_present",
@@ -486,7 +486,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "ike.chosen_sa_attribute",
         AppLayer,
-        special(state::ike_attribute, false),
+        special(app::ike_attribute, false),
         Four,
     ),
     buffer("ike.key_exchange_payload", &[], Four),
@@ -508,7 +508,7 @@ pub(super) static APP: &[Keyword] = &[
     row("ntp.stratum", AppLayer, Number(U8), Four),
     buffer("ntp.reference_id", &[], Four),
     // Industrial protocols.
-    row("modbus", AppLayer, special(state::modbus, true), Four),
+    row("modbus", AppLayer, special(app::modbus, true), Four),
     buffer("dnp3.data", &["dnp3_data"], Four),
     row(
         "dnp3.func",
@@ -530,7 +530,7 @@ pub(super) static APP: &[Keyword] = &[
         Four,
     )
     .alias(&["dnp3_ind"]),
-    row("dnp3.obj", AppLayer, special(state::dnp3_obj, false), Four).alias(&["dnp3_obj"]),
+    row("dnp3.obj", AppLayer, special(app::dnp3_obj, false), Four).alias(&["dnp3_obj"]),
     row("enip.command", AppLayer, enumerated(U16), Four).alias(&["enip_command"]),
     row("enip.status", AppLayer, enumerated(U32), Four),
     row("enip.protocol_version", AppLayer, Number(U16), Four),
@@ -552,7 +552,7 @@ pub(super) static APP: &[Keyword] = &[
     row(
         "cip_service",
         AppLayer,
-        special(state::cip_service, true),
+        special(app::cip_service, true),
         Four,
     ),
 ];

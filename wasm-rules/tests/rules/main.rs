@@ -1,5 +1,6 @@
 //! Rules from their text to their plans.
 
+mod app;
 mod buffers;
 mod compile;
 mod hostile;

@@ -8,6 +8,9 @@ use weir_engine::plan::{
 use super::{LONGEST, Search, State, Step, put};
 use crate::exercise::set::ByteSet;
 
+/// Most bytes of a number, as rules may have it.
+const MOST_DIGITS: usize = 23;
+
 impl Search<'_, '_> {
     pub(super) fn byte_jump(
         &mut self,
@@ -16,7 +19,7 @@ impl Search<'_, '_> {
         state: State,
     ) -> Option<Vec<u8>> {
         let at = place(jump.offset, jump.relative, &state)?;
-        let count = usize::try_from(value(jump.bytes, &state)).ok()?;
+        let count = count(jump.bytes, &state)?;
         let numbers: Vec<u64> = match read(&state.cells, at, count, jump.base) {
             Some(known) => vec![known],
             None => {
@@ -40,10 +43,10 @@ impl Search<'_, '_> {
             if count > 0 && write(&mut state.cells, at, count, jump.base, number).is_none() {
                 continue;
             }
-            let mut by = masked(number, jump.bitmask).wrapping_mul(u64::from(jump.multiplier));
-            if jump.align {
-                by = by.next_multiple_of(4);
-            }
+            let by = masked(number, jump.bitmask).wrapping_mul(u64::from(jump.multiplier));
+            let Some(by) = by.checked_next_multiple_of(if jump.align { 4 } else { 1 }) else {
+                continue;
+            };
             let post = signed(jump.post_offset, &state);
             let from = match jump.from {
                 JumpFrom::Here => (at + count) as i64,
@@ -81,10 +84,10 @@ impl Search<'_, '_> {
             if write(&mut state.cells, at, count, extract.base, number).is_none() {
                 continue;
             }
-            let mut value = number.wrapping_mul(u64::from(extract.multiplier));
-            if extract.align > 0 {
-                value = value.next_multiple_of(u64::from(extract.align));
-            }
+            let value = number.wrapping_mul(u64::from(extract.multiplier));
+            let Some(value) = value.checked_next_multiple_of(extract.align.max(1).into()) else {
+                continue;
+            };
             *state.vars.get_mut(usize::from(extract.var))? = value;
             state.cursor = at + count;
             if let Some(laid) = self.next(rest, state) {
@@ -101,7 +104,7 @@ impl Search<'_, '_> {
         state: State,
     ) -> Option<Vec<u8>> {
         let at = offset(math.offset, math.relative, &state)?;
-        let count = usize::try_from(value(math.bytes, &state)).ok()?;
+        let count = count(math.bytes, &state)?;
         let right = value(math.rvalue, &state) as u64;
         for number in numbers(&state, at, count, math.base) {
             let mut state = state.clone();
@@ -133,7 +136,7 @@ impl Search<'_, '_> {
         state: State,
     ) -> Option<Vec<u8>> {
         let at = place(test.offset, test.relative, &state)?;
-        let count = usize::try_from(value(test.bytes, &state)).ok()?;
+        let count = count(test.bytes, &state)?;
         if read(&state.cells, at, count, test.base).is_some() {
             return self.next(rest, state);
         }
@@ -191,6 +194,13 @@ fn passes(test: &ByteTest, number: u64, with: u64) -> bool {
         ByteTestOp::Xor => number ^ with != 0,
     };
     holds != test.negated
+}
+
+/// Of how many bytes a number is; `None` where none is so long.
+fn count(bytes: Value, state: &State) -> Option<usize> {
+    usize::try_from(value(bytes, state))
+        .ok()
+        .filter(|&count| count <= MOST_DIGITS)
 }
 
 pub(super) fn value(value: Value, state: &State) -> i64 {

@@ -117,7 +117,7 @@ pub fn parse_content(value: &At<Vec<u8>>) -> Result<ContentValue, Problem> {
 }
 
 /// Resolves escapes and `|hex|` of the text between quotation marks.
-fn parse_bytes(text: &[u8], start: Place) -> Result<Vec<u8>, Problem> {
+pub(crate) fn parse_bytes(text: &[u8], start: Place) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut cursor = Cursor::new(text, start);
     while let Some(byte) = cursor.peek() {

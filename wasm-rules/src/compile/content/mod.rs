@@ -1,13 +1,14 @@
-//! `content`, its modifiers, and `pcre`.
+//! `content`, its modifiers, `isdataat` and `pcre`.
 
-use weir_engine::app::AppBuffer;
-use weir_engine::pcre::Flags;
-use weir_engine::plan::{Buffer, Content, IsDataAt, Op, Pcre, Value};
+mod pcre;
+
+use weir_engine::plan::{Content, IsDataAt, Op, Value};
 
 use super::args::{self, Text};
 use super::draft::{Draft, Extras, Target};
 use crate::syntax::ast::{Place, Problem, RuleOption};
-use crate::syntax::value::{parse_content, parse_pcre};
+use crate::syntax::value::parse_content;
+pub(super) use pcre::pcre;
 
 /// Largest `distance` and `within`, either way (Suricata's `DETECT_CONTENT_VALUE_MAX`).
 const MAX_RELATIVE: i64 = 1 << 20;
@@ -16,23 +17,6 @@ const MAX_ABSOLUTE: i64 = u16::MAX as i64;
 
 const MIXED: &str = "`distance` and `within` count from the match before, `offset`, `depth` and `startswith` from the \
     start of the buffer: one content cannot have both";
-
-/// Letters of `pcre` that select an HTTP buffer, and the buffer of each.
-const HTTP_LETTERS: [(u8, AppBuffer); 13] = [
-    (b'U', AppBuffer::HttpUri),
-    (b'I', AppBuffer::HttpUriRaw),
-    (b'P', AppBuffer::HttpRequestBody),
-    (b'Q', AppBuffer::HttpResponseBody),
-    (b'H', AppBuffer::HttpHeader),
-    (b'D', AppBuffer::HttpHeaderRaw),
-    (b'M', AppBuffer::HttpMethod),
-    (b'C', AppBuffer::HttpCookie),
-    (b'S', AppBuffer::HttpStatCode),
-    (b'Y', AppBuffer::HttpStatMsg),
-    (b'V', AppBuffer::HttpUserAgent),
-    (b'W', AppBuffer::HttpHost),
-    (b'Z', AppBuffer::HttpHostRaw),
-];
 
 pub(super) fn content(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
     let parsed = parse_content(args::value(option)?)?;
@@ -357,74 +341,6 @@ pub(super) fn fast_pattern(draft: &mut Draft<'_>, option: &RuleOption) -> Result
     Ok(())
 }
 
-pub(super) fn pcre(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(), Problem> {
-    let text = args::value(option)?;
-    let parsed = parse_pcre(text)?;
-    let place = option.name.place;
-    let (mut flags, mut from_cursor) = (Flags::default(), false);
-    let mut of_http = None;
-    for &letter in &parsed.flags {
-        match letter {
-            b'i' => flags.caseless = true,
-            b's' => flags.dotall = true,
-            b'm' => flags.multiline = true,
-            b'x' => flags.extended = true,
-            b'A' => flags.anchored = true,
-            b'E' => flags.dollar_endonly = true,
-            b'G' => flags.ungreedy = true,
-            b'R' => from_cursor = true,
-            // The payload is never matched in any other form than raw, and the match limit is not the author's to set.
-            b'B' | b'O' => {}
-            _ => match HTTP_LETTERS.iter().find(|(known, _)| *known == letter) {
-                Some((_, buffer)) => of_http = Some(*buffer),
-                None => return Err(args::expected(text, "only flags that Suricata has")),
-            },
-        }
-    }
-    let regex = draft
-        .compiler
-        .regex(&parsed.pattern, flags)
-        .map_err(|error| {
-            Problem::syntax(text.place, format!("the expression is not valid: {error}"))
-        })?;
-    draft.keep_position(from_cursor);
-    draft.stay();
-    draft.push(
-        Op::Pcre(Pcre {
-            regex,
-            relative: from_cursor,
-            negated: parsed.negated,
-        }),
-        place,
-    );
-    if let Some(buffer) = of_http {
-        draft.restrict(buffer.protos(), place)?;
-        move_last(draft, buffer);
-    }
-    if let Some(capture) = parsed.captures.first() {
-        let message = format!("storing what a group matched (`{capture}`) needs flow variables");
-        return Err(Problem::unsupported(place, "pcre capture", message));
-    }
-    Ok(())
-}
-
-/// Moves the latest operation of the payload to a buffer.
-fn move_last(draft: &mut Draft<'_>, buffer: AppBuffer) {
-    let Some(super::draft::Latest::Entry(list, _)) = draft.latest else {
-        return;
-    };
-    if let Some(entry) = draft
-        .lists
-        .get_mut(list)
-        .and_then(|list| list.entries.pop())
-    {
-        let target = draft.list(Target::Buffer(Buffer::App(buffer)), &[]);
-        if let Some(list) = draft.lists.get_mut(target) {
-            list.entries.push(entry);
-        }
-    }
-}
-
 /// An old-style modifier (`http_uri`) that moves the content before it to another buffer.
 pub(super) fn move_content(
     draft: &mut Draft<'_>,
@@ -433,18 +349,15 @@ pub(super) fn move_content(
 ) -> Result<(), Problem> {
     let name = &option.name;
     let (list, entry) = draft.last_content(&name.value, name.place)?;
-    let Some(from) = draft
+    let found = draft
         .lists
-        .get_mut(list)
-        .filter(|list| entry < list.entries.len())
-    else {
-        return Ok(());
-    };
-    let moved = from.entries.remove(entry);
-    let target = draft.list(to, &[]);
-    if let Some(to) = draft.lists.get_mut(target) {
-        to.entries.push(moved);
+        .get(list)
+        .and_then(|list| list.entries.get(entry));
+    if found.is_some_and(|found| found.extras.replace.is_some()) {
+        let message = "a content that is replaced stays in the payload: in another buffer it is not as packets have it";
+        return Err(Problem::syntax(name.place, message));
     }
+    draft.move_entry((list, entry), to);
     Ok(())
 }
 
@@ -482,6 +395,8 @@ pub(super) fn isdataat(draft: &mut Draft<'_>, option: &RuleOption) -> Result<(),
         if let Some((content, _)) = draft.content_mut(found) {
             content.endswith = true;
         }
+        // Nothing was put anywhere: the next option goes to the buffer at hand.
+        draft.stay();
         return Ok(());
     }
     draft.push(

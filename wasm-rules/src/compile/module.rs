@@ -4,15 +4,17 @@
 //! goes through the same compiler as text, so that variables, application layers, flow bits and thresholds mean the same.
 //! Nothing here knows how a module is run.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use weir_engine::app::AppBuffer;
-use weir_engine::plan::{Buffer, ModuleRule, ProbeChoice, Rule};
+use weir_engine::plan::{Buffer, ModuleRule, ProbeChoice, Rule, RuleSet};
 
-use super::{Compiled, Compiler, Draft, Warning, apply, sticky_buffer};
+use super::{Compiled, Compiler, Draft, Loaded, Refused, Skipped, Warning, apply, sticky_buffer};
 use crate::probe::{self, Candidate};
-use crate::syntax::ast::{At, MAX_MESSAGE, Place, Problem, RuleOption, RuleText, clipped};
+use crate::syntax::ast::{
+    At, MAX_MESSAGE, Place, Problem, ProblemKind, RuleOption, RuleText, clipped,
+};
 use crate::syntax::parse_rule;
 
 /// Most rules of a module.
@@ -436,6 +438,76 @@ impl Compiler {
             }
         }
         done
+    }
+}
+
+impl Loaded {
+    /// Adds the rules of modules, each with its file. One whose `gid` and `sid` are there already is refused.
+    pub fn add_modules(&mut self, modules: impl IntoIterator<Item = (Arc<str>, ModuleRules)>) {
+        let (mut rules, data_sets) = std::mem::take(&mut self.rules).into_parts();
+        let key = |rule: &Rule| (rule.meta.gid, rule.meta.sid);
+        let mut known: HashMap<(u32, u32), (Arc<str>, u32)> = (rules.iter())
+            .map(|rule| (key(rule), rule.meta.origin.clone()))
+            .collect();
+        for (file, of_module) in modules {
+            for (index, problems) in of_module.refused {
+                self.counts.read += 1;
+                let place = place_of(index);
+                let problems = problems
+                    .into_iter()
+                    .map(|problem| Problem { place, ..problem });
+                self.refuse_rule(&file, problems.collect());
+            }
+            for (index, reason) in of_module.skipped {
+                self.counts.read += 1;
+                self.counts.skipped += 1;
+                self.skipped.push(Skipped {
+                    file: Arc::clone(&file),
+                    place: place_of(index),
+                    reason,
+                });
+            }
+            let warnings = of_module.warnings.into_iter();
+            self.warnings
+                .extend(warnings.map(|warning| (Arc::clone(&file), warning)));
+            for rule in of_module.rules {
+                self.counts.read += 1;
+                let (gid, sid) = key(&rule);
+                if let Some((other, line)) = known.get(&(gid, sid)) {
+                    let message = format!("the rule {gid}:{sid} is already there ({other}:{line})");
+                    let index = rule
+                        .module
+                        .as_ref()
+                        .map_or(0, |module| module.index as usize);
+                    let problem = Problem::syntax(place_of(index), message).about("sid");
+                    self.refuse_rule(&file, vec![problem]);
+                    continue;
+                }
+                known.insert((gid, sid), rule.meta.origin.clone());
+                self.counts.evaluated += 1;
+                rules.push(rule);
+            }
+        }
+        self.rules = RuleSet::new(rules).with_data_sets(data_sets);
+    }
+
+    /// Counts a file that should have been a module, and is none, as a rule that is wrong.
+    pub fn refuse_module(&mut self, file: &Arc<str>, message: &str) {
+        self.counts.read += 1;
+        let problem = Problem::syntax(place_of(0), message).about("module");
+        self.refuse_rule(file, vec![problem]);
+    }
+
+    fn refuse_rule(&mut self, file: &Arc<str>, problems: Vec<Problem>) {
+        let refused = Refused {
+            file: Arc::clone(file),
+            problems,
+        };
+        match refused.kind() {
+            ProblemKind::Syntax => self.counts.syntax += 1,
+            ProblemKind::Unsupported => self.counts.unsupported += 1,
+        }
+        self.refused.push(refused);
     }
 }
 

@@ -1,8 +1,4 @@
 //! The world of `wasm-rules/wit`, as Rust has it.
-#![expect(
-    missing_docs,
-    reason = "what is generated says nothing that the world does not"
-)]
 
 wasmtime::component::bindgen!({
     path: "../wit",

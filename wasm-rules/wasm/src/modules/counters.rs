@@ -29,6 +29,13 @@ macro_rules! counters {
         }
 
         impl ModuleCounters {
+            /// Evaluations that were lost, whyever.
+            pub fn lost(&self) -> u64 {
+                [self.traps, self.overruns, self.limits, self.bad_answers, self.no_instance]
+                    .iter()
+                    .fold(0, |sum, lost| lost.saturating_add(sum))
+            }
+
             pub(super) fn add(&mut self, of_worker: &Counts) {
                 $(self.$name = self.$name.saturating_add(of_worker.$name.get());)*
             }

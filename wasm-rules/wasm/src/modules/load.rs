@@ -316,7 +316,12 @@ impl Job<'_> {
             self.limits(),
             None,
         );
-        let mut live = Live::new(self.runtime, pre, data).map_err(|error| silent(&error))?;
+        // What does not fit is found out when an instance is made; code that runs then may trap.
+        let made = |error: wasmtime::Error| match error.downcast_ref::<wasmtime::Trap>() {
+            Some(_) => silent(&error),
+            None => Unusable::Shape(format!("{error:#}")),
+        };
+        let mut live = Live::new(self.runtime, pre, data).map_err(made)?;
         let said = live.declare().map_err(|error| silent(&error))?;
         let declaration = guest::declaration(said);
         declaration.check().map_err(Unusable::Declaration)?;

@@ -22,8 +22,6 @@ mod policy;
 mod report;
 mod set;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use counters::ModuleCounters;
 pub use hosted::Hosted;

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod exercise;
 pub mod learn;
+pub mod module;
 mod plan;
 pub mod ranges;
 
@@ -12,6 +13,7 @@ use weir_events::stats::RuleCounts;
 use weir_rules::compile::{self, Compiler, Counts, Loaded, Summary};
 use weir_rules::syntax::{SourceFile, load_paths};
 
+use crate::cli::BuildOptions;
 use crate::failure::Failure;
 use crate::run::settings::Context;
 use crate::ui::figures;
@@ -26,6 +28,21 @@ const REASONS: usize = 8;
 pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
     let sources = load_paths(paths).map_err(Failure::failed)?;
     Ok(compile(&sources, context))
+}
+
+/// Builds rules: a module from its source.
+pub fn build(options: &BuildOptions) -> Result<(), Failure> {
+    match options.paths.as_slice() {
+        [source] if module::is_source(source) => module::build(source, options),
+        paths => Err(Failure::Usage(format!(
+            "{}: expected the source of one module: a folder with a Cargo.toml, or a core module (`weir rules new NAME` \
+             makes such a folder)",
+            paths
+                .first()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default()
+        ))),
+    }
 }
 
 /// Compiles the rules of files that have been read.

@@ -142,7 +142,10 @@ mod tests {
             r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))) {EXPORTS})"#
         );
         says(&core(&wasi), "no WASI");
-        let wrong = EXPORTS.replace("(func (export \"declare\") (result i32)", "(func (export \"declare\")");
+        let wrong = EXPORTS.replace(
+            "(func (export \"declare\") (result i32)",
+            "(func (export \"declare\")",
+        );
         says(&core(&format!("(module {wrong})")), "declare");
     }
 }

@@ -99,7 +99,9 @@ fn decide(event: &Event, asked: &mut Asked) {
     let now = event.packet().time.as_secs();
     if asked.about(REFUSED) {
         let fresh = event
-            .update(CONNECTION, |connection| whole_lines(event, &mut connection.seen))
+            .update(CONNECTION, |connection| {
+                whole_lines(event, &mut connection.seen)
+            })
             .unwrap_or_default();
         let fires = event.update(GUESSES, |guesses| {
             answers(&fresh).fold(false, |fires, answer| match answer {
@@ -170,21 +172,28 @@ mod tests {
     const CLIENT: &str = "192.0.2.7";
 
     fn ftp(connection: u16) -> Conversation {
-        Conversation::tcp(&format!("{CLIENT}:{}", 40_000 + connection), "198.51.100.2:21")
+        Conversation::tcp(
+            &format!("{CLIENT}:{}", 40_000 + connection),
+            "198.51.100.2:21",
+        )
     }
 
     fn failure(connection: u16) -> Scene {
-        ftp(connection).to_client().payload(b"530 Login incorrect.\r\n")
+        ftp(connection)
+            .to_client()
+            .payload(b"530 Login incorrect.\r\n")
     }
 
     fn fires(sensor: &mut Sensor, scene: &Scene) -> bool {
-        sensor.see(scene).contains(&REFUSED)
+        sensor.see(&scene.clone().asks_about(&[REFUSED])) == [REFUSED]
     }
 
     #[test]
     fn failures_of_a_client_add_up_over_connections_and_are_told_at_each_doubling() {
         let mut sensor = Sensor::new(&MODULE);
-        let told: Vec<u16> = (1..=40).filter(|&at| fires(&mut sensor, &failure(at))).collect();
+        let told: Vec<u16> = (1..=40)
+            .filter(|&at| fires(&mut sensor, &failure(at)))
+            .collect();
         assert_eq!(told, [8, 16, 32]);
     }
 
@@ -211,7 +220,10 @@ mod tests {
         let mut sensor = Sensor::new(&MODULE);
         let text = b"530 no\r\n".repeat(8);
         let cut = text.len() - 6;
-        assert!(!fires(&mut sensor, &ftp(0).to_client().window(0, &text[..cut])));
+        assert!(!fires(
+            &mut sensor,
+            &ftp(0).to_client().window(0, &text[..cut])
+        ));
         let next = ftp(0).to_client().window(cut as u64 - 4, &text[cut - 4..]);
         assert!(fires(&mut sensor, &next));
     }
@@ -238,7 +250,10 @@ mod tests {
             assert!(!fires(&mut sensor, &failure(at)));
         }
         let other = Conversation::tcp("192.0.2.8:40000", "198.51.100.2:21");
-        assert!(!fires(&mut sensor, &other.to_client().payload(b"530 no\r\n")));
+        assert!(!fires(
+            &mut sensor,
+            &other.to_client().payload(b"530 no\r\n")
+        ));
         assert!(fires(&mut sensor, &failure(8)));
     }
 
@@ -254,18 +269,19 @@ mod tests {
     #[test]
     fn ssh_connections_that_end_early_count_and_long_ones_do_not() {
         let mut sensor = Sensor::new(&MODULE);
-        let ssh = |at: u16| Conversation::tcp(&format!("{CLIENT}:{}", 50_000 + at), "198.51.100.2:22");
+        let ssh =
+            |at: u16| Conversation::tcp(&format!("{CLIENT}:{}", 50_000 + at), "198.51.100.2:22");
         let mut told = 0;
         for at in 0..8 {
-            // The sensor of this test does not read headers: it asks about every packet, only the last one of a connection
-            // is shown.
-            told += sensor.see(&ssh(at).to_client()).len();
-            told += sensor.see(&ssh(at).to_client()).len();
+            let end = ssh(at).to_client().asks_about(&[SHORT_SSH]);
+            told += sensor.see(&end).len();
+            // The end is said again.
+            told += sensor.see(&end).len();
         }
         assert_eq!(told, 1);
         for at in 10..30 {
-            let scene = ssh(at).to_client().payload(&[0; 7_000]);
-            assert!(!sensor.see(&scene).contains(&SHORT_SSH));
+            let end = ssh(at).to_client().payload(&[0; 7_000]);
+            assert_eq!(sensor.see(&end.asks_about(&[SHORT_SSH])), []);
         }
     }
 }

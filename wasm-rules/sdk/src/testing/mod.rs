@@ -1,8 +1,9 @@
 //! Tests of a module on the host, without a sensor: made-up packets, flows, buffers and state.
 //!
 //! A [`Sensor`] asks the module as the real one does: it checks patterns and buffers, keeps state within its declared
-//! bounds, counts what a flow has sent. It does not read headers and options: whether they say what they should shows
-//! with `weir rules test` on a capture.
+//! bounds, counts what a flow has sent. It does not read headers and options, but asks about every rule, or about those
+//! that a scene is [for](Scene::asks_about); whether headers and options say what they should shows with `weir rules test`
+//! on a capture.
 //!
 //! ```
 //! # use weir_sdk::prelude::*;
@@ -120,6 +121,7 @@ pub struct Scene {
     flow_bits: HashSet<&'static str>,
     flags: TcpFlags,
     flow: bool,
+    rules: Option<Vec<RuleId>>,
 }
 
 impl Scene {
@@ -134,6 +136,7 @@ impl Scene {
             flow_bits: HashSet::new(),
             flags: TcpFlags::ACK,
             flow: true,
+            rules: None,
         }
     }
 
@@ -183,6 +186,13 @@ impl Scene {
     #[must_use]
     pub fn at(mut self, time: Duration) -> Self {
         self.when = When::At(time);
+        self
+    }
+
+    /// Headers and options of these rules alone let it through.
+    #[must_use]
+    pub fn asks_about(mut self, rules: &[RuleId]) -> Self {
+        self.rules = Some(rules.to_vec());
         self
     }
 
@@ -242,14 +252,17 @@ impl Sensor {
         let stage = self.stage(scene);
         let asked: Vec<u32> = (0..)
             .zip(self.module.rules)
-            .filter(|(_, rule)| {
+            .filter(|(index, rule)| {
+                let wanted = scene.rules.as_ref();
+                let through = wanted.is_none_or(|rules| rules.contains(&RuleId(*index)));
                 let there = |name| stage.buffer(name, 0).is_some();
                 let found = |pattern: &Pattern| {
                     (0..)
                         .map_while(|index| stage.buffer(pattern.buffer, index))
                         .any(|bytes| occurs(pattern, bytes))
                 };
-                rule.buffers.iter().all(|buffer| there(buffer.name))
+                through
+                    && rule.buffers.iter().all(|buffer| there(buffer.name))
                     && (rule.patterns.is_empty() || rule.patterns.iter().any(found))
             })
             .map(|(index, _)| index)

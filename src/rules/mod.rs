@@ -3,8 +3,9 @@
 pub mod check;
 pub mod exercise;
 pub mod learn;
-pub mod module;
+
 mod plan;
+pub mod project;
 pub mod ranges;
 
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
 /// Builds rules: a module from its source.
 pub fn build(options: &BuildOptions) -> Result<(), Failure> {
     match options.paths.as_slice() {
-        [source] if module::is_source(source) => module::build(source, options),
+        [source] if project::is_source(source) => project::build(source, options),
         paths => Err(Failure::Usage(format!(
             "{}: expected the source of one module: a folder with a Cargo.toml, or a core module (`weir rules new NAME` \
              makes such a folder)",

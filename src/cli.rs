@@ -115,6 +115,25 @@ pub enum RulesCommand {
                             Counts are printed."
     )]
     Exercise(ExerciseOptions),
+    /// Make a rule module: a project in Rust that builds and passes its own tests
+    #[command(
+        after_help = "Example:\n  weir rules new my-module\n  weir rules test my-module --pcap my-module/tests/example.pcap"
+    )]
+    New(NewOptions),
+    /// Build a rule module from its source
+    #[command(
+        after_help = "Examples:\n  weir rules build my-module -o my-module.wasm\n  \
+                            clang --target=wasm32 … -o core.wasm && weir rules build core.wasm -o my-module.wasm"
+    )]
+    Build(BuildOptions),
+    /// Say which rules fire on a capture, and whether they should
+    #[command(
+        after_help = "Examples:\n  weir rules test local.rules --pcap attack.pcap > attack.expected\n  \
+                            weir rules test my-module --pcap attack.pcap --expect attack.expected\n\n\
+                            Each alert is a line: packet, sid, flow, message. What is expected is written so, too; only packet and \
+                            sid count.\nEnds with 1 if rules were refused, or if anything else fired than was expected."
+    )]
+    Test(TestOptions),
 }
 
 /// Options of `weir run`.
@@ -260,6 +279,42 @@ pub struct CheckOptions {
     /// One JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `weir rules new`.
+#[derive(Args, Debug)]
+pub struct NewOptions {
+    /// The folder to make; its name is that of the module
+    #[arg(value_name = "NAME")]
+    pub path: PathBuf,
+}
+
+/// Options of `weir rules build`.
+#[derive(Args, Debug)]
+pub struct BuildOptions {
+    /// A folder with a Cargo.toml, or a core module that another compiler made
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Where the module goes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of `weir rules test`.
+#[derive(Args, Debug)]
+pub struct TestOptions {
+    /// Rule files, modules, folders of them, or the source of a module, which is built first
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Captures, numbered through in this order: pcap or pcapng, also gzipped
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub pcap: Vec<PathBuf>,
+    /// What should fire: packet and sid, a line each
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+    /// Configuration in TOML, for its variables and limits; without one, Suricata's stock variables
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Options of `weir rules exercise`.

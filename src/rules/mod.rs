@@ -5,6 +5,7 @@ pub mod exercise;
 pub mod learn;
 pub mod modules;
 mod plan;
+pub mod project;
 pub mod ranges;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use weir_events::stats::RuleCounts;
 use weir_rules::compile::{self, Compiler, Counts, Loaded, Summary};
 use weir_rules::syntax::{SourceFile, load_paths};
 
+use crate::cli::BuildOptions;
 use crate::failure::Failure;
 use crate::run::settings::Context;
 use crate::ui::figures;
@@ -62,6 +64,21 @@ pub fn load_all(paths: &[PathBuf], context: Context, workers: usize) -> Result<S
 fn compiler(context: Context) -> Compiler {
     let compiler = Compiler::new(context.variables, context.classification);
     compiler.with_frequency(context.frequency)
+}
+
+/// Builds rules: a module from its source.
+pub fn build(options: &BuildOptions) -> Result<(), Failure> {
+    match options.paths.as_slice() {
+        [source] if project::is_source(source) => project::build(source, options),
+        paths => Err(Failure::Usage(format!(
+            "{}: expected the source of one module: a folder with a Cargo.toml, or a core module (`weir rules new NAME` \
+             makes such a folder)",
+            paths
+                .first()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default()
+        ))),
+    }
 }
 
 /// Compiles the rules of files that have been read.

@@ -4,7 +4,7 @@
 //! way. Then near misses are shown, until one is silent. What is left is written, and shown once more as it is written.
 
 mod frames;
-mod proof;
+pub mod proof;
 mod report;
 
 use std::path::PathBuf;

@@ -2,5 +2,6 @@
 
 pub mod code;
 pub mod compiled;
+pub mod component;
 pub mod modules;
 pub mod runtime;

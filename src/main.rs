@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
         Command::Rules(RulesCommand::Exercise(options)) => rules::exercise::exercise(options),
+        Command::Rules(RulesCommand::Build(options)) => rules::build::build(options),
+        Command::Rules(RulesCommand::Key(options)) => rules::build::key(options),
         Command::Demo(options) => demo::demo(options),
         Command::Card(command) => card::card(command),
         Command::Hw(command) => hw::hw(command),

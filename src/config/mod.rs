@@ -82,6 +82,7 @@
 //! database = "countries.mmdb"
 //! [rules]
 //! frequency = "ours.freq"                     # from `weir rules learn`; looked up beside the configuration file
+//! trusted-keys = ["site.key.pub"]             # who signs rule sets: files, or keys as text (`weir-key:…`)
 //! thresholds = "threshold.config"             # Suricata's file of suppressions, thresholds and rate filters
 //! [classification]
 //! file = "classification.config"              # class types; looked up beside the configuration file
@@ -106,6 +107,7 @@ use read::Section;
 pub use state::StateSection;
 pub use stream::StreamSection;
 use weir_engine::packet::OverlapPolicy;
+use weir_wasm::built::keys::PublicKey;
 
 /// What a configuration says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,6 +144,8 @@ pub struct Config {
     pub state: StateSection,
     /// `rules.frequency`.
     pub frequency: Option<PathBuf>,
+    /// `rules.trusted-keys`: keys as text, or files.
+    pub trusted_keys: Vec<String>,
     /// `classification.file`.
     pub classification: Option<PathBuf>,
 }
@@ -201,6 +205,11 @@ impl Config {
         config.card.beside(folder);
         for file in files.into_iter().flatten() {
             *file = folder.join(&file);
+        }
+        for key in &mut config.trusted_keys {
+            if !PublicKey::is_text(key) {
+                *key = folder.join(&*key).display().to_string();
+            }
         }
         Ok(config)
     }
@@ -289,7 +298,9 @@ impl Config {
         config.limits = LimitsSection::read(&root)?;
         config.state = StateSection::read(&root)?;
         if let Some(rules) = root.section("rules")? {
-            rules.only(&["frequency", "thresholds"])?;
+            rules.only(&["frequency", "thresholds", "trusted-keys"])?;
+            let keys = rules.strings("trusted-keys")?;
+            config.trusted_keys = keys.into_iter().map(str::to_owned).collect();
             config.frequency = rules.string("frequency")?.map(PathBuf::from);
             config.thresholds = rules.string("thresholds")?.map(PathBuf::from);
         }
@@ -380,6 +391,7 @@ mod tests {
                     countries: Some(PathBuf::from("countries.mmdb")),
                 },
                 frequency: Some(PathBuf::from("ours.freq")),
+                trusted_keys: vec!["site.key.pub".to_owned()],
                 classification: Some(PathBuf::from("classification.config")),
                 ..Config::default()
             }

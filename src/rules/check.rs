@@ -25,7 +25,8 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
         .with_frequency(options.frequency.as_deref());
     let context = Context::new(&config)?;
     let frequency = Arc::clone(&context.frequency);
-    let loaded = super::load(&options.paths, context)?;
+    let trusted = super::Trusted::new(&config, false)?;
+    let loaded = super::load(&options.paths, context, &trusted)?.loaded;
     let plan = options.plan.then(|| Plan::new(&loaded.rules, &frequency));
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
@@ -42,6 +43,21 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     }
 }
 
+/// Every problem and every warning, a line each.
+pub fn print_problems(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
+    for refused in &loaded.refused {
+        writeln!(out, "{refused}")?;
+    }
+    for (file, warning) in &loaded.warnings {
+        writeln!(
+            out,
+            "{file}:{}:{}: warning: {}",
+            warning.place.line, warning.place.column, warning.message
+        )?;
+    }
+    Ok(())
+}
+
 fn print_text(
     out: &mut dyn Write,
     loaded: &Loaded,
@@ -49,16 +65,7 @@ fn print_text(
     summary_only: bool,
 ) -> io::Result<()> {
     if !summary_only {
-        for refused in &loaded.refused {
-            writeln!(out, "{refused}")?;
-        }
-        for (file, warning) in &loaded.warnings {
-            writeln!(
-                out,
-                "{file}:{}:{}: warning: {}",
-                warning.place.line, warning.place.column, warning.message
-            )?;
-        }
+        print_problems(out, loaded)?;
     }
     if !loaded.refused.is_empty() {
         let mut table = Table::new([

@@ -1,31 +1,141 @@
 //! Loading rules, and what to say about those that cannot be used.
 
+pub mod build;
 pub mod check;
 pub mod exercise;
+mod inputs;
 pub mod learn;
 mod plan;
 pub mod ranges;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use weir_events::stats::RuleCounts;
 use weir_rules::compile::{self, Compiler, Counts, Loaded, Summary};
 use weir_rules::syntax::{SourceFile, load_paths};
 
+use weir_wasm::built::keys::{self, PublicKey};
+use weir_wasm::built::{Built, BuiltError, Trust};
+
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::run::settings::Context;
 use crate::ui::figures;
+use inputs::Inputs;
 
 /// How many reasons are named when rules were refused.
 const REASONS: usize = 8;
 
-/// Reads and compiles the rules of files and folders.
+/// Rules that were loaded.
+#[derive(Debug)]
+pub struct Set {
+    /// The rules, and what was said about them.
+    pub loaded: Loaded,
+    /// The file that all of them came from, if it was one built file: what it was compiled to knows them by their numbers.
+    pub built: Option<Built>,
+}
+
+/// Whose rule sets are taken without a question.
+#[derive(Clone, Debug, Default)]
+pub struct Trusted {
+    /// Keys.
+    pub trust: Trust,
+    /// What none of the operator's keys signed is refused.
+    pub required: bool,
+}
+
+impl Trusted {
+    /// The keys of the configuration, and that of this machine's user. `required`: the command line asks for signatures.
+    ///
+    /// # Errors
+    /// When a key of the configuration cannot be used, or there is none and signatures are required.
+    pub fn new(config: &Config, required: bool) -> Result<Self, Failure> {
+        let keys = config.trusted_keys.iter().map(|key| {
+            let read = if PublicKey::is_text(key) {
+                key.parse()
+            } else {
+                PublicKey::read(Path::new(key)).map_err(|error| error.to_string())
+            };
+            read.map_err(|why| {
+                Failure::Usage(format!(
+                    "trusted-keys in [rules] of the configuration: {why}"
+                ))
+            })
+        });
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        if required && keys.is_empty() {
+            return Err(Failure::Usage(
+                "--require-signature: no key is trusted; name some as trusted-keys in [rules] of the configuration"
+                    .to_owned(),
+            ));
+        }
+        let local = keys::folder().map_or(Ok(None), |folder| keys::local(&folder));
+        let local = local.unwrap_or_else(|error| {
+            tracing::warn!("native code that was made here is not run: {error}");
+            None
+        });
+        Ok(Self {
+            trust: Trust {
+                local: local.map(|key| key.public()),
+                keys,
+            },
+            required,
+        })
+    }
+
+    /// Reads a built rule set.
+    fn read(&self, path: &Path) -> Result<Built, Failure> {
+        let named = |error| match error {
+            BuiltError::Read { .. } => Failure::failed(error),
+            error => Failure::Failed(format!("{}: {error}", path.display())),
+        };
+        let built = Built::read(path, &self.trust).map_err(named)?;
+        if self.required {
+            built.must_be_signed().map_err(named)?;
+        }
+        Ok(built)
+    }
+}
+
+/// Reads the rules of files and folders, and compiles those that are text.
 ///
 /// # Errors
-/// When a path cannot be read. Rules that are refused are no error here.
-pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
-    let sources = load_paths(paths).map_err(Failure::failed)?;
-    Ok(compile(&sources, context))
+/// When a path cannot be read, is not what its name says, or is not signed and must be. Rules that are refused are no error
+/// here.
+pub fn load(paths: &[PathBuf], context: Context, trusted: &Trusted) -> Result<Set, Failure> {
+    let inputs = Inputs::new(paths)?;
+    if let (true, Some(path)) = (trusted.required, inputs.unsigned().next()) {
+        return Err(Failure::Failed(format!(
+            "{}: not signed: with --require-signature, rules and modules come as sets that `weir rules build --sign` made",
+            path.display()
+        )));
+    }
+    let built: Vec<Built> = (inputs.built.iter())
+        .map(|path| trusted.read(path))
+        .collect::<Result<_, _>>()?;
+    let modules = (inputs.built.iter().zip(&built))
+        .filter(|(_, built)| built.counts().modules > 0)
+        .map(|(path, _)| path);
+    if let Some(path) = inputs.modules.iter().chain(modules).next() {
+        return Err(Failure::Failed(format!(
+            "{}: rule modules are not supported by this version",
+            path.display()
+        )));
+    }
+    let mut sets = Vec::with_capacity(built.len() + 1);
+    for (path, built) in inputs.built.iter().zip(&built) {
+        let rules = built.rules(&context.variables);
+        sets.push(rules.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?);
+    }
+    if !inputs.text.is_empty() {
+        let sources = load_paths(&inputs.text).map_err(Failure::failed)?;
+        sets.push(compile(&sources, context));
+    }
+    let mut built = built;
+    Ok(Set {
+        built: built.pop().filter(|_| sets.len() == 1 && built.is_empty()),
+        loaded: compile::combine(sets).map_err(Failure::failed)?,
+    })
 }
 
 /// Compiles the rules of files that have been read.

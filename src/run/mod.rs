@@ -62,7 +62,16 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     context.engine.handover = state.is_some();
     context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
-    let mut loaded = rules::load(&options.rules, context)?;
+    let trusted = rules::Trusted::new(&config, options.require_signature)?;
+    let set = rules::load(&options.rules, context, &trusted)?;
+    if let Some(built) = &set.built {
+        tracing::info!(
+            "a rule set that Weir {} built, signed: {:?}",
+            built.weir(),
+            built.signed()
+        );
+    }
+    let mut loaded = set.loaded;
     report_refused(&loaded, options)?;
     let stop = stop_on_signals()?;
     #[cfg(feature = "libpcap")]
@@ -186,7 +195,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
         tracing::info!("{refused}");
     }
     let mut why = rules::why_refused(loaded);
-    if loaded.rules.rules().is_empty() {
+    if loaded.counts.evaluated == 0 {
         let nothing = "no rule to apply";
         let all_off = loaded.counts.read == 0 && loaded.comments > 0;
         let named = match options.rules.as_slice() {

@@ -1,6 +1,6 @@
 //! The plain evaluator: plans, interpreted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::machine::Machine;
 use super::program::{Program, Step};
@@ -12,7 +12,8 @@ use crate::plan::{Buffer, PacketTest, Rule, RuleId, RuleSet, Transform};
 #[derive(Debug)]
 pub struct Plain {
     rules: Arc<RuleSet>,
-    prepared: Arc<[Prepared]>,
+    /// What rules are turned into, each when it is first looked at: most of a large set never are.
+    prepared: Arc<[OnceLock<Prepared>]>,
     machine: Machine,
     buffers: Buffers,
 }
@@ -55,7 +56,7 @@ impl Prepared {
 impl Plain {
     /// An evaluator for a rule set.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        let prepared = rules.rules().iter().map(Prepared::new).collect();
+        let prepared = rules.rules().iter().map(|_| OnceLock::new()).collect();
         Self {
             rules,
             prepared,
@@ -85,6 +86,7 @@ impl Plain {
         let (Some(rule), Some(prepared)) = (rules.get(id), prepared.get(id as usize)) else {
             return false;
         };
+        let prepared = prepared.get_or_init(|| Prepared::new(rule));
         if subject.packet.invalid && !prepared.decoder_event {
             return false;
         }

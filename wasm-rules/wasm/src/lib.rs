@@ -1,1 +1,3 @@
 //! Rules as WebAssembly.
+
+pub mod built;

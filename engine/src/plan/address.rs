@@ -367,7 +367,7 @@ mod tests {
         assert!(!net.contains("11.0.0.0".parse().expect("address")));
         assert_eq!(
             AddrSet::prefix("::".parse().expect("address"), 0).map(|s| s.v6),
-            Some(vec![(0, u128::MAX)])
+            Some(Arc::from([(0, u128::MAX)]))
         );
     }
 }

@@ -120,12 +120,23 @@ pub enum RulesCommand {
         after_help = "Example:\n  weir rules new my-module\n  weir rules test my-module --pcap my-module/tests/example.pcap"
     )]
     New(NewOptions),
-    /// Build a rule module from its source
+    /// Make one file of rules and modules, which loads in a blink; or a module from its source
     #[command(
         after_help = "Examples:\n  weir rules build my-module -o my-module.wasm\n  \
-                            clang --target=wasm32 … -o core.wasm && weir rules build core.wasm -o my-module.wasm"
+                            weir rules build et-open.rules my-module.wasm -o site.weir --sign site.key\n  \
+                            weir run --pcap monday.pcap --rules site.weir --config sensor.toml\n\n\
+                            Variables of rule headers resolve when the set is loaded, with the configuration of the sensor; \
+                            classtypes and the literals that stand for rules are settled here.\nFiles that data sets are loaded from \
+                            go into the set. Problems with rules print as `weir rules check` prints them."
     )]
     Build(BuildOptions),
+    /// Make a pair of keys: one signs rule sets, the other says whom a sensor trusts
+    #[command(
+        after_help = "Example:\n  weir rules key site.key\n  weir rules build rules/ -o site.weir --sign site.key\n  \
+                            weir run --interface eth0 --rules site.weir --config sensor.toml --require-signature\n\n\
+                            with trusted-keys = [\"site.key.pub\"] in [rules] of sensor.toml."
+    )]
+    Key(KeyOptions),
     /// Say which rules fire on a capture, and whether they should
     #[command(
         after_help = "Examples:\n  weir rules test local.rules --pcap attack.pcap > attack.expected\n  \
@@ -155,7 +166,7 @@ pub struct RunOptions {
     #[cfg(feature = "libpcap")]
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
-    /// Rule files, or folders of them
+    /// Text rules (.rules), rule modules (.wasm), built rule sets (.weir), or folders of them
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub rules: Vec<PathBuf>,
     /// Configuration in TOML: variables, checksums, limits
@@ -164,6 +175,9 @@ pub struct RunOptions {
     /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
     #[arg(long, value_name = "FILE")]
     pub frequency: Option<PathBuf>,
+    /// Take only rule sets that one of the configuration's trusted-keys signed, and no text rules or modules
+    #[arg(long)]
+    pub require_signature: bool,
     /// Where EVE JSON goes, a record a line; - is standard output
     #[arg(long, value_name = "FILE")]
     pub eve: Option<PathBuf>,
@@ -292,12 +306,32 @@ pub struct NewOptions {
 /// Options of `weir rules build`.
 #[derive(Args, Debug)]
 pub struct BuildOptions {
-    /// A folder with a Cargo.toml, or a core module that another compiler made
+    /// Text rules, rule modules, or folders of them
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
-    /// Where the module goes
+    /// Where the rule set goes
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Configuration in TOML, for its classtypes; its variables say only which rules are complained about
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
+    #[arg(long, value_name = "FILE")]
+    pub frequency: Option<PathBuf>,
+    /// Sign the rule set with this secret key of `weir rules key`
+    #[arg(long, value_name = "FILE")]
+    pub sign: Option<PathBuf>,
+    /// Fail if any rule is refused
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Options of `weir rules key`.
+#[derive(Args, Debug)]
+pub struct KeyOptions {
+    /// Where the secret key goes; the public one goes beside it, with .pub behind the name
+    #[arg(value_name = "FILE")]
+    pub path: PathBuf,
 }
 
 /// Options of `weir rules test`.

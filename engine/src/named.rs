@@ -7,7 +7,7 @@ macro_rules! named_events {
         $Event:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)* }
     ) => {
         $(#[$outer])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum $Event {
             $(#[doc = concat!("`", $name, "`")] #[doc = ""] $(#[$doc])* $variant,)*

@@ -3,6 +3,8 @@
 //! Frames are built here layer by layer, so that each seed takes a decoder down one path. The attacks that the traffic
 //! generator plants add what applications say.
 
+#[path = "seeds/built.rs"]
+mod built;
 #[path = "seeds/card.rs"]
 mod card;
 #[path = "seeds/driver.rs"]
@@ -37,6 +39,7 @@ fn main() -> io::Result<()> {
     attacks(&seeds)?;
     captures(&seeds)?;
     rules(&seeds, root)?;
+    built::built(&seeds, root)?;
     session::session(&seeds)?;
     stream::stream(&seeds)?;
     handover::handover(&seeds)?;

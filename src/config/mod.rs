@@ -82,6 +82,7 @@
 //! database = "countries.mmdb"
 //! [rules]
 //! frequency = "ours.freq"                     # from `weir rules learn`; looked up beside the configuration file
+//! trusted-keys = ["site.key.pub"]             # who signs rule sets: files, or keys as text (`weir-key:…`)
 //! thresholds = "threshold.config"             # Suricata's file of suppressions, thresholds and rate filters
 //! [modules]                                   # authors' rule modules (.wasm)
 //! grant = { dns-tunnel = ["log", "verdict"] } # by a module's name: log, clock, random; verdict: drop, reject, pass
@@ -116,6 +117,7 @@ use read::Section;
 pub use state::StateSection;
 pub use stream::StreamSection;
 use weir_engine::packet::OverlapPolicy;
+use weir_wasm::built::keys::PublicKey;
 
 /// What a configuration says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,6 +156,8 @@ pub struct Config {
     pub modules: ModulesSection,
     /// `rules.frequency`.
     pub frequency: Option<PathBuf>,
+    /// `rules.trusted-keys`: keys as text, or files.
+    pub trusted_keys: Vec<String>,
     /// `classification.file`.
     pub classification: Option<PathBuf>,
 }
@@ -213,6 +217,11 @@ impl Config {
         config.card.beside(folder);
         for file in files.into_iter().flatten() {
             *file = folder.join(&file);
+        }
+        for key in &mut config.trusted_keys {
+            if !PublicKey::is_text(key) {
+                *key = folder.join(&*key).display().to_string();
+            }
         }
         Ok(config)
     }
@@ -302,7 +311,9 @@ impl Config {
         config.limits = LimitsSection::read(&root)?;
         config.state = StateSection::read(&root)?;
         if let Some(rules) = root.section("rules")? {
-            rules.only(&["frequency", "thresholds"])?;
+            rules.only(&["frequency", "thresholds", "trusted-keys"])?;
+            let keys = rules.strings("trusted-keys")?;
+            config.trusted_keys = keys.into_iter().map(str::to_owned).collect();
             config.frequency = rules.string("frequency")?.map(PathBuf::from);
             config.thresholds = rules.string("thresholds")?.map(PathBuf::from);
         }
@@ -396,6 +407,7 @@ mod tests {
                     countries: Some(PathBuf::from("countries.mmdb")),
                 },
                 frequency: Some(PathBuf::from("ours.freq")),
+                trusted_keys: vec!["site.key.pub".to_owned()],
                 classification: Some(PathBuf::from("classification.config")),
                 ..Config::default()
             }

@@ -27,7 +27,11 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     let context = Context::new(&config)?;
     let frequency = Arc::clone(&context.frequency);
     let policy = context.modules.clone();
-    let super::Set { loaded, modules } = super::load_all(&options.paths, context, 1)?;
+    let trusted = super::Trusted::new(&config, false)?;
+    let set = super::load(&options.paths, context, &trusted, 1)?;
+    let super::Set {
+        loaded, modules, ..
+    } = set;
     let modules: Vec<Module> = modules.map(|host| host.modules).unwrap_or_default();
     let plan = options.plan.then(|| Plan::new(&loaded.rules, &frequency));
     let mut out = BufWriter::new(io::stdout().lock());
@@ -52,6 +56,21 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     }
 }
 
+/// Every problem and every warning, a line each.
+pub fn print_problems(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
+    for refused in &loaded.refused {
+        writeln!(out, "{refused}")?;
+    }
+    for (file, warning) in &loaded.warnings {
+        writeln!(
+            out,
+            "{file}:{}:{}: warning: {}",
+            warning.place.line, warning.place.column, warning.message
+        )?;
+    }
+    Ok(())
+}
+
 fn print_text(
     out: &mut dyn Write,
     loaded: &Loaded,
@@ -59,16 +78,7 @@ fn print_text(
     summary_only: bool,
 ) -> io::Result<()> {
     if !summary_only {
-        for refused in &loaded.refused {
-            writeln!(out, "{refused}")?;
-        }
-        for (file, warning) in &loaded.warnings {
-            writeln!(
-                out,
-                "{file}:{}:{}: warning: {}",
-                warning.place.line, warning.place.column, warning.message
-            )?;
-        }
+        print_problems(out, loaded)?;
     }
     if !loaded.refused.is_empty() {
         let mut table = Table::new([

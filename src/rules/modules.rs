@@ -1,14 +1,16 @@
 //! Rule modules: loading them beside text rules, and what `weir rules check` says of one.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 use weir_rules::compile::module::{Declaration, DeclaredAction};
 use weir_rules::compile::{Compiler, Loaded};
+use weir_wasm::built::Built;
 use weir_wasm::modules::{Grant, Module, Policy, Work, compile};
 use weir_wasm::runtime::{Runtime, RuntimeConfig};
 
@@ -30,61 +32,134 @@ pub struct Host {
     pub modules: Vec<Module>,
 }
 
-/// True for a file that should be a module, by its name.
-pub fn is_module(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "wasm")
+/// Where modules come from.
+pub struct Sources<'b> {
+    policy: Policy,
+    workers: usize,
+    all: Vec<Source<'b>>,
 }
 
-/// Loads modules for so many workers, and adds their rules to those that were loaded. What is no module that can be used
-/// is among the refused rules then.
-///
-/// # Errors
-/// When a file cannot be read, or Wasm cannot be run.
-pub fn load(
-    files: &[PathBuf],
-    workers: usize,
-    policy: Policy,
-    compiler: &Compiler,
-    loaded: &mut Loaded,
-) -> Result<Host, Failure> {
-    let mut config = if policy.limits.budget_per_second.is_some() {
-        RuntimeConfig::inline(files.len(), workers)
-    } else {
-        RuntimeConfig::offline(files.len(), workers)
-    };
-    config.memory = policy.limits.memory;
-    let runtime = Runtime::new(config).map_err(Failure::failed)?;
-    if !runtime.is_pooled() {
-        tracing::warn!("no address space for a pool of Wasm instances: they are made one by one");
+struct Source<'b> {
+    file: Arc<str>,
+    bytes: Cow<'b, [u8]>,
+    /// The built set that it is in, and its number there.
+    built: Option<(&'b Built, u16)>,
+}
+
+impl<'b> Sources<'b> {
+    /// None yet; for so many workers.
+    pub fn new(policy: Policy, workers: usize) -> Self {
+        Self {
+            policy,
+            workers,
+            all: Vec::new(),
+        }
     }
-    let mut modules: Vec<Module> = Vec::with_capacity(files.len());
-    let mut names = HashSet::new();
-    for path in files {
+
+    /// A file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn file(&mut self, path: &Path) -> Result<(), Failure> {
         let file: Arc<str> = path.display().to_string().into();
         let bytes = std::fs::read(path)
             .map_err(|error| Failure::Failed(format!("{file}: cannot read the module: {error}")))?;
-        match Module::load(&runtime, &file, &bytes, &policy) {
-            Ok(module) if !names.insert(module.declaration().name.clone()) => {
-                let name = &module.declaration().name;
-                let why = format!("there is already a module with the name {name}");
-                tracing::warn!("{file}: {why}");
-                loaded.refuse_module(&file, &why);
-            }
-            Ok(module) => modules.push(module),
-            Err(error) => {
-                tracing::warn!("{error}");
-                loaded.refuse_module(&file, &error.why.to_string());
+        self.all.push(Source {
+            file,
+            bytes: bytes.into(),
+            built: None,
+        });
+        Ok(())
+    }
+
+    /// Those of a built set.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn built(&mut self, path: &Path, set: &'b Built) -> Result<(), Failure> {
+        let modules = set
+            .modules()
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        for (number, (name, bytes)) in (0..).zip(modules) {
+            self.all.push(Source {
+                file: name.into(),
+                bytes: bytes.into(),
+                built: Some((set, number)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Loads them, and adds their rules to those that were loaded; `None` where there are none. What is no module that can be
+    /// used is among the refused rules then.
+    ///
+    /// # Errors
+    /// When Wasm cannot be run.
+    pub fn load(self, compiler: &Compiler, loaded: &mut Loaded) -> Result<Option<Host>, Failure> {
+        let Self {
+            policy,
+            workers,
+            all,
+        } = self;
+        if all.is_empty() {
+            return Ok(None);
+        }
+        let mut config = if policy.limits.budget_per_second.is_some() {
+            RuntimeConfig::inline(all.len(), workers)
+        } else {
+            RuntimeConfig::offline(all.len(), workers)
+        };
+        config.memory = policy.limits.memory;
+        let runtime = Runtime::new(config).map_err(Failure::failed)?;
+        if !runtime.is_pooled() {
+            tracing::warn!(
+                "no address space for a pool of Wasm instances: they are made one by one"
+            );
+        }
+        let mut modules: Vec<Module> = Vec::with_capacity(all.len());
+        let mut names = HashSet::new();
+        for source in &all {
+            let file = &source.file;
+            match source.load(&runtime, &policy) {
+                Ok(module) if !names.insert(module.declaration().name.clone()) => {
+                    let name = &module.declaration().name;
+                    let why = format!("there is already a module with the name {name}");
+                    tracing::warn!("{file}: {why}");
+                    loaded.refuse_module(file, &why);
+                }
+                Ok(module) => modules.push(module),
+                Err(why) => {
+                    tracing::warn!("{file}: {why}");
+                    loaded.refuse_module(file, &why);
+                }
             }
         }
+        let set = compile(modules, compiler).map_err(Failure::failed)?;
+        let files = set.modules.iter().map(|module| Arc::clone(module.file()));
+        loaded.add_modules(files.zip(set.rules));
+        Ok(Some(Host {
+            runtime,
+            policy,
+            modules: set.modules,
+        }))
     }
-    let set = compile(modules, compiler).map_err(Failure::failed)?;
-    let files = set.modules.iter().map(|module| Arc::clone(module.file()));
-    loaded.add_modules(files.zip(set.rules));
-    Ok(Host {
-        runtime,
-        policy,
-        modules: set.modules,
-    })
+}
+
+impl Source<'_> {
+    fn load(&self, runtime: &Runtime, policy: &Policy) -> Result<Module, String> {
+        let module = match self.built {
+            None => Module::load(runtime, &self.file, &self.bytes, policy),
+            Some((set, number)) => {
+                let made = set.component(runtime.engine(), number);
+                let (component, why) = made.map_err(|error| error.to_string())?;
+                if let Some(why) = why {
+                    tracing::warn!("{}: compiled again, as {why}", self.file);
+                }
+                Module::with_component(runtime, &self.file, &self.bytes, component, policy)
+            }
+        };
+        module.map_err(|error| error.why.to_string())
+    }
 }
 
 /// What the operator may want to know of a module before it runs.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use weir_driver::link::default_device;
 use weir_driver::status::{self, Status};
 use weir_driver::{Card, Policy};
-use weir_engine::matcher::{Matcher, Software};
+use weir_engine::matcher::{Matcher, Software, SoftwareShared};
 use weir_sim::verilator::Trace;
 use weir_sim::{Engine, Offloaded};
 use weir_tables::{Geometry, Key, Model, Settings, Size};
@@ -24,6 +24,8 @@ pub struct Matchers {
     /// Of the simulated core: 8, 16, 32 or 64.
     lanes: usize,
     card: Option<Card>,
+    /// Tables of software matchers.
+    tables: SoftwareShared,
 }
 
 impl Matchers {
@@ -33,6 +35,7 @@ impl Matchers {
             kind: MatcherKind::Software,
             lanes: 8,
             card: None,
+            tables: SoftwareShared::default(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Matchers {
             kind: options.matcher,
             lanes: options.lanes,
             card: None,
+            tables: SoftwareShared::default(),
         };
         let must = match options.matcher {
             MatcherKind::Auto => false,
@@ -89,7 +93,7 @@ impl Matchers {
         }
         match self.kind {
             MatcherKind::Auto | MatcherKind::Software | MatcherKind::Card => {
-                Ok(Box::new(Software::new()))
+                Ok(Box::new(Software::sharing(self.tables.clone())))
             }
             MatcherKind::Model => {
                 let geometry = Geometry::new(64, Size::Full);

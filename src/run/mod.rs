@@ -66,10 +66,12 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     if options.live_interface().is_some() {
         context.modules = config.modules.policy(Limits::inline());
     }
+    let trusted = rules::Trusted::new(&config, options.require_signature)?;
     let rules::Set {
         mut loaded,
+        code,
         modules,
-    } = rules::load_all(&options.rules, context, workers(options).get())?;
+    } = rules::load(&options.rules, context, &trusted, workers(options).get())?;
     report_refused(&loaded, options)?;
     let stop = stop_on_signals()?;
     #[cfg(feature = "libpcap")]
@@ -196,7 +198,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
         tracing::info!("{refused}");
     }
     let mut why = rules::why_refused(loaded);
-    if loaded.rules.rules().is_empty() {
+    if loaded.counts.evaluated == 0 {
         let nothing = "no rule to apply";
         let all_off = loaded.counts.read == 0 && loaded.comments > 0;
         let named = match options.rules.as_slice() {

@@ -99,6 +99,40 @@ impl Drop for Progress {
     }
 }
 
+/// A line that says what is being done, and for how long.
+pub struct Stages(Option<ProgressBar>);
+
+impl Stages {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            // As above.
+            bar.set_style(
+                ProgressStyle::with_template(WITHOUT_TOTAL)
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.enable_steady_tick(PERIOD);
+            bar
+        }))
+    }
+
+    /// Says what comes now.
+    pub fn at(&mut self, what: &'static str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what);
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -109,6 +109,8 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command
             .args(arguments.split_whitespace())
+            // Keys that are made stay here, too.
+            .env("XDG_STATE_HOME", self.path("state"))
             .current_dir(self.folder.path());
         command
     }

@@ -6,6 +6,7 @@
 //! * [`contents`] lists what rules look for as it is written.
 //! * [`classification`] holds what classtypes mean.
 //! * [`frequency`] holds how often windows of bytes occur in traffic, and learns it.
+//! * [`stored`] holds rules as bytes, their headers as they were written.
 //! * [`probe`] chooses the literal that stands for a rule in the matcher.
 //!
 //! ```
@@ -31,4 +32,5 @@ pub mod exercise;
 pub mod frequency;
 pub mod keywords;
 pub mod probe;
+pub mod stored;
 pub mod syntax;

@@ -42,6 +42,11 @@ const TARGETS: &[Target] = &[
         dictionary: Some("rules.dict"),
     },
     Target {
+        name: "built",
+        max_len: 16384,
+        dictionary: None,
+    },
+    Target {
         name: "evaluate",
         max_len: 4096,
         dictionary: None,

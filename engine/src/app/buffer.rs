@@ -51,7 +51,9 @@ impl Ways {
 macro_rules! table {
     ($(#[$doc:meta])* $kind:ident: $($variant:ident = $name:literal, [$($proto:ident),+], $ways:ident, $level:ident;)*) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
         #[repr(u8)]
         #[non_exhaustive]
         pub enum $kind {

@@ -68,7 +68,7 @@ protocols! {
 }
 
 /// Protocols, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppSet(u64);
 
 impl AppSet {

@@ -1,6 +1,6 @@
 //! The plain evaluator: plans, interpreted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::machine::Machine;
 use super::parts::{self, takes_broken};
@@ -13,7 +13,8 @@ use crate::plan::{Buffer, Rule, RuleId, RuleSet, Transform};
 #[derive(Debug)]
 pub struct Plain {
     rules: Arc<RuleSet>,
-    prepared: Arc<[Prepared]>,
+    /// What rules are turned into, each when it is first looked at: most of a large set never are.
+    prepared: Arc<[OnceLock<Prepared>]>,
     machine: Machine,
     buffers: Buffers,
 }
@@ -52,7 +53,7 @@ impl Prepared {
 impl Plain {
     /// An evaluator for a rule set.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        let prepared = rules.rules().iter().map(Prepared::new).collect();
+        let prepared = rules.rules().iter().map(|_| OnceLock::new()).collect();
         Self {
             rules,
             prepared,
@@ -82,6 +83,7 @@ impl Plain {
         let (Some(rule), Some(prepared)) = (rules.get(id), prepared.get(id as usize)) else {
             return false;
         };
+        let prepared = prepared.get_or_init(|| Prepared::new(rule));
         if subject.packet.invalid && !prepared.decoder_event {
             return false;
         }

@@ -13,7 +13,7 @@ mod software;
 pub mod testing;
 
 pub use plain::Plain;
-pub use software::{Level, MAX_PROBES, Software};
+pub use software::{Level, MAX_PROBES, Shared as SoftwareShared, Software};
 
 /// Longest probe in bytes.
 pub const MAX_PROBE: usize = 8;

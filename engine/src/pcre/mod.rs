@@ -7,6 +7,9 @@
 mod ffi;
 
 use std::fmt;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
 
 /// Most calls of PCRE2's internal `match()` (Suricata's `pcre.match-limit`).
 const MATCH_LIMIT: u32 = 3500;
@@ -16,7 +19,7 @@ const DEPTH_LIMIT: u32 = 1500;
 const HEAP_LIMIT: u32 = 8192;
 
 /// Compile-time options of a [`Regex`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flags {
     /// `i`
     pub caseless: bool,
@@ -34,11 +37,18 @@ pub struct Flags {
     pub ungreedy: bool,
 }
 
-/// A compiled expression.
+/// An expression that compiles.
+///
+/// What was read from a built rule set compiled when it was built, and is compiled again when it is first used. Should it
+/// not compile then, because another version of PCRE2 built it or the file was made up, every match is given up.
+#[derive(Serialize, Deserialize)]
 pub struct Regex {
     pattern: Box<[u8]>,
     flags: Flags,
-    code: ffi::Code,
+    /// All groups capture, not only where the expression refers back to one.
+    capturing: bool,
+    #[serde(skip)]
+    code: OnceLock<Option<ffi::Code>>,
 }
 
 impl Regex {
@@ -47,16 +57,23 @@ impl Regex {
     /// Groups capture only where the expression refers back to one, as Suricata has it: matching without captures is
     /// faster. Named groups always capture.
     pub fn new(pattern: &[u8], flags: Flags) -> Result<Self, PcreError> {
-        let code = match ffi::Code::compile(pattern, flags, false) {
-            Err(refused) if refused.wants_captures() => ffi::Code::compile(pattern, flags, true),
-            compiled => compiled,
-        }
-        .map_err(PcreError::new)?;
+        Self::compiled(pattern, flags, false)
+    }
+
+    fn compiled(pattern: &[u8], flags: Flags, capturing: bool) -> Result<Self, PcreError> {
+        let code = compile(pattern, flags, capturing).map_err(PcreError::new)?;
         Ok(Self {
             pattern: pattern.into(),
             flags,
-            code,
+            capturing,
+            code: OnceLock::from(Some(code)),
         })
+    }
+
+    /// What it was compiled to, compiled now if it was not; `None` when it does not compile.
+    fn code(&self) -> Option<&ffi::Code> {
+        let compiled = || compile(&self.pattern, self.flags, self.capturing).ok();
+        self.code.get_or_init(compiled).as_ref()
     }
 
     /// First match in `subject` at or after `start`: where it begins and where it ends.
@@ -75,25 +92,19 @@ impl Regex {
         if start > subject.len() {
             return Ok(None);
         }
-        self.code
-            .find(subject, start, &mut scratch.0)
+        let code = self.code().ok_or(MatchLimit)?;
+        code.find(subject, start, &mut scratch.0)
             .map_err(|ffi::GaveUp| MatchLimit)
     }
 
     /// Compiles `pattern` with all its groups capturing and without options, for [`Self::find_group`].
     pub fn capturing(pattern: &[u8]) -> Result<Self, PcreError> {
-        let flags = Flags::default();
-        let code = ffi::Code::compile(pattern, flags, true).map_err(PcreError::new)?;
-        Ok(Self {
-            pattern: pattern.into(),
-            flags,
-            code,
-        })
+        Self::compiled(pattern, Flags::default(), true)
     }
 
     /// How many groups capture.
     pub fn groups(&self) -> u32 {
-        self.code.groups()
+        self.code().map_or(0, ffi::Code::groups)
     }
 
     /// What the first group captures in the first match in `subject`: where it begins and where it ends; `None` without a
@@ -107,8 +118,8 @@ impl Regex {
         subject: &[u8],
         scratch: &mut Scratch,
     ) -> Result<Option<(usize, usize)>, MatchLimit> {
-        self.code
-            .find_group(subject, &mut scratch.0)
+        let code = self.code().ok_or(MatchLimit)?;
+        code.find_group(subject, &mut scratch.0)
             .map_err(|ffi::GaveUp| MatchLimit)
     }
 
@@ -123,10 +134,29 @@ impl Regex {
     }
 }
 
+/// Compiles an expression. Groups that need not capture do where the expression refers back to one.
+fn compile(pattern: &[u8], flags: Flags, capturing: bool) -> Result<ffi::Code, ffi::Refused> {
+    match ffi::Code::compile(pattern, flags, capturing) {
+        Err(refused) if !capturing && refused.wants_captures() => {
+            ffi::Code::compile(pattern, flags, true)
+        }
+        compiled => compiled,
+    }
+}
+
 /// Of the same expression with the same options.
 impl PartialEq for Regex {
     fn eq(&self, other: &Self) -> bool {
-        (&self.pattern, self.flags) == (&other.pattern, other.flags)
+        (&self.pattern, self.flags, self.capturing)
+            == (&other.pattern, other.flags, other.capturing)
+    }
+}
+
+impl Eq for Regex {}
+
+impl std::hash::Hash for Regex {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.pattern, self.flags, self.capturing).hash(state);
     }
 }
 

@@ -1,20 +1,28 @@
 //! Sets of addresses and ports: sorted, disjoint ranges.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Ranges, ends included. Rules by the thousand have the same ones.
+type Ranges<T> = Arc<[(T, T)]>;
 
 /// A set of IPv4 and IPv6 addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AddrSet {
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
+    #[serde(with = "ranges")]
+    v4: Ranges<u32>,
+    #[serde(with = "ranges")]
+    v6: Ranges<u128>,
 }
 
 impl AddrSet {
     /// Every address (`any`).
     pub fn any() -> Self {
         Self {
-            v4: vec![(0, u32::MAX)],
-            v6: vec![(0, u128::MAX)],
+            v4: [(0, u32::MAX)].into(),
+            v6: [(0, u128::MAX)].into(),
         }
     }
 
@@ -28,12 +36,12 @@ impl AddrSet {
     pub fn range(first: IpAddr, last: IpAddr) -> Option<Self> {
         match (first, last) {
             (IpAddr::V4(a), IpAddr::V4(b)) if a <= b => Some(Self {
-                v4: vec![(a.into(), b.into())],
-                v6: vec![],
+                v4: [(a.into(), b.into())].into(),
+                v6: Arc::default(),
             }),
             (IpAddr::V6(a), IpAddr::V6(b)) if a <= b => Some(Self {
-                v4: vec![],
-                v6: vec![(a.into(), b.into())],
+                v4: Arc::default(),
+                v6: [(a.into(), b.into())].into(),
             }),
             _ => None,
         }
@@ -46,16 +54,16 @@ impl AddrSet {
                 let mask = u32::MAX.checked_shr(length.into()).unwrap_or(0);
                 let low = u32::from(a) & !mask;
                 Some(Self {
-                    v4: vec![(low, low | mask)],
-                    v6: vec![],
+                    v4: [(low, low | mask)].into(),
+                    v6: Arc::default(),
                 })
             }
             IpAddr::V6(a) if length <= 128 => {
                 let mask = u128::MAX.checked_shr(length.into()).unwrap_or(0);
                 let low = u128::from(a) & !mask;
                 Some(Self {
-                    v4: vec![],
-                    v6: vec![(low, low | mask)],
+                    v4: Arc::default(),
+                    v6: [(low, low | mask)].into(),
                 })
             }
             _ => None,
@@ -64,12 +72,10 @@ impl AddrSet {
 
     /// Adds all addresses of `other`.
     pub fn union(&mut self, other: &Self) {
-        self.v4.extend_from_slice(&other.v4);
-        merge(&mut self.v4, |end, start| {
+        self.v4 = merge(&self.v4, &other.v4, |end, start| {
             end.checked_add(1).is_none_or(|next| start <= next)
         });
-        self.v6.extend_from_slice(&other.v6);
-        merge(&mut self.v6, |end, start| {
+        self.v6 = merge(&self.v6, &other.v6, |end, start| {
             end.checked_add(1).is_none_or(|next| start <= next)
         });
     }
@@ -125,7 +131,7 @@ impl AddrSet {
 
     /// True when everything is in the set.
     pub fn is_any(&self) -> bool {
-        self.v4 == [(0, u32::MAX)] && self.v6 == [(0, u128::MAX)]
+        *self.v4 == [(0, u32::MAX)] && *self.v6 == [(0, u128::MAX)]
     }
 }
 
@@ -138,13 +144,13 @@ pub fn high_bits(address: IpAddr) -> u16 {
 }
 
 /// A set of ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PortSet(Vec<(u16, u16)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PortSet(#[serde(with = "ranges")] Ranges<u16>);
 
 impl PortSet {
     /// Every port (`any`).
     pub fn any() -> Self {
-        Self(vec![(0, u16::MAX)])
+        Self([(0, u16::MAX)].into())
     }
 
     /// No port.
@@ -154,13 +160,12 @@ impl PortSet {
 
     /// The ports from `first` to `last`, both included; `None` in the wrong order.
     pub fn range(first: u16, last: u16) -> Option<Self> {
-        (first <= last).then(|| Self(vec![(first, last)]))
+        (first <= last).then(|| Self([(first, last)].into()))
     }
 
     /// Adds all ports of `other`.
     pub fn union(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
-        merge(&mut self.0, |end, start| {
+        self.0 = merge(&self.0, &other.0, |end, start| {
             end.checked_add(1).is_none_or(|next| start <= next)
         });
     }
@@ -182,12 +187,38 @@ impl PortSet {
 
     /// True when everything is in the set.
     pub fn is_any(&self) -> bool {
-        self.0 == [(0, u16::MAX)]
+        *self.0 == [(0, u16::MAX)]
     }
 
     /// The ranges, sorted and disjoint, ends included.
     pub fn ranges(&self) -> &[(u16, u16)] {
         &self.0
+    }
+}
+
+/// Ranges as bytes: what is read is held to what everything here relies on.
+mod ranges {
+    use super::{Deserialize, Ranges, Serialize};
+
+    pub(super) fn serialize<T: Serialize, S: serde::Serializer>(
+        ranges: &Ranges<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        ranges.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<Ranges<T>, D::Error>
+    where
+        T: Deserialize<'de> + Ord + Copy,
+        D: serde::Deserializer<'de>,
+    {
+        let ranges = Vec::<(T, T)>::deserialize(from)?;
+        let ordered = ranges.iter().all(|(low, high)| low <= high);
+        if ordered && ranges.is_sorted_by(|before, after| before.1 < after.0) {
+            Ok(ranges.into())
+        } else {
+            Err(serde::de::Error::custom("ranges that are not in order"))
+        }
     }
 }
 
@@ -202,8 +233,13 @@ fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
     after.checked_sub(1).is_some_and(|at| value <= ranges[at].1)
 }
 
-/// Sorts ranges and joins those for which `touches(end of one, start of the next)`.
-fn merge<T: Ord + Copy>(ranges: &mut Vec<(T, T)>, touches: impl Fn(T, T) -> bool) {
+/// Puts sorted ranges together and joins those for which `touches(end of one, start of the next)`.
+fn merge<T: Ord + Copy>(
+    one: &[(T, T)],
+    other: &[(T, T)],
+    touches: impl Fn(T, T) -> bool,
+) -> Ranges<T> {
+    let mut ranges = [one, other].concat();
     // Two sorted sets are two runs, which the stable sort merges in one go.
     ranges.sort();
     let mut kept: Vec<(T, T)> = Vec::with_capacity(ranges.len());
@@ -213,7 +249,7 @@ fn merge<T: Ord + Copy>(ranges: &mut Vec<(T, T)>, touches: impl Fn(T, T) -> bool
             _ => kept.push((low, high)),
         }
     }
-    *ranges = kept;
+    kept.into()
 }
 
 /// `from` minus `take`, both sorted and disjoint. `before` and `after` are only called where a neighbour exists.
@@ -222,7 +258,7 @@ fn subtract<T: Ord + Copy>(
     take: &[(T, T)],
     before: impl Fn(T) -> T,
     after: impl Fn(T) -> T,
-) -> Vec<(T, T)> {
+) -> Ranges<T> {
     let mut out = Vec::with_capacity(from.len());
     let mut take = take;
     for &(low, high) in from {
@@ -241,7 +277,7 @@ fn subtract<T: Ord + Copy>(
             out.push((at, high));
         }
     }
-    out
+    out.into()
 }
 
 #[cfg(test)]
@@ -331,7 +367,7 @@ mod tests {
         assert!(!net.contains("11.0.0.0".parse().expect("address")));
         assert_eq!(
             AddrSet::prefix("::".parse().expect("address"), 0).map(|s| s.v6),
-            Some(vec![(0, u128::MAX)])
+            Some(Arc::from([(0, u128::MAX)]))
         );
     }
 }

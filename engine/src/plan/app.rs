@@ -1,10 +1,12 @@
 //! What rules ask of application layers.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Buffer, Num, Rule};
 use crate::app::{AppBuffer, AppField, AppProto, AppSet, Ways, level};
 
 /// What a rule asks of the application layer beside its buffers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppPlan {
     /// Flows of these protocols only; empty: of any, known or not.
     pub protos: AppSet,
@@ -16,8 +18,19 @@ pub struct AppPlan {
     pub both_ways: bool,
 }
 
+/// The name of an event, as the protocol that has it spells it.
+pub type EventName = &'static str;
+
+/// Reads the name of an event: it must be one that there is.
+fn event<'de, D: serde::Deserializer<'de>>(from: D) -> Result<EventName, D::Error> {
+    let name = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+    let mut known = crate::app::events().chain(crate::app::FLOW_EVENTS.iter().copied());
+    let found = known.find(|known| *known == name);
+    found.ok_or_else(|| serde::de::Error::custom("an event that there is none of"))
+}
+
 /// Which of several numbers must pass a test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
     /// One of them.
     #[default]
@@ -33,7 +46,7 @@ pub enum Which {
 }
 
 /// A test on a transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AppTest {
     /// A number.
@@ -82,7 +95,7 @@ pub enum AppTest {
         num: Option<Num>,
     },
     /// An event of the transaction, by its name (`http.request_field_too_long`).
-    Event(&'static str),
+    Event(#[serde(deserialize_with = "event")] EventName),
     /// `dcerpc.iface`
     DceInterface {
         /// As it is written.
@@ -95,6 +108,7 @@ pub enum AppTest {
         /// Which.
         buffer: AppBuffer,
         /// Sorted.
+        #[serde(with = "super::shared")]
         hashes: std::sync::Arc<Vec<Vec<u8>>>,
         /// `!`
         negated: bool,
@@ -109,7 +123,7 @@ pub enum AppTest {
 }
 
 /// Which protocol of a flow is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProtocolMode {
     /// The one found in the packet's direction.
     Direction,
@@ -126,7 +140,7 @@ pub enum ProtocolMode {
 }
 
 /// A test on which protocol was found, or on events of finding it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ProtocolTest {
     /// `app-layer-protocol`
@@ -141,7 +155,7 @@ pub enum ProtocolTest {
     /// `app-layer-protocol:unknown`
     Unknown,
     /// `app-layer-event:applayer_…`
-    Event(&'static str),
+    Event(#[serde(deserialize_with = "event")] EventName),
 }
 
 impl AppTest {

@@ -11,6 +11,8 @@ mod kind;
 mod number;
 mod ops;
 mod order;
+mod shared;
+mod sound;
 mod state;
 mod transform;
 
@@ -30,6 +32,8 @@ pub use state::{
 };
 pub use transform::{Base64Mode, Subslice, Transform};
 
+use serde::{Deserialize, Serialize};
+
 use crate::packet::DecoderEvent;
 use crate::stream::StreamEvent;
 
@@ -37,7 +41,7 @@ use crate::stream::StreamEvent;
 pub type RuleId = u32;
 
 /// What a rule does when it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Let the packet through and do not evaluate rules of lower order.
     Pass,
@@ -50,7 +54,7 @@ pub enum Action {
 }
 
 /// Who is told about a rejected packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RejectTo {
     /// The sender (`reject`, `rejectsrc`).
     Source,
@@ -61,7 +65,7 @@ pub enum RejectTo {
 }
 
 /// The protocol of a rule header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Proto {
     /// Any IP packet (`ip`, `ip4`+`ip6`).
     Ip,
@@ -98,7 +102,7 @@ pub enum Proto {
 }
 
 /// The part of a rule that says which packets it concerns.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Header {
     /// Protocol.
     pub proto: Proto,
@@ -117,7 +121,7 @@ pub struct Header {
 }
 
 /// What `flow:` asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FlowTest {
     /// `to_server` / `from_client`.
     pub to_server: bool,
@@ -151,7 +155,7 @@ impl FlowTest {
 }
 
 /// How flag-like fields are compared (`flags`, `fragbits`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BitsMode {
     /// Exactly these bits (no modifier).
     Exact,
@@ -176,7 +180,7 @@ impl BitsMode {
 }
 
 /// A test on header fields of one packet. Every test that needs a protocol the packet has not is false.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PacketTest {
     /// `flags` / `tcp.flags`: `(tcp flags & !ignore)` against `bits`.
@@ -275,7 +279,7 @@ pub enum PacketTest {
 }
 
 /// Which VLAN layer `vlan.id` looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VlanLayer {
     /// Any layer matches.
     Any,
@@ -286,7 +290,7 @@ pub enum VlanLayer {
 }
 
 /// `threshold` and `detection_filter`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Threshold {
     /// What is limited.
     pub kind: ThresholdKind,
@@ -299,7 +303,7 @@ pub struct Threshold {
 }
 
 /// What kind of limit a [`Threshold`] sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThresholdKind {
     /// The first `count` per period alert.
     Limit,
@@ -317,7 +321,7 @@ pub enum ThresholdKind {
 }
 
 /// What a threshold counts by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Track {
     /// Source address.
     BySrc,
@@ -332,7 +336,7 @@ pub enum Track {
 }
 
 /// Everything about a rule that goes into an alert record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Meta {
     /// `sid`.
     pub sid: u32,
@@ -355,11 +359,12 @@ pub struct Meta {
     /// `target:src_ip` (true) or `target:dest_ip` (false).
     pub target_source: Option<bool>,
     /// File and line it came from.
+    #[serde(with = "shared::origin")]
     pub origin: (std::sync::Arc<str>, u32),
 }
 
 /// A rule, ready to be evaluated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rule {
     /// What alerts say.
     pub meta: Meta,
@@ -406,20 +411,21 @@ pub struct Rule {
 
 /// The module that decides a rule, once everything else of it holds. Whoever puts such a rule into a set gives the set an
 /// evaluator that asks modules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleRule {
     /// Which of the rule set's modules.
     pub module: u16,
     /// Which of its rules.
     pub index: u32,
     /// Buffers of transactions that it may look at, whether the rule asks for them or not.
+    #[serde(with = "shared")]
     pub looks_at: std::sync::Arc<[crate::app::AppBuffer]>,
     /// It keeps state for more than one flow.
     pub crosses_flows: bool,
 }
 
 /// The probe that a rule was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeChoice {
     /// In which buffer.
     pub buffer: Buffer,
@@ -449,10 +455,27 @@ impl RuleSet {
     /// read.
     pub fn new(mut rules: Vec<Rule>) -> Self {
         rules.sort_by_cached_key(order::key);
+        Self::in_order(rules)
+    }
+
+    /// The same for rules that something belongs to, which comes back in the order of the rules.
+    pub fn with_each<T>(mut rules: Vec<(Rule, T)>) -> (Self, Vec<T>) {
+        rules.sort_by_cached_key(|(rule, _)| order::key(rule));
+        let (rules, each) = rules.into_iter().unzip();
+        (Self::in_order(rules), each)
+    }
+
+    /// Rules that have been put in order before.
+    pub fn in_order(rules: Vec<Rule>) -> Self {
         Self {
             rules,
             data_sets: Vec::new(),
         }
+    }
+
+    /// The rules, in evaluation order, and the data sets.
+    pub fn into_parts(self) -> (Vec<Rule>, Vec<DataSet>) {
+        (self.rules, self.data_sets)
     }
 
     /// The same with these data sets, which its rules name.

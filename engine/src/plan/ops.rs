@@ -4,8 +4,12 @@
 //! operation starts there; when it fails, an earlier one that could match elsewhere is tried at its next place
 //! (Suricata's `DetectEngineContentInspection`).
 
+use std::cell::Cell;
+
+use serde::{Deserialize, Serialize};
+
 /// What bytes a [`BufferPlan`] looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Buffer {
     /// The packet's payload, or the stream where there is one (`pkt_data`, no sticky buffer).
@@ -39,7 +43,7 @@ pub enum Buffer {
 }
 
 /// A buffer and what must hold in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BufferPlan {
     /// Which.
     pub buffer: Buffer,
@@ -53,7 +57,7 @@ pub struct BufferPlan {
 pub type VarId = u8;
 
 /// A number that is known, or that an earlier operation extracts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// Known when the rule was read. (A number above `i64::MAX`, which `byte_test` can compare with, as the same 64
     /// bits.)
@@ -63,7 +67,7 @@ pub enum Value {
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Op {
     /// `content`
@@ -95,7 +99,7 @@ pub enum Op {
 }
 
 /// `content` with its modifiers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Content {
     /// The literal; lower case when `nocase`.
     pub bytes: Vec<u8>,
@@ -127,9 +131,10 @@ impl Content {
 }
 
 /// `pcre`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pcre {
     /// The compiled expression, shared by rules that have the same one.
+    #[serde(with = "super::shared")]
     pub regex: std::sync::Arc<crate::pcre::Regex>,
     /// `R`: the subject starts at the cursor.
     pub relative: bool,
@@ -138,7 +143,7 @@ pub struct Pcre {
 }
 
 /// Byte order of a binary number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endian {
     /// Most significant byte first.
     #[default]
@@ -150,7 +155,7 @@ pub enum Endian {
 }
 
 /// How a number stands in the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NumberBase {
     /// Binary, in the given byte order.
     Binary(Endian),
@@ -165,7 +170,7 @@ pub enum NumberBase {
 }
 
 /// Comparison of `byte_test`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ByteTestOp {
     /// `<`
     Lt,
@@ -184,7 +189,7 @@ pub enum ByteTestOp {
 }
 
 /// `byte_test`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ByteTest {
     /// How many bytes hold the number.
     pub bytes: Value,
@@ -205,7 +210,7 @@ pub struct ByteTest {
 }
 
 /// Where a jump counts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JumpFrom {
     /// The end of the number.
     Here,
@@ -216,7 +221,7 @@ pub enum JumpFrom {
 }
 
 /// `byte_jump`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ByteJump {
     /// How many bytes hold the number; 0: no number, only `post_offset`.
     pub bytes: Value,
@@ -239,7 +244,7 @@ pub struct ByteJump {
 }
 
 /// `byte_extract`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ByteExtract {
     /// How many bytes hold the number.
     pub bytes: u8,
@@ -258,7 +263,7 @@ pub struct ByteExtract {
 }
 
 /// Operator of `byte_math`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MathOp {
     /// `+`
     Add,
@@ -275,7 +280,7 @@ pub enum MathOp {
 }
 
 /// `byte_math`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ByteMath {
     /// How many bytes hold the number.
     pub bytes: Value,
@@ -296,7 +301,7 @@ pub struct ByteMath {
 }
 
 /// `isdataat`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IsDataAt {
     /// Offset that must be there.
     pub at: Value,
@@ -307,7 +312,7 @@ pub struct IsDataAt {
 }
 
 /// `base64_decode` and the operations on `base64_data`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Base64Decode {
     /// `bytes`: how many to decode; `None`: all there are.
     pub bytes: Option<u32>,
@@ -317,11 +322,26 @@ pub struct Base64Decode {
     pub relative: bool,
     /// Operations on the decoded bytes. As in Suricata, the buffer matches when they do, whatever stands after
     /// `base64_decode`, and never when there are none.
+    #[serde(deserialize_with = "decoded")]
     pub data: Vec<Op>,
 }
 
+/// Reads the operations on decoded bytes. Base64 in base64 is not decoded a second time, and nothing is read that says so: what
+/// is read cannot be deeper than the stack.
+fn decoded<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Op>, D::Error> {
+    thread_local! {
+        static INSIDE: Cell<bool> = const { Cell::new(false) };
+    }
+    if INSIDE.replace(true) {
+        return Err(serde::de::Error::custom("base64 in base64"));
+    }
+    let ops = Vec::deserialize(from);
+    INSIDE.set(false);
+    ops
+}
+
 /// `entropy`: Shannon entropy in bits per byte.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entropy {
     /// First byte.
     pub offset: u32,

@@ -7,13 +7,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Num;
 
 /// Name of a bit, a counter, a set or a category. Rules that use the same name mean the same thing.
 pub type Name = Arc<str>;
 
 /// Which direction of a flow is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowSide {
     /// To the server.
     ToServer,
@@ -26,7 +28,7 @@ pub enum FlowSide {
 }
 
 /// A test on what the flow table knows about the packet's flow, this packet included. False without a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FlowProperty {
     /// `flow.age`, in seconds since the first packet.
@@ -53,7 +55,7 @@ pub enum FlowProperty {
 }
 
 /// What a bit belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BitTrack {
     /// The packet's source address (`hostbits:…,src`, `xbits:…,track ip_src`).
     Src,
@@ -65,7 +67,7 @@ pub enum BitTrack {
 
 /// Which keyword a bit of hosts was written with. They mean the same; only the order of rules tells them apart
 /// ([`super::RuleSet::new`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BitKeyword {
     /// `hostbits`
     HostBits,
@@ -74,7 +76,7 @@ pub enum BitKeyword {
 }
 
 /// What is done to a bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BitOp {
     /// Set it.
     Set,
@@ -85,16 +87,16 @@ pub enum BitOp {
 }
 
 /// What a `flowint` compares or computes with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowIntValue {
     /// A number.
     Number(u32),
     /// Another counter of the flow; 0 where that does not exist.
-    Counter(Name),
+    Counter(#[serde(with = "super::shared")] Name),
 }
 
 /// How two numbers are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Compare {
     /// `==`
     Eq,
@@ -111,7 +113,7 @@ pub enum Compare {
 }
 
 /// What a `flowint` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowIntOp {
     /// `=`
     Set,
@@ -122,7 +124,7 @@ pub enum FlowIntOp {
 }
 
 /// What a `dataset` does with a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DatasetOp {
     /// `isset`: holds when the buffer is in the set.
     IsSet,
@@ -142,7 +144,7 @@ impl DatasetOp {
 }
 
 /// Which addresses `iprep` and `geoip` look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HostSide {
     /// The source.
     Src,
@@ -158,12 +160,13 @@ pub enum HostSide {
 ///
 /// The tests of a rule are made in their order and end at the first one that does not hold: those that change what they
 /// look at ([`DatasetOp::changes`]) come last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StateTest {
     /// `flowbits:isset|isnotset`. Of several names one is enough. False without a flow.
     FlowBit {
         /// Which bits.
+        #[serde(with = "super::shared::names")]
         names: Vec<Name>,
         /// `isset`; otherwise `isnotset`.
         set: bool,
@@ -171,6 +174,7 @@ pub enum StateTest {
     /// `flowint` with a comparison. False where the counter does not exist.
     FlowInt {
         /// Which counter.
+        #[serde(with = "super::shared")]
         name: Name,
         /// The comparison.
         compare: Compare,
@@ -180,6 +184,7 @@ pub enum StateTest {
     /// `flowint:…,isset|isnotset`
     FlowIntExists {
         /// Which counter.
+        #[serde(with = "super::shared")]
         name: Name,
         /// `isset`.
         exists: bool,
@@ -187,6 +192,7 @@ pub enum StateTest {
     /// `hostbits` and `xbits`, `isset|isnotset`: they share their names, as in Suricata.
     HostBit {
         /// Which bit.
+        #[serde(with = "super::shared")]
         name: Name,
         /// Whose.
         track: BitTrack,
@@ -200,6 +206,7 @@ pub enum StateTest {
         /// Index of the buffer in [`super::Rule::buffers`].
         buffer: u8,
         /// Which set.
+        #[serde(with = "super::shared")]
         set: Name,
         /// What is asked and done.
         op: DatasetOp,
@@ -209,6 +216,7 @@ pub enum StateTest {
         /// Index of the buffer in [`super::Rule::buffers`].
         buffer: u8,
         /// Which set.
+        #[serde(with = "super::shared")]
         set: Name,
         /// The comparison.
         compare: Compare,
@@ -220,6 +228,7 @@ pub enum StateTest {
         /// Which addresses.
         side: HostSide,
         /// The category's short name.
+        #[serde(with = "super::shared")]
         category: Name,
         /// What the reputation must be (`isset`: 0 or more); `None` (`isnotset`): there must be none. With
         /// [`HostSide::Any`] it is enough that one address has none.
@@ -247,7 +256,7 @@ impl StateTest {
 }
 
 /// What `tag` marks for further logging.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TagScope {
     /// The flow (`session`).
     Session,
@@ -258,7 +267,7 @@ pub enum TagScope {
 }
 
 /// How long a tag lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TagMetric {
     /// So many packets.
     Packets(u32),
@@ -269,7 +278,7 @@ pub enum TagMetric {
 }
 
 /// What a rule does once it has matched.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StateAction {
     /// `flowbits:set|unset|toggle`
@@ -277,12 +286,14 @@ pub enum StateAction {
         /// What.
         op: BitOp,
         /// To which bit.
+        #[serde(with = "super::shared")]
         name: Name,
     },
     /// `flowint` with `=`, `+` or `-`. Results wrap at 32 bits. A counter that does not exist begins at 0 with `=` and `+`;
     /// `-` leaves it as it is.
     FlowInt {
         /// Which counter.
+        #[serde(with = "super::shared")]
         name: Name,
         /// What.
         op: FlowIntOp,
@@ -294,6 +305,7 @@ pub enum StateAction {
         /// What.
         op: BitOp,
         /// To which bit.
+        #[serde(with = "super::shared")]
         name: Name,
         /// Whose.
         track: BitTrack,
@@ -330,7 +342,7 @@ impl StateAction {
 }
 
 /// What the members of a data set are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SetKind {
     /// Any bytes; files have them in base64.
     String,
@@ -345,7 +357,7 @@ pub enum SetKind {
 }
 
 /// How the file of a data set is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SetFormat {
     /// A member a line; with reputations, a comma and the reputation after it.
     #[default]
@@ -366,9 +378,10 @@ pub enum SetFormat {
 }
 
 /// A data set that rules use. Rules that name the same set must agree on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSet {
     /// Its name.
+    #[serde(with = "super::shared")]
     pub name: Name,
     /// What is in it.
     pub kind: SetKind,
@@ -384,6 +397,9 @@ pub struct DataSet {
     pub format: SetFormat,
     /// Most bytes that it may take; `None`: as configured.
     pub memcap: Option<u64>,
+    /// What the file `load` held when the rules were built: it is read instead of the file.
+    #[serde(with = "super::shared::contents")]
+    pub contents: Option<Arc<[u8]>>,
 }
 
 /// Who a suppression or a rate filter of the configuration counts or names.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::pcre::Regex;
 
 /// What is done to a buffer before a rule looks at it (userguide, "Transformations"). Nothing is done to an empty one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Transform {
     /// `to_lowercase`, of ASCII letters.
@@ -56,13 +58,13 @@ pub enum Transform {
         max_size: u32,
     },
     /// `pcrexform`: what the one group of the expression matched; as it was where nothing matches.
-    Pcre(Arc<Regex>),
+    Pcre(#[serde(with = "super::shared")] Arc<Regex>),
     /// `subslice`
     Subslice(Subslice),
 }
 
 /// What `from_base64` makes of what is not base64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Base64Mode {
     /// The text ends at the first byte that is not of the alphabet.
     Rfc4648,
@@ -73,7 +75,7 @@ pub enum Base64Mode {
 }
 
 /// `subslice`: a part of the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subslice {
     /// First byte; from the end when negative.
     pub offset: i64,

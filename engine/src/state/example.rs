@@ -53,5 +53,6 @@ pub(super) fn data_set(name: &str, kind: SetKind) -> DataSet {
         restore: false,
         format: SetFormat::Csv,
         memcap: None,
+        contents: None,
     }
 }

@@ -42,7 +42,8 @@ pub fn exercise(options: &ExerciseOptions) -> Result<(), Failure> {
     // Everything that is made is to be seen, also many rules that fire on the same packet.
     engine.alert_max = usize::from(u16::MAX);
     engine.flow_records = false;
-    let loaded = super::load(&options.paths, context)?;
+    let trusted = super::Trusted::new(&config, false)?;
+    let loaded = super::load(&options.paths, context, &trusted, 1)?.loaded;
     let rules = Arc::new(audible(&loaded.rules));
     let stage = Stage {
         rules: Arc::clone(&rules),

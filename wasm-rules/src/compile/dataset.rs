@@ -200,6 +200,7 @@ fn declared(
             restore: state.is_some(),
             format,
             memcap: memcap.as_ref().map(size).transpose()?,
+            contents: None,
         },
     })
 }
@@ -283,6 +284,15 @@ impl Sets {
             }
         }
         Ok(())
+    }
+
+    /// Adds a set of which everything is known.
+    ///
+    /// # Errors
+    ///
+    /// When it is known otherwise.
+    pub(super) fn add_known(&mut self, set: &DataSet) -> Result<(), String> {
+        self.add_one(set, true)
     }
 
     fn add_one(&mut self, set: &DataSet, kind: bool) -> Result<(), String> {

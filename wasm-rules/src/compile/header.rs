@@ -5,7 +5,7 @@ use weir_engine::plan::{Action, Header, PacketTest, Proto, RejectTo};
 
 use super::Compiler;
 use crate::keywords;
-use crate::syntax::ast::{Direction, Problem, RuleText};
+use crate::syntax::ast::{AddressItem, At, Direction, Expr, PortItem, Problem, RuleText};
 
 /// The rule's action.
 pub(super) fn action(rule: &RuleText) -> Result<Action, Problem> {
@@ -105,7 +105,9 @@ pub(super) fn header(
     let any = || weir_engine::plan::AddrSet::any();
     let any_port = || weir_engine::plan::PortSet::any();
     let mut negated_addresses = false;
-    let mut addresses = |expr| match variables.addresses(expr) {
+    let kept = compiler.keeps_variables;
+    let mut addresses = |expr: &At<Expr<AddressItem>>| match variables.addresses(expr) {
+        _ if kept && expr.value.has_variable() => any(),
         Ok(resolved) => {
             negated_addresses |= resolved.negated;
             resolved.set
@@ -116,7 +118,8 @@ pub(super) fn header(
         }
     };
     let (src, dst) = (addresses(&rule.src), addresses(&rule.dst));
-    let mut ports = |expr| match variables.ports(expr) {
+    let mut ports = |expr: &At<Expr<PortItem>>| match variables.ports(expr) {
+        _ if kept && expr.value.has_variable() => any_port(),
         Ok(resolved) => resolved.set,
         Err(problem) => {
             or_any(problem);

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_engine::plan::{Rule, RuleSet};
 
 use super::dataset::Sets;
-use super::{Compiled, Compiler, Warning};
+use super::{Compiled, Compiler, Warning, Written};
 use crate::syntax::ast::{Place, Problem, ProblemKind};
 use crate::syntax::{RuleFile, SourceFile};
 
@@ -71,7 +72,7 @@ pub struct Skipped {
 }
 
 /// How many rules became what. `read` is the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Rules in the files.
     pub read: usize,
@@ -115,6 +116,8 @@ pub struct Loaded {
     pub warnings: Vec<(Arc<str>, Warning)>,
     /// How many of each.
     pub counts: Counts,
+    /// The headers of the rules as they were written, in the order of the rules, of a compiler that keeps variables.
+    pub written: Vec<Written>,
     /// Lines that are comments: rules that were switched off, perhaps all of them.
     pub comments: usize,
 }
@@ -187,10 +190,50 @@ pub fn load(sources: &[SourceFile], compiler: &Compiler) -> Loaded {
     set.finish()
 }
 
+/// Makes one rule set of several that were loaded. Of rules that are in more than one, those count that count when they
+/// stand in files one behind the other.
+///
+/// # Errors
+/// When they do not agree on a data set.
+pub fn combine(mut sets: Vec<Loaded>) -> Result<Loaded, String> {
+    if sets.len() <= 1 {
+        return Ok(sets.pop().unwrap_or_default());
+    }
+    let mut all = Assembly::default();
+    for set in sets {
+        let loaded = &mut all.loaded;
+        loaded.refused.extend(set.refused);
+        loaded.skipped.extend(set.skipped);
+        loaded.warnings.extend(set.warnings);
+        loaded.comments = loaded.comments.saturating_add(set.comments);
+        let counts = &mut loaded.counts;
+        for (count, more) in [
+            (&mut counts.read, set.counts.read),
+            (&mut counts.unsupported, set.counts.unsupported),
+            (&mut counts.syntax, set.counts.syntax),
+            (&mut counts.skipped, set.counts.skipped),
+        ] {
+            *count = count.saturating_add(more);
+        }
+        let (rules, data_sets) = set.rules.into_parts();
+        for data_set in &data_sets {
+            all.sets.add_known(data_set)?;
+        }
+        for rule in rules {
+            // A rule that only keeps its place has nothing to keep here.
+            if !rule.header.src.is_empty() {
+                let (file, line) = rule.meta.origin.clone();
+                all.add_rule(&file, Place { line, column: 1 }, rule, None);
+            }
+        }
+    }
+    Ok(all.finish())
+}
+
 /// Rules and problems, while files are read.
 #[derive(Default)]
 struct Assembly {
-    rules: Vec<Option<Rule>>,
+    rules: Vec<Option<(Rule, Option<Box<Written>>)>>,
     places: Vec<Place>,
     /// Index of the rule with a `gid` and `sid`.
     known: HashMap<(u32, u32), usize>,
@@ -206,6 +249,7 @@ impl Assembly {
                 rule,
                 data_sets,
                 warnings,
+                written,
             }) => {
                 if let Err(problem) = self.sets.add(&data_sets.0) {
                     return self.refuse(Refused {
@@ -218,7 +262,7 @@ impl Assembly {
                         .into_iter()
                         .map(|warning| (Arc::clone(file), warning)),
                 );
-                self.add_rule(file, line.place, *rule);
+                self.add_rule(file, line.place, *rule, written);
             }
             Ok(Compiled::Skipped { reason }) => self.skip(Skipped {
                 file: Arc::clone(file),
@@ -232,13 +276,19 @@ impl Assembly {
         }
     }
 
-    fn add_rule(&mut self, file: &Arc<str>, place: Place, rule: Rule) {
+    fn add_rule(
+        &mut self,
+        file: &Arc<str>,
+        place: Place,
+        rule: Rule,
+        written: Option<Box<Written>>,
+    ) {
         let (gid, sid) = (rule.meta.gid, rule.meta.sid);
         let before = self.known.get(&(gid, sid)).copied();
         if let Some(slot) = before.and_then(|at| self.rules.get_mut(at)) {
             let (rev, origin) = slot
                 .as_ref()
-                .map(|rule| (rule.meta.rev, rule.meta.origin.clone()))
+                .map(|(rule, _)| (rule.meta.rev, rule.meta.origin.clone()))
                 .unwrap_or_default();
             if rev >= rule.meta.rev {
                 let (name, line) = origin;
@@ -267,7 +317,7 @@ impl Assembly {
             });
         }
         self.known.insert((gid, sid), self.rules.len());
-        self.rules.push(Some(rule));
+        self.rules.push(Some((rule, written)));
         self.places.push(place);
     }
 
@@ -285,9 +335,11 @@ impl Assembly {
     }
 
     fn finish(mut self) -> Loaded {
-        let rules: Vec<Rule> = self.rules.into_iter().flatten().collect();
+        let rules: Vec<_> = self.rules.into_iter().flatten().collect();
         self.loaded.counts.evaluated = rules.len();
-        self.loaded.rules = RuleSet::new(rules).with_data_sets(self.sets.finish());
+        let (rules, written) = RuleSet::with_each(rules);
+        self.loaded.rules = rules.with_data_sets(self.sets.finish());
+        self.loaded.written = written.into_iter().flatten().map(|of| *of).collect();
         self.loaded
     }
 }

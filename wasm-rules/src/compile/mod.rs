@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use weir_engine::pcre::{Flags, PcreError, Regex};
 use weir_engine::plan::{Buffer, Op, PacketTest, Proto, Rule};
 
@@ -38,13 +39,13 @@ use crate::keywords::{self, Category, Keyword, Tier};
 use crate::syntax::ast::{Direction, Place, Problem, RuleOption, RuleText};
 use draft::{Draft, Latest, Target};
 
-pub use load::{Counts, Loaded, Refused, Skipped, load};
+pub use load::{Counts, Loaded, Refused, Skipped, combine, load};
 pub use requires::SURICATA_VERSION;
 pub use summary::{Refusals, Summary};
 pub use variables::Variables;
 
 /// Something about a rule that its author should know, although the rule is loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// Where.
     pub place: Place,
@@ -67,6 +68,8 @@ pub enum Compiled {
         data_sets: DataSets,
         /// What its author should know.
         warnings: Vec<Warning>,
+        /// Its header as it was written, of a compiler that keeps variables.
+        written: Option<Box<Written>>,
     },
     /// It says itself (`requires`) that it is not for this engine.
     Skipped {
@@ -91,6 +94,26 @@ pub struct Compiler {
     regexes: Mutex<Regexes>,
     /// Lists that some rule had already: they can be large.
     hashes: Mutex<Hashes>,
+    /// See [`Self::keeping_variables`].
+    keeps_variables: bool,
+}
+
+/// The expressions of a rule's header as they were written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// Source and destination addresses.
+    pub addresses: [String; 2],
+    /// Source and destination ports.
+    pub ports: [String; 2],
+}
+
+impl Written {
+    fn new(rule: &RuleText) -> Self {
+        Self {
+            addresses: [&rule.src, &rule.dst].map(|expr| expr.value.to_string()),
+            ports: [&rule.sport, &rule.dport].map(|expr| expr.value.to_string()),
+        }
+    }
 }
 
 impl Compiler {
@@ -102,12 +125,20 @@ impl Compiler {
             frequency: Table::standard(),
             regexes: Mutex::default(),
             hashes: Mutex::default(),
+            keeps_variables: false,
         }
     }
 
     /// Chooses probes by this table.
     pub fn with_frequency(mut self, frequency: Arc<Table>) -> Self {
         self.frequency = frequency;
+        self
+    }
+
+    /// Leaves variables of headers to whoever uses the rules: an expression with a variable stands for everything until then, and
+    /// what was written comes beside each rule.
+    pub fn keeping_variables(mut self) -> Self {
+        self.keeps_variables = true;
         self
     }
 
@@ -216,6 +247,7 @@ impl Compiler {
                     rule: Box::new(finish::plan(draft, action)),
                     data_sets,
                     warnings,
+                    written: (self.keeps_variables).then(|| Box::new(Written::new(rule))),
                 })
             }
             _ => Err(place(problems)),

@@ -461,6 +461,25 @@ impl Variables {
             .map_err(|problem| problem.message)
     }
 
+    /// The addresses that an expression in the language of rule headers stands for, and whether any are negated in it.
+    ///
+    /// # Errors
+    /// Why it stands for none.
+    pub(crate) fn addresses_of(&self, text: &str) -> Result<(AddrSet, bool), Problem> {
+        let expr = crate::syntax::parse_addresses(text.as_bytes(), Place::default())?;
+        let resolved = self.addresses(&expr)?;
+        Ok((resolved.set, resolved.negated))
+    }
+
+    /// The ports that an expression in the language of rule headers stands for.
+    ///
+    /// # Errors
+    /// Why it stands for none.
+    pub(crate) fn ports_of(&self, text: &str) -> Result<PortSet, Problem> {
+        let expr = crate::syntax::parse_ports(text.as_bytes(), Place::default())?;
+        Ok(self.ports(&expr)?.set)
+    }
+
     /// The addresses that an expression stands for.
     pub(super) fn addresses(
         &self,

@@ -1,7 +1,11 @@
 //! The syntax tree of a rule: what was written, and where.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// A place in a file: byte offsets in the logical rule text are kept as line and column of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Place {
     /// 1-based line.
     pub line: u32,
@@ -42,6 +46,56 @@ pub enum Expr<T> {
     List(Vec<At<Expr<T>>>),
     /// `!x`
     Not(Box<At<Expr<T>>>),
+}
+
+impl<T> Expr<T> {
+    /// True when its value depends on a variable.
+    pub fn has_variable(&self) -> bool {
+        match self {
+            Self::Variable(_) => true,
+            Self::Any | Self::Item(_) => false,
+            Self::List(list) => list.iter().any(|item| item.value.has_variable()),
+            Self::Not(inner) => inner.value.has_variable(),
+        }
+    }
+}
+
+/// As rules have it.
+impl<T: fmt::Display> fmt::Display for Expr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Variable(name) => write!(f, "${name}"),
+            Self::Item(item) => item.fmt(f),
+            Self::List(list) => {
+                for (at, item) in list.iter().enumerate() {
+                    write!(f, "{}{}", if at == 0 { "[" } else { "," }, item.value)?;
+                }
+                f.write_str("]")
+            }
+            Self::Not(inner) => write!(f, "!{}", inner.value),
+        }
+    }
+}
+
+impl fmt::Display for AddressItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(address, length) => write!(f, "{address}/{length}"),
+            Self::Range(first, last) => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+impl fmt::Display for PortItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(first, last) = self;
+        if first == last {
+            first.fmt(f)
+        } else {
+            write!(f, "{first}:{last}")
+        }
+    }
 }
 
 /// One address item.
@@ -143,7 +197,7 @@ pub(super) fn at_offset(wraps: &[Wrap], offset: usize) -> Option<Place> {
 }
 
 /// What is wrong with a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProblemKind {
     /// The text is not a rule, or an option's value is not what the keyword takes.
     Syntax,
@@ -152,7 +206,7 @@ pub enum ProblemKind {
 }
 
 /// A problem with one rule, and its place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     /// Which kind.
     pub kind: ProblemKind,

@@ -25,6 +25,8 @@ mod text;
 
 pub use kernel::Level;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use self::exact::Candidates;
 use self::hash::Key;
 use self::kernel::Queues;
@@ -36,11 +38,47 @@ use super::{MAX_GROUPS, Matcher, MatcherError, Probe, Report, Request};
 /// Most probes that fit: enough for any rule set there is, few enough that table sizes stay within their types.
 pub const MAX_PROBES: usize = 1 << 20;
 
+/// Tables for matchers that look for the same probes, built by the first one that loads them. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    key: Key,
+    latest: Arc<Mutex<Built>>,
+}
+
+/// Probes, and the tables that were built for them.
+type Built = Option<(Box<[Probe]>, Arc<Tables>)>;
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            key: Key::random(),
+            latest: Arc::default(),
+        }
+    }
+}
+
+impl Shared {
+    /// The tables for these probes. Whoever asks for the same ones meanwhile waits.
+    fn tables(&self, probes: &[Probe]) -> Arc<Tables> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((known, tables)) if **known == *probes => Arc::clone(tables),
+            _ => {
+                let tables = Arc::new(Tables::new(probes, self.key));
+                *latest = Some((probes.into(), Arc::clone(&tables)));
+                tables
+            }
+        }
+    }
+}
+
 /// The software backend.
 pub struct Software {
     level: Level,
     key: Key,
-    tables: Tables,
+    tables: Arc<Tables>,
+    /// Where tables are looked for before they are built.
+    shared: Option<Shared>,
     text: Box<Text>,
     queues: Box<Queues>,
     candidates: Box<Candidates>,
@@ -57,6 +95,14 @@ impl Software {
     /// A matcher without probes, at the best level that this processor has.
     pub fn new() -> Self {
         Self::with_level(Level::best())
+    }
+
+    /// The same, which shares its tables with others: those of the matchers of several workers are the same.
+    pub fn sharing(shared: Shared) -> Self {
+        Self {
+            shared: Some(shared.clone()),
+            ..Self::keyed(Level::best(), shared.key)
+        }
     }
 
     /// A matcher at a level of one's choice, or at the best one below it that this processor has. All give the same
@@ -78,7 +124,8 @@ impl Software {
         Self {
             level: level.or_available(),
             key,
-            tables: Tables::default(),
+            tables: Arc::default(),
+            shared: None,
             text: Box::default(),
             queues: Box::default(),
             candidates: Box::default(),
@@ -105,6 +152,7 @@ impl Software {
             queues,
             candidates,
             found,
+            ..
         } = self;
         let Some(filter) = tables.filter(request.group) else {
             return;
@@ -146,7 +194,10 @@ impl Matcher for Software {
                 limit: MAX_PROBES,
             });
         }
-        self.tables = Tables::new(probes, self.key);
+        self.tables = match &self.shared {
+            Some(shared) => shared.tables(probes),
+            None => Arc::new(Tables::new(probes, self.key)),
+        };
         self.found.reset(probes.len());
         Ok(())
     }

@@ -13,10 +13,15 @@ use crate::plan::{SetFormat, SetKind};
 /// Reads a file into a set.
 pub(super) fn read(set: &Set, source: &Source) -> Result<(), StateError> {
     let path = &source.path;
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if !source.required && error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StateError::unreadable(path, "the data set", &error)),
+    let file: Box<dyn BufRead + '_> = match (&source.contents, File::open(path)) {
+        (Some(contents), _) => Box::new(&**contents),
+        (None, Ok(file)) => Box::new(BufReader::new(file)),
+        (None, Err(error)) if !source.required && error.kind() == ErrorKind::NotFound => {
+            return Ok(());
+        }
+        (None, Err(error)) => {
+            return Err(StateError::unreadable(path, "the data set", &error));
+        }
     };
     match &set.definition.format {
         // What Weir writes is always of the simple kind.
@@ -36,7 +41,7 @@ pub(super) fn read(set: &Set, source: &Source) -> Result<(), StateError> {
             array_key,
             ..
         } => {
-            let document: Value = serde_json::from_reader(BufReader::new(file))
+            let document: Value = serde_json::from_reader(file)
                 .map_err(|error| StateError::at(path, Some(error.line()), error.to_string()))?;
             let array = select(&document, array_key.as_deref()).and_then(Value::as_array);
             let Some(array) = array else {
@@ -61,11 +66,11 @@ pub(super) fn read(set: &Set, source: &Source) -> Result<(), StateError> {
 /// Reads a file line by line. Empty lines and comments say nothing.
 fn lines(
     set: &Set,
-    file: File,
+    file: Box<dyn BufRead + '_>,
     path: &Path,
     take: impl Fn(&Set, &str) -> Result<(), String>,
 ) -> Result<(), StateError> {
-    for (at, line) in BufReader::new(file).lines().enumerate() {
+    for (at, line) in file.lines().enumerate() {
         let line = line.map_err(|error| StateError::at(path, Some(at + 1), error.to_string()))?;
         let line = line.trim();
         if !line.is_empty() && !line.starts_with('#') {

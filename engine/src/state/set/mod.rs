@@ -5,6 +5,7 @@ mod file;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StateError;
@@ -28,6 +29,8 @@ pub(super) struct Set {
 struct Source {
     path: PathBuf,
     required: bool,
+    /// What it held, where that is known: then it is not opened.
+    contents: Option<Arc<[u8]>>,
 }
 
 impl Set {
@@ -56,11 +59,13 @@ impl Set {
         let load = definition.load.iter().map(|path| Source {
             path: path.clone(),
             required: true,
+            contents: definition.contents.clone(),
         });
         let restored = definition.save.iter().filter(|_| definition.restore);
         let restored = restored.zip(folder).map(|(name, folder)| Source {
             path: folder.join(name),
             required: false,
+            contents: None,
         });
         for source in load.chain(restored) {
             file::read(&set, &source)?;

@@ -6,7 +6,7 @@ use wasmtime::{Caller, Linker, Memory, ResourceLimiter, StoreLimits, StoreLimits
 use weir_engine::eval::{Buffers, EvalCounters, Subject, parts};
 use weir_engine::packet::Packet;
 use weir_engine::pcre::Scratch;
-use weir_engine::plan::{Endian, RuleSet};
+use weir_engine::plan::{Endian, Rule, RuleId, RuleSet};
 
 use super::lent::{Lend, Lent};
 use crate::code::{Catalogue, Field};
@@ -21,6 +21,8 @@ const WEIR: &str = "weir";
 pub(super) struct Host {
     subject: Lent,
     rules: Arc<RuleSet>,
+    /// For each rule of the module, its number in the set.
+    places: Arc<[RuleId]>,
     catalogue: Arc<Catalogue>,
     buffers: Buffers,
     pcre: Scratch,
@@ -34,10 +36,16 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(rules: Arc<RuleSet>, catalogue: Arc<Catalogue>, memory: usize) -> Self {
+    pub(super) fn new(
+        rules: Arc<RuleSet>,
+        places: Arc<[RuleId]>,
+        catalogue: Arc<Catalogue>,
+        memory: usize,
+    ) -> Self {
         Self {
             subject: Lent::default(),
             rules,
+            places,
             catalogue,
             buffers: Buffers::new(),
             pcre: Scratch::new(),
@@ -107,19 +115,24 @@ impl Host {
         Some(self.buffers.transformed(&view_of.transforms, bytes))
     }
 
+    /// A rule of the module.
+    fn rule(&self, number: u32) -> Option<&Rule> {
+        self.rules.get(*self.places.get(number as usize)?)
+    }
+
     fn field(&self, field: Field) -> Option<u64> {
         of_packet(self.subject.get()?.packet, field)
     }
 
     fn packet(&self, rule: u32, test: u32) -> bool {
-        let rule = self.rules.get(rule);
+        let rule = self.rule(rule);
         let test = rule.and_then(|rule| rule.tests.get(test as usize));
         test.zip(self.subject.get())
             .is_some_and(|(test, subject)| parts::packet_test(test, subject))
     }
 
     fn app(&self, rule: u32) -> bool {
-        let rule = self.rules.get(rule);
+        let rule = self.rule(rule);
         rule.zip(self.subject.get())
             .is_some_and(|(rule, subject)| parts::app_holds(&rule.app, subject))
     }

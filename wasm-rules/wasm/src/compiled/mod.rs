@@ -4,6 +4,9 @@
 //! evaluates all candidates of a subject: their numbers are put into the instance's memory, the module fetches the buffers
 //! that their rules ask for, and leaves the numbers of those that match.
 //!
+//! The rules that are evaluated may be more than those that were compiled, and stand in another order: a built set beside
+//! rules of a file, or rules that modules decide. What was not compiled is evaluated by the plain evaluator.
+//!
 //! Text rules have an engine of their own ([`engine`]), without a clock: what a call can cost is bounded by the steps and
 //! bytes that the module counts, just as in the plain evaluator, so that looking at a clock in every loop would buy nothing. A
 //! call that traps all the same is a fault of the compiler's; its candidates are evaluated by the plain evaluator, so that
@@ -21,6 +24,7 @@
 //! let wasm = code::compile(&rules)?;
 //! let code = Code::new(&engine()?, &wasm, &rules)?;
 //! let mut evaluator = Compiled::new(Arc::new(code), rules)?;
+//! assert_eq!(evaluator.covered(), 0, "there is no rule");
 //! let packet = Packet::new(0, 1, 0);
 //! let mut matches = Vec::new();
 //! evaluator.evaluate(&Subject::packet(&packet, b""), Beyond::default(), &[], &mut matches);
@@ -31,6 +35,7 @@
 mod host;
 mod lent;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use wasmtime::{
@@ -38,7 +43,7 @@ use wasmtime::{
 };
 use weir_engine::eval::parts::takes_broken;
 use weir_engine::eval::{Beyond, EvalCounters, Evaluator, Plain, Subject};
-use weir_engine::plan::{RuleId, RuleSet};
+use weir_engine::plan::{Rule, RuleId, RuleSet};
 
 use crate::code::{ABI, Catalogue};
 use host::Host;
@@ -72,12 +77,19 @@ pub fn engine() -> Result<Engine, CompiledError> {
     Engine::new(&config).map_err(|error| CompiledError::Engine(format!("{error:#}")))
 }
 
+/// What a rule is known by from one set to another: `gid`, `sid`, `rev`, and its line.
+type Key = (u32, u32, u32, u32);
+
+fn key(rule: &Rule) -> Key {
+    let meta = &rule.meta;
+    (meta.gid, meta.sid, meta.rev, meta.origin.1)
+}
+
 /// A rule set's module, compiled to native code.
 pub struct Code {
     instance: InstancePre<Host>,
     catalogue: Arc<Catalogue>,
-    /// Rules that may match packets that are otherwise too broken.
-    broken: Arc<[bool]>,
+    rules: Box<[Key]>,
 }
 
 impl std::fmt::Debug for Code {
@@ -107,7 +119,6 @@ impl Code {
         let not = |error: wasmtime::Error| CompiledError::Module(format!("{error:#}"));
         let mut linker = Linker::new(module.engine());
         host::link(&mut linker).map_err(not)?;
-        let catalogue = Catalogue::new(rules);
         let tables = module.resources_required().max_initial_table_size;
         let wanted = rules.rules().len().max(1) as u64;
         if tables != Some(wanted) {
@@ -118,9 +129,63 @@ impl Code {
         }
         Ok(Self {
             instance: linker.instantiate_pre(module).map_err(not)?,
-            catalogue: Arc::new(catalogue),
-            broken: rules.rules().iter().map(takes_broken).collect(),
+            catalogue: Arc::new(Catalogue::new(rules)),
+            rules: rules.rules().iter().map(key).collect(),
         })
+    }
+
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// True when it has none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+/// No rule, or none that was compiled.
+const NONE: u32 = u32::MAX;
+
+/// Which rule of the set is which of the module.
+#[derive(Debug)]
+struct Places {
+    /// For each rule of the set, its number in the module.
+    compiled: Box<[u32]>,
+    /// For each rule of the module, its number in the set.
+    rules: Arc<[RuleId]>,
+    /// Both are the same, for all of them.
+    same: bool,
+    /// Of the set: rules that may match packets that are otherwise too broken.
+    broken: Box<[bool]>,
+}
+
+impl Places {
+    fn new(code: &Code, rules: &RuleSet) -> Self {
+        let keys: Vec<Key> = rules.rules().iter().map(key).collect();
+        let same = *keys == *code.rules;
+        let count = keys.len() as u32;
+        let (compiled, to_rule) = if same {
+            ((0..count).collect(), (0..count).collect())
+        } else {
+            let numbers: HashMap<Key, u32> = code.rules.iter().copied().zip(0..).collect();
+            let find = |key: &Key| numbers.get(key).copied().unwrap_or(NONE);
+            let compiled: Vec<u32> = keys.iter().map(find).collect();
+            let mut to_rule = vec![NONE; code.rules.len()];
+            for (rule, number) in (0..).zip(&compiled) {
+                if let Some(place) = to_rule.get_mut(*number as usize) {
+                    *place = rule;
+                }
+            }
+            (compiled.into(), to_rule.into())
+        };
+        Self {
+            compiled,
+            rules: to_rule,
+            same,
+            broken: rules.rules().iter().map(takes_broken).collect(),
+        }
     }
 }
 
@@ -128,14 +193,27 @@ impl Code {
 pub struct Compiled {
     code: Arc<Code>,
     rules: Arc<RuleSet>,
+    places: Arc<Places>,
     instance: Instance,
-    /// For candidates whose call failed.
-    plain: Option<Box<Plain>>,
-    /// Candidates that may match a broken packet.
-    few: Vec<RuleId>,
+    /// For what was not compiled, and for candidates whose call failed.
+    plain: Plain,
+    lists: Lists,
     checks: u64,
     matches: u64,
     failures: u64,
+}
+
+/// Lists that are filled again and again.
+#[derive(Default)]
+struct Lists {
+    /// Candidates that may match a broken packet.
+    few: Vec<RuleId>,
+    /// Candidates by their numbers in the module, and those of them that match.
+    compiled: Vec<u32>,
+    found: Vec<u32>,
+    /// Candidates that were not compiled, and those of them that match.
+    others: Vec<RuleId>,
+    others_found: Vec<RuleId>,
 }
 
 struct Instance {
@@ -147,10 +225,15 @@ struct Instance {
 }
 
 impl Instance {
-    fn new(code: &Code, rules: &Arc<RuleSet>) -> Result<Self, CompiledError> {
+    fn new(code: &Code, rules: &Arc<RuleSet>, places: &Places) -> Result<Self, CompiledError> {
         let not = |error: wasmtime::Error| CompiledError::Module(format!("{error:#}"));
         let missing = |what: &str| CompiledError::Module(format!("it does not export `{what}`"));
-        let host = Host::new(Arc::clone(rules), Arc::clone(&code.catalogue), MEMORY);
+        let host = Host::new(
+            Arc::clone(rules),
+            Arc::clone(&places.rules),
+            Arc::clone(&code.catalogue),
+            MEMORY,
+        );
         let mut store = Store::new(code.instance.module().engine(), host);
         store.limiter(Host::limiter);
         let instance = code.instance.instantiate(&mut store).map_err(not)?;
@@ -182,12 +265,12 @@ impl Instance {
         })
     }
 
-    /// Evaluates candidates; false when the call failed.
+    /// Evaluates candidates, by their numbers in the module; false when the call failed.
     fn call(
         &mut self,
         subject: &Subject<'_>,
-        candidates: &[RuleId],
-        matches: &mut Vec<RuleId>,
+        candidates: &[u32],
+        matches: &mut Vec<u32>,
     ) -> bool {
         let Some(count) = self.put(candidates) else {
             return false;
@@ -208,12 +291,12 @@ impl Instance {
             return false;
         };
         let (words, _) = found.as_chunks::<4>();
-        matches.extend(words.iter().map(|word| RuleId::from_le_bytes(*word)));
+        matches.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
         true
     }
 
     /// Puts candidates into memory, and says how many there are.
-    fn put(&mut self, candidates: &[RuleId]) -> Option<i32> {
+    fn put(&mut self, candidates: &[u32]) -> Option<i32> {
         let end = self.candidates + candidates.len() * 4;
         let place = self
             .memory
@@ -228,21 +311,14 @@ impl Instance {
 }
 
 impl Compiled {
-    /// An evaluator for the rules that `code` was compiled from.
+    /// An evaluator for these rules, some or all of which `code` was compiled from.
     ///
     /// # Errors
     /// When the module cannot be instantiated.
     pub fn new(code: Arc<Code>, rules: Arc<RuleSet>) -> Result<Self, CompiledError> {
-        Ok(Self {
-            instance: Instance::new(&code, &rules)?,
-            code,
-            rules,
-            plain: None,
-            few: Vec::new(),
-            checks: 0,
-            matches: 0,
-            failures: 0,
-        })
+        let places = Arc::new(Places::new(&code, &rules));
+        let plain = Plain::new(Arc::clone(&rules));
+        Self::with(code, rules, places, plain)
     }
 
     /// The same for another worker.
@@ -250,7 +326,37 @@ impl Compiled {
     /// # Errors
     /// When the module cannot be instantiated.
     pub fn another(&self) -> Result<Self, CompiledError> {
-        Self::new(Arc::clone(&self.code), Arc::clone(&self.rules))
+        Self::with(
+            Arc::clone(&self.code),
+            Arc::clone(&self.rules),
+            Arc::clone(&self.places),
+            self.plain.another(),
+        )
+    }
+
+    fn with(
+        code: Arc<Code>,
+        rules: Arc<RuleSet>,
+        places: Arc<Places>,
+        plain: Plain,
+    ) -> Result<Self, CompiledError> {
+        Ok(Self {
+            instance: Instance::new(&code, &rules, &places)?,
+            code,
+            rules,
+            places,
+            plain,
+            lists: Lists::default(),
+            checks: 0,
+            matches: 0,
+            failures: 0,
+        })
+    }
+
+    /// How many of the rules are compiled.
+    pub fn covered(&self) -> usize {
+        let compiled = self.places.compiled.iter();
+        compiled.filter(|&&number| number != NONE).count()
     }
 
     /// Calls that failed; their candidates were evaluated by the plain evaluator.
@@ -263,15 +369,63 @@ impl Compiled {
     fn fall_back(&mut self, subject: &Subject<'_>, candidates: &[RuleId], to: &mut Vec<RuleId>) {
         self.failures += 1;
         let counters = self.instance.store.data().counters();
-        if let Ok(instance) = Instance::new(&self.code, &self.rules) {
+        if let Ok(instance) = Instance::new(&self.code, &self.rules, &self.places) {
             self.instance = instance;
             self.instance.store.data_mut().go_on(counters);
         }
-        let rules = &self.rules;
-        let plain = self
-            .plain
-            .get_or_insert_with(|| Box::new(Plain::new(Arc::clone(rules))));
-        plain.evaluate(subject, Beyond::default(), candidates, to);
+        self.plain
+            .evaluate(subject, Beyond::default(), candidates, to);
+    }
+
+    /// Candidates of which some were not compiled, or whose numbers are others in the module.
+    fn evaluate_mixed(
+        &mut self,
+        subject: &Subject<'_>,
+        candidates: &[RuleId],
+        matches: &mut Vec<RuleId>,
+    ) {
+        let mut lists = std::mem::take(&mut self.lists);
+        let Lists {
+            compiled,
+            found,
+            others,
+            others_found,
+            ..
+        } = &mut lists;
+        for list in [&mut *compiled, found, others, others_found] {
+            list.clear();
+        }
+        for &rule in candidates {
+            match self.places.compiled.get(rule as usize) {
+                Some(&NONE) => others.push(rule),
+                Some(&number) => compiled.push(number),
+                None => {}
+            }
+        }
+        if !compiled.is_empty() && !self.instance.call(subject, compiled, found) {
+            self.lists = lists;
+            return self.fall_back(subject, candidates, matches);
+        }
+        if !others.is_empty() {
+            self.plain
+                .evaluate(subject, Beyond::default(), others, others_found);
+        }
+        // Both are in the order of the candidates.
+        let (mut found, mut others_found) = (found.as_slice(), others_found.as_slice());
+        for &rule in candidates {
+            let list = match self.places.compiled.get(rule as usize) {
+                Some(&NONE) => (&mut others_found, rule),
+                Some(&number) => (&mut found, number),
+                None => continue,
+            };
+            if let ([first, rest @ ..], number) = (*list.0, list.1)
+                && *first == number
+            {
+                *list.0 = rest;
+                matches.push(rule);
+            }
+        }
+        self.lists = lists;
     }
 }
 
@@ -285,30 +439,30 @@ impl Evaluator for Compiled {
     ) {
         let before = matches.len();
         self.checks += candidates.len() as u64;
-        let mut few = std::mem::take(&mut self.few);
-        few.clear();
-        let known = |rule: &RuleId| (*rule as usize) < self.code.broken.len();
+        let mut few = std::mem::take(&mut self.lists.few);
         let candidates = if subject.packet.invalid {
-            let takes = |rule: &RuleId| self.code.broken.get(*rule as usize) == Some(&true);
+            few.clear();
+            let takes = |rule: &RuleId| self.places.broken.get(*rule as usize) == Some(&true);
             few.extend(candidates.iter().copied().filter(takes));
             few.as_slice()
-        } else if candidates.iter().all(known) {
-            candidates
         } else {
-            few.extend(candidates.iter().copied().filter(known));
-            few.as_slice()
+            candidates
         };
-        if !candidates.is_empty() && !self.instance.call(subject, candidates, matches) {
+        let known = |rule: &RuleId| (*rule as usize) < self.places.compiled.len();
+        if candidates.is_empty() {
+            // Nothing to ask.
+        } else if !self.places.same || !candidates.iter().all(known) {
+            self.evaluate_mixed(subject, candidates, matches);
+        } else if !self.instance.call(subject, candidates, matches) {
             matches.truncate(before);
             self.fall_back(subject, candidates, matches);
         }
-        self.few = few;
+        self.lists.few = few;
         self.matches += (matches.len() - before) as u64;
     }
 
     fn counters(&self) -> EvalCounters {
-        let of_plain = self.plain.as_ref().map(|plain| plain.counters());
-        let of_plain = of_plain.unwrap_or_default();
+        let of_plain = self.plain.counters();
         let counters = self.instance.store.data().counters();
         EvalCounters {
             checks: self.checks,

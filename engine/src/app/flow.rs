@@ -6,7 +6,7 @@ use super::parser::Parser;
 use super::parser_for;
 use super::proto::AppProto;
 use super::recognise::{self, Guess, Ports};
-use super::transaction::{Expected, Output, Wants, Way};
+use super::transaction::{Expected, Output, Transaction, Wants, Way};
 use crate::flow::Endpoint;
 
 /// As much is kept of a direction until the protocol is known; then it counts as unknown.
@@ -153,6 +153,25 @@ impl Apps {
 
     pub(crate) fn get_mut(&mut self, id: AppId) -> Option<&mut AppFlow> {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    /// Which buffers anyone looks at.
+    pub(crate) fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    /// From now on somebody looks at these buffers, and no others.
+    pub(crate) fn change_wants(&mut self, wants: Wants) {
+        self.wants = wants;
+        for app in self.slots.iter_mut().flatten() {
+            app.output.change_wants(wants);
+        }
+    }
+
+    /// All transactions that are under way.
+    pub(crate) fn transactions(&mut self) -> impl Iterator<Item = &mut Transaction> {
+        let apps = self.slots.iter_mut().flatten();
+        apps.flat_map(|app| &mut app.output.live)
     }
 
     fn begin(&mut self, flow: &mut FlowApp, told: &Told) {

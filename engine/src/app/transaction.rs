@@ -91,12 +91,15 @@ pub struct Transaction {
     pub(crate) halves: [Half; 2],
     events: Vec<&'static str>,
     pub(crate) files: Vec<File>,
+    /// Buffers that were wanted ever since it began: of others, some may be missing.
+    pub(crate) whole: Wants,
 }
 
 impl Transaction {
-    fn new(id: TxId) -> Self {
+    fn new(id: TxId, whole: Wants) -> Self {
         Self {
             id,
+            whole,
             halves: Default::default(),
             events: Vec::new(),
             files: Vec::new(),
@@ -153,6 +156,22 @@ impl Transaction {
 }
 
 impl Half {
+    /// Gives rules other numbers: those of which `goes_on` says none are forgotten, those of which `matched` says none may
+    /// match again.
+    pub(crate) fn renumber(
+        &mut self,
+        goes_on: impl Fn(RuleId) -> Option<RuleId>,
+        matched: impl Fn(RuleId) -> Option<RuleId>,
+    ) {
+        fn renumber(list: &mut Vec<RuleId>, number: impl Fn(RuleId) -> Option<RuleId>) {
+            list.retain_mut(|rule| number(*rule).map(|new| *rule = new).is_some());
+            list.sort_unstable();
+            list.dedup();
+        }
+        renumber(&mut self.candidates, goes_on);
+        renumber(&mut self.matched, matched);
+    }
+
     fn bytes_of(&self, piece: Piece) -> &[u8] {
         let start = piece.start as usize;
         self.bytes
@@ -175,7 +194,7 @@ impl Half {
 }
 
 /// Which buffers anyone looks at: what nobody wants need not be made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     buffers: [u64; 3],
 }
@@ -194,6 +213,20 @@ impl Wants {
         Self {
             buffers: [u64::MAX; 3],
         }
+    }
+
+    /// What both want.
+    fn both(self, other: Self) -> Self {
+        let mut buffers = self.buffers;
+        for (word, other) in buffers.iter_mut().zip(other.buffers) {
+            *word &= other;
+        }
+        Self { buffers }
+    }
+
+    /// True when it has all that the other one wants.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self.both(other) == other
     }
 
     /// True when the buffer is wanted.
@@ -277,7 +310,7 @@ impl Output {
     pub fn begin(&mut self) -> TxId {
         let id = self.next;
         self.next += 1;
-        self.live.push_back(Transaction::new(id));
+        self.live.push_back(Transaction::new(id, self.wants));
         self.fresh = true;
         id
     }
@@ -307,6 +340,14 @@ impl Output {
     #[inline]
     pub fn wants(&self, buffer: AppBuffer) -> bool {
         self.wants.has(buffer)
+    }
+
+    /// From now on somebody looks at these buffers, and no others.
+    pub(crate) fn change_wants(&mut self, wants: Wants) {
+        self.wants = wants;
+        for tx in &mut self.live {
+            tx.whole = tx.whole.both(wants);
+        }
     }
 
     /// True when somebody reads records.

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::super::prepared::wants_of;
 use super::super::search::Wanted;
 use super::super::{AppFacts, Event, Stage, What};
 use super::settle::{self, Settled};
@@ -201,6 +202,7 @@ impl Inspector {
             ..
         } = self;
         let index = &prepared.index;
+        let apps_want = apps.wants();
         let Some(app) = apps.get_mut(facts.id) else {
             return;
         };
@@ -237,8 +239,16 @@ impl Inspector {
         if found {
             self.profile.lap(Stage::Match);
         }
+        // It began under other rules: of what only these look at, some may be missing.
+        let partial = tx.whole != apps_want;
         let add = |rules: &[RuleId], tx: &mut crate::app::Transaction| {
             for &rule in rules {
+                if partial
+                    && !(prepared.rules.get(rule))
+                        .is_some_and(|rule| tx.whole.covers(wants_of(rule)))
+                {
+                    continue;
+                }
                 let Some(needs) = index.needs(rule).filter(|needs| needs.protos.has(proto)) else {
                     continue;
                 };

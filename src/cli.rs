@@ -51,6 +51,15 @@ pub enum Command {
     /// Read captures, apply rules, write alerts
     #[command(after_help = RUN_HELP)]
     Run(RunOptions),
+    /// Have a running sensor load its rules again, without losing anything
+    #[command(after_help = "Examples:\n  weir reload --control /run/weir.sock\n  \
+                            weir reload --control /run/weir.sock --rules new-rules/\n\n\
+                            The sensor runs with --control. What it says is printed; where the new rules cannot be used, the \
+                            old ones stay in force,\nand this ends with 1. SIGUSR2 or SIGHUP do the same without an answer.")]
+    Reload(ReloadOptions),
+    /// Say how a running sensor is
+    #[command(after_help = "Example:\n  weir status --control /run/weir.sock")]
+    Status(StatusOptions),
     /// Look after rules
     #[command(subcommand, after_help = "Example:\n  weir rules check et-open.rules")]
     Rules(RulesCommand),
@@ -188,6 +197,9 @@ pub struct RunOptions {
     /// Another run goes on where the captures end: leave flows and streams to it, too, instead of ending them
     #[arg(long, requires = "state_dir")]
     pub handover: bool,
+    /// Listen here for `weir reload` and `weir status`: a socket that only its owner can use
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
     /// Measure each stage of a packet's way: a table on standard error, and `stages` in --stats
     #[arg(long)]
     pub profile: bool,
@@ -201,6 +213,25 @@ impl RunOptions {
         #[cfg(not(feature = "libpcap"))]
         return None;
     }
+}
+
+/// Options of `weir reload`.
+#[derive(Args, Debug)]
+pub struct ReloadOptions {
+    /// The socket that the sensor listens on
+    #[arg(long, value_name = "SOCKET")]
+    pub control: PathBuf,
+    /// Load these rule files, or folders of them, this time, instead of those that the sensor was started with
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+}
+
+/// Options of `weir status`.
+#[derive(Args, Debug)]
+pub struct StatusOptions {
+    /// The socket that the sensor listens on
+    #[arg(long, value_name = "SOCKET")]
+    pub control: PathBuf,
 }
 
 /// Backends of `--matcher`.

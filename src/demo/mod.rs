@@ -55,19 +55,20 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         name: "demo.pcap".to_owned(),
         bytes: Arc::clone(&capture),
     }];
-    let job = Job {
+    let mut job = Job {
         rules: Arc::new(loaded.rules),
         engine,
-        matchers: Matchers::software(),
+        matchers: Arc::new(Matchers::software()),
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         state: None,
         handover: Handover::Never,
+        reload: None,
     };
     let stop = AtomicBool::new(false);
     let files = Files::new(&captures, &stop, Progress::hidden());
     let mut tally = Tally::new(traffic.planted());
     let mut eve = Vec::new();
-    let outcome = pipeline::run(&job, files, &mut |record| {
+    let outcome = pipeline::run(&mut job, files, &mut |record| {
         if let Eve::Alert(alert) = record {
             tally.add(alert);
         }

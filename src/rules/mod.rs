@@ -7,7 +7,10 @@ mod plan;
 pub mod ranges;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use weir_engine::eval::{Evaluator, Plain};
+use weir_engine::plan::RuleSet;
 use weir_events::stats::RuleCounts;
 use weir_rules::compile::{self, Compiler, Counts, Loaded, Summary};
 use weir_rules::syntax::{SourceFile, load_paths};
@@ -32,6 +35,15 @@ pub fn load(paths: &[PathBuf], context: Context) -> Result<Loaded, Failure> {
 pub fn compile(sources: &[SourceFile], context: Context) -> Loaded {
     let compiler = Compiler::new(context.variables, context.classification);
     compile::load(sources, &compiler.with_frequency(context.frequency))
+}
+
+/// Makes evaluators for workers, all of the same rules.
+pub type Evaluators = Box<dyn Fn() -> Box<dyn Evaluator> + Send>;
+
+/// What evaluates the rules of a set.
+pub fn evaluators(rules: &Arc<RuleSet>) -> Evaluators {
+    let first = Plain::new(Arc::clone(rules));
+    Box::new(move || Box::new(first.another()))
 }
 
 /// A literal as it is shown: in quotation marks, escaped, with an `i` behind it where case does not matter.

@@ -7,6 +7,7 @@ mod handover;
 mod live;
 pub mod matcher;
 pub mod pipeline;
+pub mod reload;
 pub mod settings;
 mod stages;
 mod summary;
@@ -19,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use weir_engine::packet::DecoderEvent;
+use weir_engine::state::Overrides;
 use weir_events::sink::Existing;
 use weir_events::{Eve, EveSink, FileSink, Stats, usage};
 use weir_rules::compile::Loaded;
@@ -32,6 +34,7 @@ use files::{Capture, Files};
 use handover::StateDir;
 use matcher::Matchers;
 use pipeline::{Job, Outcome};
+use reload::{ControlSocket, Reload};
 use summary::Summary;
 use workers::Handover;
 
@@ -62,9 +65,18 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     context.engine.handover = state.is_some();
     context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
-    let mut loaded = rules::load(&options.rules, context)?;
-    report_refused(&loaded, options)?;
+    let again = Again::of(options);
+    let mut loaded = again.load(&options.rules, context)?;
+    let mut control = options
+        .control
+        .as_deref()
+        .map(ControlSocket::open)
+        .transpose()?;
     let stop = stop_on_signals()?;
+    let reload = Reload::new(Box::new(move |paths| again.reload(paths)))?;
+    if let Some(control) = &mut control {
+        control.begin(&reload.hub)?;
+    }
     #[cfg(feature = "libpcap")]
     let live = options
         .live_interface()
@@ -72,10 +84,10 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .transpose()?;
     let mut sink = open_sink(options)?;
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
-    let job = Job {
+    let mut job = Job {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
         engine,
-        matchers,
+        matchers: Arc::new(matchers),
         workers: workers(options),
         handover: match &state {
             _ if options.handover => Handover::Always,
@@ -83,6 +95,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
             None => Handover::Never,
         },
         state,
+        reload: Some(reload),
     };
     let mut summary = Summary::default();
     let load_time = started.elapsed();
@@ -99,11 +112,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let files = || Files::new(&captures, &stop, Progress::new(total));
     #[cfg(feature = "libpcap")]
     let outcome = match live {
-        Some(live) => pipeline::run(&job, live, &mut on_record),
-        None => pipeline::run(&job, files().filtered(filter), &mut on_record),
+        Some(live) => pipeline::run(&mut job, live, &mut on_record),
+        None => pipeline::run(&mut job, files().filtered(filter), &mut on_record),
     };
     #[cfg(not(feature = "libpcap"))]
-    let outcome = pipeline::run(&job, files(), &mut on_record);
+    let outcome = pipeline::run(&mut job, files(), &mut on_record);
     let mut outcome = outcome?;
     if verify {
         outcome.judge_checksums();
@@ -112,7 +125,12 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         let mut written = Ok(());
         if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
             let now_ns = outcome.seen.latest_ns;
-            let record = counters::record(now_ns, &outcome.counters, outcome.alerts);
+            let record = counters::record(
+                now_ns,
+                &outcome.counters,
+                outcome.alerts,
+                outcome.reload.map(|(_, counts)| counts),
+            );
             written = sink.record(&Eve::Counters(&record));
         }
         if let Err(error) = written.and_then(|()| sink.flush()) {
@@ -140,13 +158,49 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
             .map_err(|error| Failure::Failed(format!("cannot write to standard error: {error}")))?;
     }
     if sink.is_none() {
-        summary
-            .print(&outcome, &job.rules)
-            .map_err(Failure::stdout)?;
+        summary.print(&outcome).map_err(Failure::stdout)?;
     }
     outcome
         .failure
         .map_or(Ok(()), |message| Err(Failure::Failed(message)))
+}
+
+/// How rules are loaded, at the start and again.
+struct Again {
+    rules: Vec<PathBuf>,
+    config: Option<PathBuf>,
+    frequency: Option<PathBuf>,
+    strict: bool,
+}
+
+impl Again {
+    fn of(options: &RunOptions) -> Self {
+        Self {
+            rules: options.rules.clone(),
+            config: options.config.clone(),
+            frequency: options.frequency.clone(),
+            strict: options.strict,
+        }
+    }
+
+    /// Loads rules, and says which were refused.
+    fn load(&self, paths: &[PathBuf], context: settings::Context) -> Result<Loaded, Failure> {
+        let loaded = rules::load(paths, context)?;
+        report_refused(&loaded, paths, self.strict)?;
+        Ok(loaded)
+    }
+
+    /// Loads rules once more, from the same paths unless others are given. What the configuration says about rules and
+    /// limits is read anew, too; all else in it stays as it was at the start.
+    fn reload(&self, paths: Option<&[PathBuf]>) -> Result<(Loaded, Arc<Overrides>), Failure> {
+        let config = Config::load(self.config.as_deref())
+            .map_err(|error| Failure::Usage(error.to_string()))?
+            .with_frequency(self.frequency.as_deref());
+        let context = settings::Context::new(&config)?;
+        let overrides = Arc::clone(&context.engine.overrides);
+        let loaded = self.load(paths.unwrap_or(&self.rules), context)?;
+        Ok((loaded, overrides))
+    }
 }
 
 /// The size of all captures together, if it is known; complains about those that are not there before anything else is
@@ -173,7 +227,7 @@ pub fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
 
 /// Says how many rules were refused and why. No rule to apply is an error, unless all were switched off on purpose: then
 /// it is as with rules that are refused, a warning or with `--strict` an error.
-fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> {
+fn report_refused(loaded: &Loaded, paths: &[PathBuf], strict: bool) -> Result<(), Failure> {
     for (file, warning) in &loaded.warnings {
         tracing::info!(
             "{file}:{}:{}: {}",
@@ -189,7 +243,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
     if loaded.rules.rules().is_empty() {
         let nothing = "no rule to apply";
         let all_off = loaded.counts.read == 0 && loaded.comments > 0;
-        let named = match options.rules.as_slice() {
+        let named = match paths {
             [path] if path.is_file() => path.display().to_string(),
             _ => "the rule files".to_owned(),
         };
@@ -207,7 +261,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
         why = Some(message);
     }
     match why {
-        Some(why) if options.strict => Err(Failure::Failed(why)),
+        Some(why) if strict => Err(Failure::Failed(why)),
         Some(why) => {
             tracing::warn!("{why}");
             Ok(())
@@ -330,6 +384,7 @@ fn stats(
             .filter(|&(_, count)| count > 0)
             .collect(),
         stages: stages::costs(&outcome.profile),
+        reload: outcome.reload.map(|(stats, _)| stats),
         card: card.and_then(|card| serde_json::to_value(card).ok()),
     }
 }

@@ -3,21 +3,25 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What};
-use weir_engine::eval::Plain as PlainEvaluator;
 use weir_engine::handover::Block;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
+use weir_events::stats::ReloadStats;
 use weir_events::{Eve, usage};
 
 use super::counters;
 use super::handover::StateDir;
 use super::matcher::Matchers;
+use super::reload::{self, InForce, Reload};
+use super::workers::changes::{Changes, Step};
 use super::workers::{self, Handover, Source};
 use crate::failure::Failure;
+use crate::rules;
 use crate::ui::figures;
 
 /// What is to be done.
@@ -27,13 +31,15 @@ pub struct Job {
     /// Settings of the engine.
     pub engine: EngineConfig,
     /// What looks for the rules' literals.
-    pub matchers: Matchers,
+    pub matchers: Arc<Matchers>,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
     /// What the run takes over, and leaves behind.
     pub state: Option<StateDir>,
     /// Whether another process goes on where the run ends.
     pub handover: Handover,
+    /// Where other rules come from while the run goes on; it is taken when the run begins.
+    pub reload: Option<Reload>,
 }
 
 /// A source that says in the end what came from it.
@@ -142,6 +148,8 @@ pub struct Outcome {
     pub cpu: Duration,
     /// Why it ended early, or cannot count as done.
     pub failure: Option<String>,
+    /// What came of reloads, where there could be some.
+    pub reload: Option<(ReloadStats, reload::Counts)>,
 }
 
 impl Outcome {
@@ -222,12 +230,16 @@ pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
 ///
 /// # Errors
 /// When the engine cannot take the rules, or a file with state cannot be used.
-pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<Outcome, Failure> {
+pub fn run(
+    job: &mut Job,
+    mut input: impl Input,
+    on_record: OnRecord<'_>,
+) -> Result<Outcome, Failure> {
     let setup = Instant::now();
     let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules), &job.engine.overrides));
     let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state);
     let shared = shared.map_err(Failure::failed)?;
-    let shared = Arc::new(shared);
+    let mut shared = Arc::new(shared);
     let workers = job.workers.get();
     // What rules change for all flows, they change in packet order where packets have one.
     let order = if prepared.state().crosses_flows() && input.is_numbered() {
@@ -235,13 +247,13 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
     } else {
         Order::none()
     };
-    let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
+    let evaluators = rules::evaluators(&job.rules);
     let engine = |at| {
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
             job.matchers.one()?,
-            Box::new(evaluator.another()),
+            evaluators(),
             job.engine.clone(),
         )
         .map_err(Failure::failed)
@@ -253,6 +265,24 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Some(state) => state.restore(&mut engines, &alerts)?,
         None => Block::default(),
     };
+    let reload = job.reload.take();
+    let hub = reload.as_ref().map(|reload| Arc::clone(&reload.hub));
+    if let (Some(reload), Some(engine)) = (reload, engines.first()) {
+        reload.hub.uses(engine.matcher());
+        reload.begin(InForce {
+            prepared: Arc::clone(&prepared),
+            shared: Arc::clone(&shared),
+            counts: alerts.counts(),
+            state: job.engine.state.clone(),
+            matchers: Arc::downgrade(&job.matchers),
+            workers,
+            numbered: input.is_numbered(),
+        })?;
+    }
+    let nothing = Changes::default();
+    let changes = hub.as_ref().map_or(&nothing, |hub| &hub.changes);
+    // The set before is not needed any more once there is another one.
+    drop(prepared);
     let mut written = 0;
     // Of some workers, until all have said what they counted at the same place.
     let mut gathered = Vec::new();
@@ -266,20 +296,43 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         &mut input,
         &mut profile,
         (block, job.handover),
-        &mut |event| {
+        changes,
+        &mut |step| {
+            let event = match step {
+                Step::Event(event) => event,
+                Step::Changed(changed) => {
+                    if let Some(now) = hub.as_ref().and_then(|hub| hub.changed(changed)) {
+                        alerts.swap(&now.change);
+                        shared = now.shared;
+                    }
+                    return ControlFlow::Continue(());
+                }
+            };
             let mut record = None;
             if let What::Counters(counters) = &event.what {
                 gathered.push(Counters::clone(counters));
                 if gathered.len() == workers {
                     let said = AlertCounts::of(&alerts, written);
-                    record = Some(counters::record(event.place.ts_ns, &gathered, said));
+                    let reloads = hub.as_ref().map(|hub| hub.counts());
+                    record = Some(counters::record(
+                        event.place.ts_ns,
+                        &gathered,
+                        said,
+                        reloads,
+                    ));
                     gathered.clear();
                 }
             }
             let mut hand_out = |record: &Eve<'_>| {
                 if failure.is_none() {
                     match on_record(record) {
-                        Ok(()) => written += u64::from(matches!(record, Eve::Alert(_))),
+                        Ok(()) if matches!(record, Eve::Alert(_)) => {
+                            written += 1;
+                            if let Some(hub) = &hub {
+                                hub.alerts.store(written, Ordering::Relaxed);
+                            }
+                        }
+                        Ok(()) => {}
                         Err(error) => failure = Some(error),
                     }
                 }
@@ -302,6 +355,9 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
             }
         },
     );
+    if let Some(hub) = &hub {
+        hub.end();
+    }
     let (time, cpu) = (
         started.elapsed(),
         usage::cpu_time().saturating_sub(cpu_before),
@@ -342,6 +398,7 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         time,
         cpu,
         failure: failure.or(seen.failure.take()),
+        reload: hub.map(|hub| (hub.stats(), hub.counts())),
         seen,
     };
     outcome.judge_state();

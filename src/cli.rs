@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::card::CardCommand;
 use crate::config::EveType;
 use crate::hw::HwCommand;
+use crate::rules::Evaluation;
 use crate::rules::ranges::Ranges;
 
 /// Examples that every build can run.
@@ -51,6 +52,15 @@ pub enum Command {
     /// Read captures, apply rules, write alerts
     #[command(after_help = RUN_HELP)]
     Run(RunOptions),
+    /// Have a running sensor load its rules again, without losing anything
+    #[command(after_help = "Examples:\n  weir reload --control /run/weir.sock\n  \
+                            weir reload --control /run/weir.sock --rules new-rules/\n\n\
+                            The sensor runs with --control. What it says is printed; where the new rules cannot be used, the \
+                            old ones stay in force,\nand this ends with 1. SIGUSR2 or SIGHUP do the same without an answer.")]
+    Reload(ReloadOptions),
+    /// Say how a running sensor is
+    #[command(after_help = "Example:\n  weir status --control /run/weir.sock")]
+    Status(StatusOptions),
     /// Look after rules
     #[command(subcommand, after_help = "Example:\n  weir rules check et-open.rules")]
     Rules(RulesCommand),
@@ -175,6 +185,12 @@ pub struct RunOptions {
     /// Choose the literals that stand for rules by this table of `weir rules learn`, not the one that comes with Weir
     #[arg(long, value_name = "FILE")]
     pub frequency: Option<PathBuf>,
+    /// How text rules are evaluated
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub evaluator: Evaluation,
+    /// Measure how often each rule is evaluated, matches, and what that takes; the dearest rules go to standard error
+    #[arg(long)]
+    pub profile_rules: bool,
     /// Take only rule sets that one of the configuration's trusted-keys signed, and no text rules or modules
     #[arg(long)]
     pub require_signature: bool,
@@ -221,6 +237,9 @@ pub struct RunOptions {
     /// Another run goes on where the captures end: leave flows and streams to it, too, instead of ending them
     #[arg(long, requires = "state_dir")]
     pub handover: bool,
+    /// Listen here for `weir reload` and `weir status`: a socket that only its owner can use
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
     /// Measure each stage of a packet's way: a table on standard error, and `stages` in --stats
     #[arg(long)]
     pub profile: bool,
@@ -234,6 +253,25 @@ impl RunOptions {
         #[cfg(not(feature = "libpcap"))]
         return None;
     }
+}
+
+/// Options of `weir reload`.
+#[derive(Args, Debug)]
+pub struct ReloadOptions {
+    /// The socket that the sensor listens on
+    #[arg(long, value_name = "SOCKET")]
+    pub control: PathBuf,
+    /// Load these rule files, or folders of them, this time, instead of those that the sensor was started with
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+}
+
+/// Options of `weir status`.
+#[derive(Args, Debug)]
+pub struct StatusOptions {
+    /// The socket that the sensor listens on
+    #[arg(long, value_name = "SOCKET")]
+    pub control: PathBuf,
 }
 
 /// Backends of `--matcher`.
@@ -349,6 +387,9 @@ pub struct TestOptions {
     /// Configuration in TOML, for its variables and limits; without one, Suricata's stock variables
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How text rules are evaluated
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub evaluator: Evaluation,
 }
 
 /// Options of `weir rules exercise`.

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
     start_log(cli.verbose);
     let result = match &cli.command {
         Command::Run(options) => run::run(options),
+        Command::Reload(options) => run::reload::reload(options),
+        Command::Status(options) => run::reload::status(options),
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),
         Command::Rules(RulesCommand::Learn(options)) => rules::learn::learn(options),
         Command::Rules(RulesCommand::Exercise(options)) => rules::exercise::exercise(options),

@@ -55,9 +55,32 @@ pub struct Stats {
     /// What was counted of each rule module; left out where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<serde_json::Value>,
+    /// What came of reloads of the rules; left out where there could be none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadStats>,
+    /// What evaluated text rules: `wasm` or `plain`.
+    pub evaluator: &'static str,
+    /// What each rule took; left out where that was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_times: Option<serde_json::Value>,
     /// What is known of the card; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<serde_json::Value>,
+}
+
+/// What came of reloads of the rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadStats {
+    /// How many there were.
+    pub count: u64,
+    /// How many failed, so that the rules before stayed in force.
+    pub failed: u64,
+    /// How long the slowest worker took for a swap, in which it inspected nothing: the median of the latest 1,024, microseconds.
+    pub median_swap_us: u64,
+    /// The longest of all, microseconds.
+    pub longest_swap_us: u64,
+    /// The longest time that was spent aside, in a thread of its own, on reading and preparing rules, microseconds.
+    pub longest_load_us: u64,
 }
 
 /// What one stage of a packet's way took.

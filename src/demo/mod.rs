@@ -21,7 +21,7 @@ use weir_rules::syntax::SourceFile;
 use crate::cli::DemoOptions;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::rules;
+use crate::rules::{self, Evaluation, Evaluators};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
 use crate::run::pipeline::{self, Job, Outcome};
@@ -55,20 +55,24 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         name: "demo.pcap".to_owned(),
         bytes: Arc::clone(&capture),
     }];
-    let job = Job {
-        rules: Arc::new(loaded.rules),
-        modules: None,
+    let rules = Arc::new(loaded.rules);
+    // Few rules, compiled in no time.
+    let evaluators = Evaluators::new(&rules, Evaluation::Wasm, &[], None, None)?;
+    let mut job = Job {
+        rules,
+        evaluators,
         engine,
-        matchers: Matchers::software(),
+        matchers: Arc::new(Matchers::software()),
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         state: None,
         handover: Handover::Never,
+        reload: None,
     };
     let stop = AtomicBool::new(false);
     let files = Files::new(&captures, &stop, Progress::hidden());
     let mut tally = Tally::new(traffic.planted());
     let mut eve = Vec::new();
-    let outcome = pipeline::run(&job, files, &mut |record| {
+    let outcome = pipeline::run(&mut job, files, &mut |record| {
         if let Eve::Alert(alert) = record {
             tally.add(alert);
         }

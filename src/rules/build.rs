@@ -9,9 +9,10 @@ use weir_rules::stored;
 use weir_rules::syntax::load_paths;
 use weir_wasm::built::keys::{self, KeyError, SecretKey};
 use weir_wasm::built::{Counts, Draft, Module};
+use weir_wasm::{code, compiled};
 
 use super::inputs::Inputs;
-use super::{check, why_refused};
+use super::{check, modules, project, why_refused};
 use crate::cli::{BuildOptions, KeyOptions};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -28,6 +29,11 @@ pub fn build(options: &BuildOptions) -> Result<(), Failure> {
     // Before anything takes long.
     let key = options.sign.as_deref().map(SecretKey::read).transpose();
     let key = key.map_err(Failure::failed)?;
+    if let [source] = options.paths.as_slice()
+        && project::is_source(source)
+    {
+        return project::build(source, options);
+    }
     let inputs = Inputs::new(&options.paths)?;
     if let [built, ..] = inputs.built.as_slice() {
         return Err(Failure::Failed(format!(
@@ -46,20 +52,42 @@ pub fn build(options: &BuildOptions) -> Result<(), Failure> {
     // As whoever runs them will read them: what they are told is told here, too, with the variables of this configuration.
     stages.at("reading them back");
     let pieces: Vec<&[u8]> = parts.pieces.iter().map(Vec::as_slice).collect();
-    let loaded =
+    let mut loaded =
         stored::read(&parts.shared, &pieces, &context.variables).map_err(Failure::failed)?;
-    let modules = modules(&inputs.modules)?;
-    if loaded.rules.rules().is_empty() && modules.is_empty() {
+    stages.at("loading modules");
+    let mut all = Vec::with_capacity(inputs.modules.len());
+    let mut sources = modules::Sources::new(context.modules, 1);
+    for path in &inputs.modules {
+        sources.file(path)?;
+    }
+    stages.at("compiling rules to WebAssembly");
+    let code = code::compile(&loaded.rules).map_err(Failure::failed)?;
+    let host = sources.load(&compiler, &mut loaded)?;
+    for module in host.iter().flat_map(|host| &host.modules) {
+        all.push(Module {
+            name: module.file().to_string(),
+            component: module.bytes().to_vec(),
+        });
+    }
+    if loaded.rules.rules().is_empty() && all.is_empty() {
         drop(stages);
         report(&loaded)?;
         return Err(Failure::Failed("no rule to build".to_owned()));
     }
-    let draft = Draft {
-        counts: counts(&loaded, modules.len()),
+    let mut draft = Draft {
+        counts: counts(&loaded, all.len()),
         rules: parts,
-        modules,
+        code: Some(code),
+        modules: all,
         ..Draft::default()
     };
+    stages.at("compiling WebAssembly for this machine");
+    let engine = compiled::engine().map_err(Failure::failed)?;
+    draft.compile_code(&engine).map_err(Failure::failed)?;
+    if let Some(host) = &host {
+        let engine = host.runtime.engine();
+        draft.compile_modules(engine).map_err(Failure::failed)?;
+    }
     stages.at("signing and writing");
     let local = local_key();
     let keys: Vec<&SecretKey> = local.iter().chain(&key).collect();
@@ -79,18 +107,6 @@ pub fn build(options: &BuildOptions) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-fn modules(paths: &[PathBuf]) -> Result<Vec<Module>, Failure> {
-    let read = |path: &PathBuf| {
-        let component = std::fs::read(path)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-        Ok(Module {
-            name: path.display().to_string(),
-            component,
-        })
-    };
-    paths.iter().map(read).collect()
 }
 
 fn counts(loaded: &Loaded, modules: usize) -> Counts {

@@ -7,9 +7,15 @@ use weir_engine::packet::DecoderEvent;
 use weir_events::CounterRecord;
 
 use super::pipeline::AlertCounts;
+use super::reload::Counts;
 
-/// What has been counted until `now_ns`, under Suricata's names where they mean the same.
-pub fn record(now_ns: u64, workers: &[Counters], alerts: AlertCounts) -> CounterRecord {
+/// What has been counted until `now_ns`, under Suricata's names where they mean the same. `reloads`: where there can be some.
+pub fn record(
+    now_ns: u64,
+    workers: &[Counters],
+    alerts: AlertCounts,
+    reloads: Option<Counts>,
+) -> CounterRecord {
     let first_ns = workers
         .iter()
         .filter_map(|counters| counters.first_ns)
@@ -21,6 +27,18 @@ pub fn record(now_ns: u64, workers: &[Counters], alerts: AlertCounts) -> Counter
         ("detect.alert_queue_overflow".to_owned(), alerts.discarded),
         ("detect.alerts_suppressed".to_owned(), alerts.suppressed),
     ]);
+    if let Some(Counts {
+        done,
+        failed,
+        rules,
+    }) = reloads
+    {
+        named.extend([
+            ("detect.rules_loaded".to_owned(), rules),
+            ("detect.reloads".to_owned(), done),
+            ("detect.reloads_failed".to_owned(), failed),
+        ]);
+    }
     CounterRecord::new(now_ns, uptime_ns / 1_000_000_000, named)
 }
 

@@ -140,7 +140,7 @@ impl StateDir {
 }
 
 /// An empty file that only its owner can read: there may be anything in what was on the wire.
-fn private(path: &Path) -> std::io::Result<File> {
+pub fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(path)

@@ -1,5 +1,6 @@
 //! `weir run`.
 
+mod again;
 mod counters;
 pub mod files;
 mod handover;
@@ -7,6 +8,7 @@ mod handover;
 mod live;
 pub mod matcher;
 pub mod pipeline;
+pub mod reload;
 pub mod settings;
 mod stages;
 mod summary;
@@ -22,17 +24,19 @@ use weir_engine::packet::DecoderEvent;
 use weir_events::sink::Existing;
 use weir_events::{Eve, EveSink, FileSink, Stats, usage};
 use weir_rules::compile::Loaded;
-use weir_wasm::runtime::Limits;
 
 use crate::cli::RunOptions;
 use crate::config::{Config, EveType};
 use crate::failure::Failure;
 use crate::rules;
 use crate::ui::progress::Progress;
+use again::Again;
+pub use again::Fresh;
 use files::{Capture, Files};
 use handover::StateDir;
 use matcher::Matchers;
 use pipeline::{Job, Outcome};
+use reload::{ControlSocket, Reload};
 use summary::Summary;
 use workers::Handover;
 
@@ -63,17 +67,24 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     context.engine.handover = state.is_some();
     context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
-    if options.live_interface().is_some() {
-        context.modules = config.modules.policy(Limits::inline());
-    }
-    let trusted = rules::Trusted::new(&config, options.require_signature)?;
-    let rules::Set {
-        mut loaded,
-        code,
-        modules,
-    } = rules::load(&options.rules, context, &trusted, workers(options).get())?;
-    report_refused(&loaded, options)?;
+    let again = Again::of(options);
+    let times = again.times.clone();
+    let Fresh {
+        rules,
+        evaluators,
+        loaded,
+        ..
+    } = again.load(&config, context, None, None)?;
+    let mut control = options
+        .control
+        .as_deref()
+        .map(ControlSocket::open)
+        .transpose()?;
     let stop = stop_on_signals()?;
+    let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
+    if let Some(control) = &mut control {
+        control.begin(&reload.hub)?;
+    }
     #[cfg(feature = "libpcap")]
     let live = options
         .live_interface()
@@ -81,11 +92,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .transpose()?;
     let mut sink = open_sink(options)?;
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
-    let job = Job {
-        rules: Arc::new(std::mem::take(&mut loaded.rules)),
-        modules,
+    let mut job = Job {
+        rules,
+        evaluators,
         engine,
-        matchers,
+        matchers: Arc::new(matchers),
         workers: workers(options),
         handover: match &state {
             _ if options.handover => Handover::Always,
@@ -93,6 +104,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
             None => Handover::Never,
         },
         state,
+        reload: Some(reload),
     };
     let mut summary = Summary::default();
     let load_time = started.elapsed();
@@ -111,11 +123,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let files = || Files::new(&captures, &stop, Progress::new(total));
     #[cfg(feature = "libpcap")]
     let outcome = match live {
-        Some(live) => pipeline::run(&job, live, &mut on_record),
-        None => pipeline::run(&job, files().filtered(filter), &mut on_record),
+        Some(live) => pipeline::run(&mut job, live, &mut on_record),
+        None => pipeline::run(&mut job, files().filtered(filter), &mut on_record),
     };
     #[cfg(not(feature = "libpcap"))]
-    let outcome = pipeline::run(&job, files(), &mut on_record);
+    let outcome = pipeline::run(&mut job, files(), &mut on_record);
     let mut outcome = outcome?;
     if verify {
         outcome.judge_checksums();
@@ -124,7 +136,12 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         let mut written = Ok(());
         if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
             let now_ns = outcome.seen.latest_ns;
-            let record = counters::record(now_ns, &outcome.counters, outcome.alerts);
+            let record = counters::record(
+                now_ns,
+                &outcome.counters,
+                outcome.alerts,
+                outcome.reload.map(|(_, counts)| counts),
+            );
             written = sink.record(&Eve::Counters(&record));
         }
         if let Err(error) = written.and_then(|()| sink.flush()) {
@@ -137,7 +154,9 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     }
     if let Some(path) = &options.stats {
         let load = (load_time + outcome.setup).as_secs_f64();
-        let stats = stats(&outcome, &loaded, load, job.matchers.card());
+        let card = job.matchers.card();
+        let times = times.as_ref().map(|times| times.json());
+        let stats = stats(&outcome, &loaded, load, card, times);
         if let Err(error) = stats.write(path) {
             let message = format!("cannot write the figures to {}: {error}", path.display());
             // Both are worth knowing; the first failure is what the command ends with.
@@ -151,10 +170,13 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         stages::print(&outcome)
             .map_err(|error| Failure::Failed(format!("cannot write to standard error: {error}")))?;
     }
+    if let Some(times) = &times {
+        times
+            .print()
+            .map_err(|error| Failure::Failed(format!("cannot write to standard error: {error}")))?;
+    }
     if sink.is_none() {
-        summary
-            .print(&outcome, &job.rules)
-            .map_err(Failure::stdout)?;
+        summary.print(&outcome).map_err(Failure::stdout)?;
     }
     outcome
         .failure
@@ -185,7 +207,7 @@ pub fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
 
 /// Says how many rules were refused and why. No rule to apply is an error, unless all were switched off on purpose: then
 /// it is as with rules that are refused, a warning or with `--strict` an error.
-fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> {
+fn report_refused(loaded: &Loaded, paths: &[PathBuf], strict: bool) -> Result<(), Failure> {
     for (file, warning) in &loaded.warnings {
         tracing::info!(
             "{file}:{}:{}: {}",
@@ -201,7 +223,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
     if loaded.counts.evaluated == 0 {
         let nothing = "no rule to apply";
         let all_off = loaded.counts.read == 0 && loaded.comments > 0;
-        let named = match options.rules.as_slice() {
+        let named = match paths {
             [path] if path.is_file() => path.display().to_string(),
             _ => "the rule files".to_owned(),
         };
@@ -219,7 +241,7 @@ fn report_refused(loaded: &Loaded, options: &RunOptions) -> Result<(), Failure> 
         why = Some(message);
     }
     match why {
-        Some(why) if options.strict => Err(Failure::Failed(why)),
+        Some(why) if strict => Err(Failure::Failed(why)),
         Some(why) => {
             tracing::warn!("{why}");
             Ok(())
@@ -277,6 +299,7 @@ fn stats(
     loaded: &Loaded,
     load_seconds: f64,
     card: Option<weir_driver::Status>,
+    rule_times: Option<serde_json::Value>,
 ) -> Stats {
     let on_card = card.as_ref().map(|card| card.counters).unwrap_or_default();
     Stats {
@@ -345,6 +368,9 @@ fn stats(
         modules: (outcome.modules.iter())
             .filter_map(|module| serde_json::to_value(module).ok())
             .collect(),
+        reload: outcome.reload.map(|(stats, _)| stats),
+        evaluator: outcome.evaluator,
+        rule_times,
         card: card.and_then(|card| serde_json::to_value(card).ok()),
     }
 }

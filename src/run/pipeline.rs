@@ -3,41 +3,47 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What};
-use weir_engine::eval::{Evaluator, NoticeKind, Plain as PlainEvaluator};
+use weir_engine::eval::NoticeKind;
 use weir_engine::handover::Block;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
+use weir_events::stats::ReloadStats;
 use weir_events::{Eve, usage};
-use weir_wasm::modules::{ModuleCounters, Modules};
+use weir_wasm::modules::ModuleCounters;
 
 use super::counters;
 use super::handover::StateDir;
 use super::matcher::Matchers;
+use super::reload::{self, InForce, Reload};
+use super::workers::changes::{Changes, Step};
 use super::workers::{self, Handover, Source};
 use crate::failure::Failure;
-use crate::rules::modules::Host;
+use crate::rules::Evaluators;
 use crate::ui::figures;
 
 /// What is to be done.
 pub struct Job {
     /// Rules.
     pub rules: Arc<RuleSet>,
-    /// The modules that decide some of them, where there are such.
-    pub modules: Option<Host>,
+    /// What evaluates them.
+    pub evaluators: Evaluators,
     /// Settings of the engine.
     pub engine: EngineConfig,
     /// What looks for the rules' literals.
-    pub matchers: Matchers,
+    pub matchers: Arc<Matchers>,
     /// Threads that inspect packets.
     pub workers: NonZeroUsize,
     /// What the run takes over, and leaves behind.
     pub state: Option<StateDir>,
     /// Whether another process goes on where the run ends.
     pub handover: Handover,
+    /// Where other rules come from while the run goes on; it is taken when the run begins.
+    pub reload: Option<Reload>,
 }
 
 /// A source that says in the end what came from it.
@@ -132,12 +138,12 @@ pub struct Outcome {
     pub thresholds_evicted: u64,
     /// State that flows share: how much there is, and what there was no room for.
     pub state: StateCounters,
-    /// What was counted of each module.
-    pub modules: Vec<ModuleCounters>,
     /// What each worker counted.
     pub counters: Vec<Counters>,
     /// How long each stage took, all threads together, where that was to be measured.
     pub profile: Profile,
+    /// What evaluated text rules.
+    pub evaluator: &'static str,
     /// The matcher that was used.
     pub matcher: &'static str,
     /// Wall-clock time of preparing the rules for the workers.
@@ -148,6 +154,10 @@ pub struct Outcome {
     pub cpu: Duration,
     /// Why it ended early, or cannot count as done.
     pub failure: Option<String>,
+    /// What was counted of each module.
+    pub modules: Vec<ModuleCounters>,
+    /// What came of reloads, where there could be some.
+    pub reload: Option<(ReloadStats, reload::Counts)>,
 }
 
 impl Outcome {
@@ -183,25 +193,6 @@ impl Outcome {
         }
     }
 
-    /// Warns when modules were not asked though they should have been.
-    fn judge_modules(&mut self) {
-        for module in &self.modules {
-            let name = &module.name;
-            for (count, why) in [
-                (module.budget_skips, "it had used up its time"),
-                (module.quarantine_skips, "it had failed too often"),
-                (module.lost(), "it failed"),
-            ] {
-                if count > 0 {
-                    self.seen.warnings.push(format!(
-                        "module {name}: {} lost, because {why}",
-                        figures::counted(count, "evaluation")
-                    ));
-                }
-            }
-        }
-    }
-
     /// Warns when there was no room for what rules wanted to remember.
     fn judge_state(&mut self) {
         let state = &self.state;
@@ -234,6 +225,25 @@ impl Outcome {
         }
     }
 
+    /// Warns when modules were not asked though they should have been.
+    fn judge_modules(&mut self) {
+        for module in &self.modules {
+            let name = &module.name;
+            for (count, why) in [
+                (module.budget_skips, "it had used up its time"),
+                (module.quarantine_skips, "it had failed too often"),
+                (module.lost(), "it failed"),
+            ] {
+                if count > 0 {
+                    self.seen.warnings.push(format!(
+                        "module {name}: {} lost, because {why}",
+                        figures::counted(count, "evaluation")
+                    ));
+                }
+            }
+        }
+    }
+
     /// One of the counters, all workers together.
     pub fn sum(&self, pick: impl Fn(&Counters) -> u64) -> u64 {
         self.counters.iter().map(pick).sum()
@@ -247,12 +257,16 @@ pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
 ///
 /// # Errors
 /// When the engine cannot take the rules, or a file with state cannot be used.
-pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<Outcome, Failure> {
+pub fn run(
+    job: &mut Job,
+    mut input: impl Input,
+    on_record: OnRecord<'_>,
+) -> Result<Outcome, Failure> {
     let setup = Instant::now();
     let prepared = Arc::new(Prepared::new(Arc::clone(&job.rules), &job.engine.overrides));
     let shared = Shared::new(&job.rules, prepared.state(), &job.engine.state);
     let shared = shared.map_err(Failure::failed)?;
-    let shared = Arc::new(shared);
+    let mut shared = Arc::new(shared);
     let workers = job.workers.get();
     // What rules change for all flows, they change in packet order where packets have one.
     let order = if prepared.state().crosses_flows() && input.is_numbered() {
@@ -260,24 +274,12 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
     } else {
         Order::none()
     };
-    let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
-    let modules = (job.modules.as_ref())
-        .map(|host| Modules::new(&host.runtime, &host.policy, &host.modules, None));
-    let evaluator = || -> Box<dyn Evaluator> {
-        let inner = Box::new(evaluator.another());
-        match &modules {
-            Some(modules) => {
-                Box::new(modules.evaluator(inner, &job.rules, prepared.state().names()))
-            }
-            None => inner,
-        }
-    };
     let engine = |at| {
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
             job.matchers.one()?,
-            evaluator(),
+            job.evaluators.one(prepared.state().names())?,
             job.engine.clone(),
         )
         .map_err(Failure::failed)
@@ -289,6 +291,25 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Some(state) => state.restore(&mut engines, &alerts)?,
         None => Block::default(),
     };
+    let reload = job.reload.take();
+    let hub = reload.as_ref().map(|reload| Arc::clone(&reload.hub));
+    if let (Some(reload), Some(engine)) = (reload, engines.first()) {
+        reload.hub.uses(engine.matcher());
+        reload.begin(InForce {
+            prepared: Arc::clone(&prepared),
+            shared: Arc::clone(&shared),
+            counts: alerts.counts(),
+            state: job.engine.state.clone(),
+            matchers: Arc::downgrade(&job.matchers),
+            modules: job.evaluators.modules().cloned(),
+            workers,
+            numbered: input.is_numbered(),
+        })?;
+    }
+    let nothing = Changes::default();
+    let changes = hub.as_ref().map_or(&nothing, |hub| &hub.changes);
+    // The set before is not needed any more once there is another one.
+    drop(prepared);
     let mut written = 0;
     // Of some workers, until all have said what they counted at the same place.
     let mut gathered = Vec::new();
@@ -302,20 +323,43 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         &mut input,
         &mut profile,
         (block, job.handover),
-        &mut |event| {
+        changes,
+        &mut |step| {
+            let event = match step {
+                Step::Event(event) => event,
+                Step::Changed(changed) => {
+                    if let Some(now) = hub.as_ref().and_then(|hub| hub.changed(changed)) {
+                        alerts.swap(&now.change);
+                        shared = now.shared;
+                    }
+                    return ControlFlow::Continue(());
+                }
+            };
             let mut record = None;
             if let What::Counters(counters) = &event.what {
                 gathered.push(Counters::clone(counters));
                 if gathered.len() == workers {
                     let said = AlertCounts::of(&alerts, written);
-                    record = Some(counters::record(event.place.ts_ns, &gathered, said));
+                    let reloads = hub.as_ref().map(|hub| hub.counts());
+                    record = Some(counters::record(
+                        event.place.ts_ns,
+                        &gathered,
+                        said,
+                        reloads,
+                    ));
                     gathered.clear();
                 }
             }
             let mut hand_out = |record: &Eve<'_>| {
                 if failure.is_none() {
                     match on_record(record) {
-                        Ok(()) => written += u64::from(matches!(record, Eve::Alert(_))),
+                        Ok(()) if matches!(record, Eve::Alert(_)) => {
+                            written += 1;
+                            if let Some(hub) = &hub {
+                                hub.alerts.store(written, Ordering::Relaxed);
+                            }
+                        }
+                        Ok(()) => {}
                         Err(error) => failure = Some(error),
                     }
                 }
@@ -346,6 +390,9 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
             }
         },
     );
+    if let Some(hub) = &hub {
+        hub.end();
+    }
     let (time, cpu) = (
         started.elapsed(),
         usage::cpu_time().saturating_sub(cpu_before),
@@ -379,9 +426,6 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         alerts: AlertCounts::of(&alerts, written),
         thresholds_evicted: alerts.thresholds_evicted(),
         state: shared.counters(),
-        modules: modules
-            .map(|modules| modules.counters())
-            .unwrap_or_default(),
         counters,
         profile,
         setup,
@@ -389,6 +433,13 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         time,
         cpu,
         failure: failure.or(seen.failure.take()),
+        modules: match &hub {
+            // A reload may have brought other modules.
+            Some(hub) => hub.module_counters(),
+            None => job.evaluators.module_counters(),
+        },
+        evaluator: job.evaluators.name(),
+        reload: hub.map(|hub| (hub.stats(), hub.counts())),
         seen,
     };
     outcome.judge_state();

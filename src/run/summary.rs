@@ -5,7 +5,6 @@ use std::io::{self, Write};
 
 use console::style;
 use weir_engine::detect::Alert;
-use weir_engine::plan::{RuleId, RuleSet};
 
 use super::pipeline::Outcome;
 use crate::ui::figures;
@@ -17,25 +16,37 @@ const MESSAGE_WIDTH: usize = 90;
 /// Alerts by signature.
 #[derive(Debug, Default)]
 pub struct Summary {
-    counts: BTreeMap<RuleId, u64>,
+    /// By `gid` and `sid`, which stay when rules are reloaded.
+    counts: BTreeMap<(u32, u32), Signature>,
+}
+
+/// What alerts had in common.
+#[derive(Debug)]
+struct Signature {
+    alerts: u64,
+    priority: u8,
+    msg: String,
 }
 
 impl Summary {
     /// Counts an alert.
     pub fn add(&mut self, alert: &Alert<'_>) {
-        *self.counts.entry(alert.id).or_default() += 1;
+        let meta = &alert.rule.meta;
+        let signature = self.counts.entry((meta.gid, meta.sid));
+        let signature = signature.or_insert_with(|| Signature {
+            alerts: 0,
+            priority: meta.priority,
+            msg: meta.msg.clone(),
+        });
+        signature.alerts += 1;
     }
 
     /// Prints the signatures, most frequent first, and what was read.
-    pub fn print(&self, outcome: &Outcome, rules: &RuleSet) -> io::Result<()> {
+    pub fn print(&self, outcome: &Outcome) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        let mut signatures: Vec<_> = self
-            .counts
-            .iter()
-            .filter_map(|(id, count)| Some((rules.get(*id)?, *count)))
-            .collect();
-        signatures.sort_by_key(|&(rule, count)| {
-            (std::cmp::Reverse(count), rule.meta.priority, rule.meta.sid)
+        let mut signatures: Vec<_> = self.counts.iter().collect();
+        signatures.sort_by_key(|&(&(_, sid), signature)| {
+            (std::cmp::Reverse(signature.alerts), signature.priority, sid)
         });
         if !signatures.is_empty() {
             let mut table = Table::new([
@@ -45,12 +56,12 @@ impl Summary {
                 ("message", Align::Left),
             ])
             .within(terminal_width(), &[]);
-            for (rule, count) in &signatures {
+            for ((gid, sid), signature) in &signatures {
                 table.row([
-                    figures::count(*count),
-                    rule.meta.priority.to_string(),
-                    format!("{}:{}", rule.meta.gid, rule.meta.sid),
-                    clean(&rule.meta.msg, MESSAGE_WIDTH),
+                    figures::count(signature.alerts),
+                    signature.priority.to_string(),
+                    format!("{gid}:{sid}"),
+                    clean(&signature.msg, MESSAGE_WIDTH),
                 ]);
             }
             table.write(&mut out, "")?;

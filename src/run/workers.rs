@@ -4,16 +4,25 @@
 //! fragments of a packet go to the same one. Every worker answers every block, and the block is committed when all have,
 //! so what is committed is in packet order and the same however many workers there are. At the end of each block, which
 //! is the same frame for all, every worker looks whose time is up; one worker alone cuts the same blocks.
+//!
+//! Other rules ([`Changes`]) come to all workers before the same frame. What is in the block so far goes out before them as a
+//! part of a block, so that blocks, and with them time, are as they would be without.
+
+mod block;
+pub mod changes;
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use weir_engine::detect::{Engine, Event, Profile, Stage};
+use weir_engine::detect::{Engine, Event, Profile, Stage, Successor};
 use weir_engine::flow::shard;
 use weir_engine::handover;
-use weir_engine::packet::{Frame, LinkType};
-use weir_engine::state::Order;
+use weir_engine::packet::Frame;
+use weir_engine::state::{Guard, Order};
+
+use block::Block;
+use changes::{Change, Changed, Changes, Retired, Step};
 
 /// A block is closed when it holds this many frames or bytes: enough to hide the hand-over, few enough to stay in cache.
 const BLOCK_FRAMES: usize = 1024;
@@ -74,6 +83,10 @@ impl Handover {
 
 /// What a worker does with frames.
 pub trait Inspect: Send {
+    /// What it changes to when other rules come.
+    type Next: Send;
+    /// Goes on with other rules; what is not needed any more is returned. Nothing is looked at ahead.
+    fn change(&mut self, next: Self::Next, events: &mut Vec<Event>) -> Retired;
     /// True when the worker gains by looking at frames ahead.
     fn runs_ahead(&self) -> bool {
         false
@@ -93,6 +106,19 @@ pub trait Inspect: Send {
 }
 
 impl Inspect for Engine {
+    type Next = Successor;
+
+    fn change(&mut self, next: Successor, events: &mut Vec<Event>) -> Retired {
+        match self.swap(next, events) {
+            Ok(retired) => Box::new(retired),
+            // Changes are made one after the other, each from the rules that all workers have.
+            Err(error) => {
+                tracing::error!("{error}");
+                Box::new(())
+            }
+        }
+    }
+
     fn runs_ahead(&self) -> bool {
         Engine::runs_ahead(self)
     }
@@ -122,8 +148,11 @@ impl Inspect for Engine {
     }
 }
 
+/// Takes what is committed, and may stop the run.
+pub type Commit<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<()>;
+
 /// Runs all frames of `source` through the workers, whose turns are of `order`. `commit` sees what they have to say, in
-/// packet order, and may stop the run. `profile` is told what reading and committing took, where that is not in a
+/// packet order, and may stop the run. `changes` is where other rules come from. `profile` is told what reading and committing took, where that is not in a
 /// worker's own. `block` is where another process left off.
 ///
 /// Returns where this run leaves off; `None` where everything has ended.
@@ -133,15 +162,25 @@ pub fn run<S: Source + Send, W: Inspect>(
     source: &mut S,
     profile: &mut Profile,
     (block, handover): (handover::Block, Handover),
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    changes: &Changes<W::Next>,
+    commit: Commit<'_>,
 ) -> Option<handover::Block> {
     let mut cut = Cut::going_on(block);
     // Where the run was stopped from here, because nothing can be written, it does not go on elsewhere.
     let left = match workers {
         [] => ControlFlow::Continue(false),
-        [worker] if worker.runs_ahead() => ahead(worker, source, &mut cut, handover, commit),
-        [worker] => serial(worker, source, &mut cut, handover, commit),
-        several => parallel(several, order, source, profile, &mut cut, handover, commit),
+        [worker] if worker.runs_ahead() => {
+            ahead(worker, source, &mut cut, (handover, changes), commit)
+        }
+        [worker] => serial(worker, source, &mut cut, (handover, changes), commit),
+        several => parallel(
+            (several, order),
+            source,
+            profile,
+            &mut cut,
+            (handover, changes),
+            commit,
+        ),
     };
     (left == ControlFlow::Continue(true)).then(|| cut.left())
 }
@@ -224,20 +263,26 @@ impl End {
     }
 }
 
+/// Whether another process goes on with the run, and where other rules come from.
+type Future<'a, W> = (Handover, &'a Changes<<W as Inspect>::Next>);
+
 fn serial<W: Inspect>(
     worker: &mut W,
     source: &mut impl Source,
     cut: &mut Cut,
-    handover: Handover,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    (handover, changes): Future<'_, W>,
+    commit: Commit<'_>,
 ) -> ControlFlow<(), bool> {
     let mut events = Vec::new();
     worker.profile().skip();
     let mut more = true;
     let mut goes_on = false;
     while more {
-        let ends = match source.next() {
+        let next = source.next();
+        change_alone(worker, changes, &mut events, commit)?;
+        let ends = match next {
             Next::Frame(frame) => {
+                changes.count();
                 cut.count(&frame);
                 worker.process(frame, &mut events);
                 cut.is_full()
@@ -263,12 +308,39 @@ fn serial<W: Inspect>(
     leave(worker, cut, goes_on, commit)
 }
 
+/// Takes up the change that is offered, if there is one. Nothing is under way.
+fn change_alone<W: Inspect>(
+    worker: &mut W,
+    changes: &Changes<W::Next>,
+    events: &mut Vec<Event>,
+    commit: Commit<'_>,
+) -> ControlFlow<()> {
+    match changes.take() {
+        Some(change) => change_to(worker, change, events, commit),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+fn change_to<W: Inspect>(
+    worker: &mut W,
+    change: Change<W::Next>,
+    events: &mut Vec<Event>,
+    commit: Commit<'_>,
+) -> ControlFlow<()> {
+    let Some(next) = change.parts.into_iter().next() else {
+        return ControlFlow::Continue(());
+    };
+    let changed = Changed::of(worker, next, events);
+    commit_all(worker, events, commit)?;
+    commit(Step::Changed(changed))
+}
+
 /// Ends everything, unless another process goes on with it.
 fn leave<W: Inspect>(
     worker: &mut W,
     cut: &Cut,
     goes_on: bool,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    commit: Commit<'_>,
 ) -> ControlFlow<(), bool> {
     if !goes_on {
         let mut events = Vec::new();
@@ -283,8 +355,8 @@ fn ahead<W: Inspect>(
     worker: &mut W,
     source: &mut impl Source,
     cut: &mut Cut,
-    handover: Handover,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    (handover, changes): Future<'_, W>,
+    commit: Commit<'_>,
 ) -> ControlFlow<(), bool> {
     let mut events = Vec::new();
     worker.profile().skip();
@@ -293,8 +365,20 @@ fn ahead<W: Inspect>(
     while more {
         let mut pauses = false;
         while !pauses && more && !cut.is_full() {
-            match source.next() {
+            let came = source.next();
+            if let Some(change) = changes.take() {
+                // All that came before is inspected before, and nothing is under way then.
+                next.ahead(worker);
+                for block in [&mut due, &mut next] {
+                    block.process(worker, &mut events);
+                    block.clear();
+                }
+                commit_all(worker, &mut events, commit)?;
+                change_to(worker, change, &mut events, commit)?;
+            }
+            match came {
                 Next::Frame(frame) => {
+                    changes.count();
                     cut.count(&frame);
                     next.push(&frame);
                     worker.profile().lap(Stage::Read);
@@ -330,104 +414,60 @@ fn ahead<W: Inspect>(
 fn commit_all<W: Inspect>(
     worker: &mut W,
     events: &mut Vec<Event>,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    commit: Commit<'_>,
 ) -> ControlFlow<()> {
     // Stable: the packets of one frame keep their order.
     events.sort_by_key(|event| event.place);
     for event in events.drain(..) {
-        commit(&event)?;
+        commit(Step::Event(&event))?;
         worker.profile().lap(Stage::Commit);
     }
     ControlFlow::Continue(())
 }
 
-/// Frames on their way to a worker, copied once into one allocation.
-#[derive(Default)]
-struct Block {
-    bytes: Vec<u8>,
-    frames: Vec<(u64, u64, LinkType, u32, usize)>,
-    /// `None` for one that another process goes on with.
-    end: Option<End>,
+/// What a worker is to do.
+enum Work<N> {
+    Inspect(Block),
+    /// Change to other rules. The guard is of the order that comes with them.
+    Change(N, Guard),
 }
 
-impl Block {
-    fn push(&mut self, frame: &Frame<'_>) {
-        self.bytes.extend_from_slice(frame.data);
-        self.frames.push((
-            frame.ts_ns,
-            frame.number,
-            frame.link,
-            frame.wire_len,
-            self.bytes.len(),
-        ));
-    }
-
-    fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        let mut start = 0;
-        self.frames
-            .iter()
-            .map(move |&(ts_ns, number, link, wire_len, end)| {
-                let data = self.bytes.get(start..end).unwrap_or_default();
-                start = end;
-                Frame {
-                    ts_ns,
-                    number,
-                    link,
-                    data,
-                    wire_len,
-                }
-            })
-    }
-
-    /// To be called when the block is complete: frames are looked at where they will be inspected.
-    fn ahead(&self, worker: &mut impl Inspect) {
-        self.frames().for_each(|frame| worker.ahead(frame));
-        worker.flush();
-    }
-
-    fn process(&self, worker: &mut impl Inspect, out: &mut Vec<Event>) {
-        self.frames().for_each(|frame| worker.process(frame, out));
-        if let Some(End { number, now_ns }) = self.end {
-            worker.tick(number, now_ns, out);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.frames.clear();
-        self.end = None;
-    }
+/// What a worker has done.
+enum Done {
+    Inspected(Block, Vec<Event>),
+    Changed(Changed, Vec<Event>),
 }
 
 fn parallel<S: Source + Send, W: Inspect>(
-    workers: &mut [W],
-    order: &Order,
+    (workers, order): (&mut [W], &Order),
     source: &mut S,
     profile: &mut Profile,
     cut: &mut Cut,
-    handover: Handover,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    future: Future<'_, W>,
+    commit: Commit<'_>,
 ) -> ControlFlow<(), bool> {
     std::thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(workers.len());
         let mut from_workers = Vec::with_capacity(workers.len());
         for (at, worker) in workers.iter_mut().enumerate() {
-            let (blocks, inbox) = sync_channel::<Block>(DEPTH);
-            let (outbox, results) = sync_channel::<(Block, Vec<Event>)>(DEPTH);
+            let (blocks, inbox) = sync_channel::<Work<W::Next>>(DEPTH);
+            let (outbox, results) = sync_channel::<Done>(DEPTH);
+            // However this thread ends, the others do not wait for it.
             let guard = order.guard(at);
-            scope.spawn(move || {
-                // However this thread ends, the others do not wait for it.
-                let _guard = guard;
-                work(worker, &inbox, &outbox);
-            });
+            scope.spawn(move || work(worker, guard, &inbox, &outbox));
             to_workers.push(blocks);
             from_workers.push(results);
         }
         let (give_back, spare) = sync_channel::<Block>(from_workers.len() * (2 * DEPTH + 2));
         let mut dealing = profile.clone();
         let dealer = scope.spawn(move || {
-            let goes_on = deal(source, &mut dealing, cut, handover, &to_workers, &spare);
-            (dealing, goes_on)
+            let dealer = Dealer {
+                parts: to_workers.iter().map(|_| Block::default()).collect(),
+                to_workers,
+                spare,
+            };
+            let goes_on = dealer.deal::<W>(source, &mut dealing, cut, future);
+            (dealing, goes_on.unwrap_or(false))
         });
         let done = collect(&from_workers, &give_back, profile, commit);
         // Receivers go first, so that a reader or worker that waits to send ends when the run was stopped early.
@@ -442,32 +482,41 @@ fn parallel<S: Source + Send, W: Inspect>(
     })
 }
 
-fn work(
-    worker: &mut impl Inspect,
-    inbox: &Receiver<Block>,
-    outbox: &SyncSender<(Block, Vec<Event>)>,
+fn work<W: Inspect>(
+    worker: &mut W,
+    guard: Guard,
+    inbox: &Receiver<Work<W::Next>>,
+    outbox: &SyncSender<Done>,
 ) {
+    let mut _guard = guard;
     let mut end = Some(End::default());
     let mut next = None;
-    while let Some(mut block) = next.take().or_else(|| {
-        let block = inbox.recv().ok()?;
+    while let Some(work) = next.take().or_else(|| {
+        let work = inbox.recv().ok()?;
         worker.profile().skip();
-        if worker.runs_ahead() {
-            block.ahead(worker);
-        }
-        Some(block)
+        look_ahead(worker, &work);
+        Some(work)
     }) {
         let mut events = Vec::new();
-        if worker.runs_ahead()
-            && let Ok(block) = inbox.try_recv()
-        {
-            block.ahead(worker);
-            next = Some(block);
-        }
-        block.process(worker, &mut events);
-        end = block.end;
-        block.clear();
-        if outbox.send((block, events)).is_err() {
+        let done = match work {
+            Work::Change(part, of_part) => {
+                let changed = Changed::of(worker, part, &mut events);
+                // Nothing more is done in the order before.
+                _guard = of_part;
+                Done::Changed(changed, events)
+            }
+            Work::Inspect(mut block) => {
+                if worker.runs_ahead() {
+                    next = inbox.try_recv().ok();
+                    next.iter().for_each(|next| look_ahead(worker, next));
+                }
+                block.process(worker, &mut events);
+                end = block.end;
+                block.clear();
+                Done::Inspected(block, events)
+            }
+        };
+        if outbox.send(done).is_err() {
             return;
         }
     }
@@ -477,82 +526,135 @@ fn work(
     let mut events = Vec::new();
     worker.finish(end.of_run(), &mut events);
     // Nobody takes it where the run was stopped.
-    let _ = outbox.send((Block::default(), events));
+    let _ = outbox.send(Done::Inspected(Block::default(), events));
 }
 
-/// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
-/// pause of the source, however empty: a failing hand-over is how the reader learns that the run was stopped.
-///
-/// True when another process goes on with the last block.
-fn deal(
-    source: &mut impl Source,
-    profile: &mut Profile,
-    cut: &mut Cut,
-    handover: Handover,
-    to_workers: &[SyncSender<Block>],
-    spare: &Receiver<Block>,
-) -> bool {
-    let count = to_workers.len() as u64;
-    let mut parts: Vec<Block> = to_workers.iter().map(|_| Block::default()).collect();
-    loop {
-        let mut more = true;
-        let mut goes_on = false;
-        profile.skip();
-        while !cut.is_full() {
-            let frame = match source.next() {
-                Next::Frame(frame) => frame,
-                Next::Pause => {
-                    cut.pause();
-                    break;
+/// Looks at a block that is due next. What comes after a change is looked at after it.
+fn look_ahead<W: Inspect>(worker: &mut W, work: &Work<W::Next>) {
+    if let Work::Inspect(block) = work
+        && worker.runs_ahead()
+    {
+        block.ahead(worker);
+    }
+}
+
+/// Deals frames out to workers.
+struct Dealer<N> {
+    /// What each worker gets next.
+    parts: Vec<Block>,
+    to_workers: Vec<SyncSender<Work<N>>>,
+    spare: Receiver<Block>,
+}
+
+impl<N> Dealer<N> {
+    /// Cuts the frames into blocks; every worker gets its part of every block, also when that is empty. A block ends at a
+    /// pause of the source, however empty: a failing hand-over is how the reader learns that the run was stopped.
+    ///
+    /// True when another process goes on with the last block; `None` when the run was stopped.
+    fn deal<W: Inspect<Next = N>>(
+        mut self,
+        source: &mut impl Source,
+        profile: &mut Profile,
+        cut: &mut Cut,
+        (handover, changes): Future<'_, W>,
+    ) -> Option<bool> {
+        let count = self.to_workers.len() as u64;
+        loop {
+            let mut more = true;
+            let mut goes_on = false;
+            profile.skip();
+            while !cut.is_full() {
+                let next = source.next();
+                if let Some(change) = changes.take() {
+                    self.send(None)?;
+                    self.change(change)?;
                 }
-                Next::End => {
-                    more = false;
-                    goes_on = handover.of(source);
-                    break;
+                let frame = match next {
+                    Next::Frame(frame) => frame,
+                    Next::Pause => {
+                        cut.pause();
+                        break;
+                    }
+                    Next::End => {
+                        more = false;
+                        goes_on = handover.of(source);
+                        break;
+                    }
+                };
+                changes.count();
+                cut.count(&frame);
+                if let Some(part) = self.parts.get_mut((shard(&frame) % count) as usize) {
+                    part.push(&frame);
                 }
-            };
-            cut.count(&frame);
-            if let Some(part) = parts.get_mut((shard(&frame) % count) as usize) {
-                part.push(&frame);
+            }
+            profile.lap(Stage::Read);
+            let end = (!goes_on).then(|| cut.take());
+            self.send(end)?;
+            if !more {
+                return Some(goes_on);
             }
         }
-        profile.lap(Stage::Read);
-        let end = (!goes_on).then(|| cut.take());
-        for (part, worker) in parts.iter_mut().zip(to_workers) {
+    }
+
+    /// Hands out what there is; `None` when nobody takes it.
+    fn send(&mut self, end: Option<End>) -> Option<()> {
+        for (part, worker) in self.parts.iter_mut().zip(&self.to_workers) {
             part.end = end;
-            let next = spare.try_recv().unwrap_or_default();
-            if worker.send(std::mem::replace(part, next)).is_err() {
-                return false;
-            }
+            let next = self.spare.try_recv().unwrap_or_default();
+            let block = std::mem::replace(part, next);
+            worker.send(Work::Inspect(block)).ok()?;
         }
-        if !more {
-            return goes_on;
+        Some(())
+    }
+
+    /// Hands out other rules.
+    fn change(&mut self, change: Change<N>) -> Option<()> {
+        let Change { parts, order } = change;
+        for (at, (part, worker)) in parts.into_iter().zip(&self.to_workers).enumerate() {
+            worker.send(Work::Change(part, order.guard(at))).ok()?;
         }
+        Some(())
     }
 }
 
 fn collect(
-    from_workers: &[Receiver<(Block, Vec<Event>)>],
+    from_workers: &[Receiver<Done>],
     give_back: &SyncSender<Block>,
     profile: &mut Profile,
-    commit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    commit: Commit<'_>,
 ) -> ControlFlow<()> {
     let mut all = Vec::new();
     loop {
+        // All workers do the same one after the other.
+        let mut changed: Option<Changed> = None;
         for worker in from_workers {
             // The reader is done when it hangs up, and then so do the workers, all after the same one.
-            let Ok((block, mut events)) = worker.recv() else {
+            let Ok(done) = worker.recv() else {
                 return ControlFlow::Continue(());
             };
-            // No room means there are spare blocks enough.
-            let _ = give_back.try_send(block);
-            all.append(&mut events);
+            match done {
+                Done::Inspected(block, mut events) => {
+                    // No room means there are spare blocks enough.
+                    let _ = give_back.try_send(block);
+                    all.append(&mut events);
+                }
+                Done::Changed(of_worker, mut events) => {
+                    all.append(&mut events);
+                    changed = Some(match changed.take() {
+                        Some(others) => others.and(of_worker),
+                        None => of_worker,
+                    });
+                }
+            }
         }
         profile.skip();
         // Stable: the packets of one frame keep their order. Live frames have no numbers, but are in the order of time.
         all.sort_by_key(|event: &Event| event.place);
         for event in all.drain(..) {
-            commit(&event)?;
+            commit(Step::Event(&event))?;
+        }
+        if let Some(changed) = changed {
+            commit(Step::Changed(changed))?;
         }
         profile.lap(Stage::Commit);
     }

@@ -130,6 +130,18 @@ impl Connection {
     }
 }
 
+/// A connection: who says what, one after the other (0: the client).
+pub fn conversation(lines: &[(usize, &str)]) -> Vec<Vec<u8>> {
+    let mut connection = Connection::new(99);
+    let mut packets = connection.handshake();
+    packets.extend(
+        lines
+            .iter()
+            .map(|(way, text)| connection.says(*way, ACK, text)),
+    );
+    packets
+}
+
 /// The conversations, one after the other, each of them a list of packets.
 fn conversations() -> Vec<Vec<Vec<u8>>> {
     let mut all = Vec::new();

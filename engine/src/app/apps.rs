@@ -90,6 +90,25 @@ impl Apps {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
+    /// Which buffers anyone looks at.
+    pub(crate) fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    /// From now on somebody looks at these buffers, and no others.
+    pub(crate) fn change_wants(&mut self, wants: Wants) {
+        self.wants = wants;
+        for app in self.slots.iter_mut().flatten() {
+            app.output.change_wants(wants);
+        }
+    }
+
+    /// All transactions that are under way.
+    pub(crate) fn transactions(&mut self) -> impl Iterator<Item = &mut Transaction> {
+        let apps = self.slots.iter_mut().flatten();
+        apps.flat_map(|app| &mut app.output.live)
+    }
+
     /// The transaction at a place among those of a flow that are not over.
     pub(crate) fn transaction_mut(&mut self, id: AppId, at: usize) -> Option<&mut Transaction> {
         self.get_mut(id)?.output.live.get_mut(at)

@@ -2,6 +2,7 @@
 
 use super::buffer::{AppBuffer, AppField, level};
 use super::file::File;
+use super::output::Wants;
 use super::proto::AppProto;
 use crate::plan::RuleId;
 
@@ -89,12 +90,15 @@ pub struct Transaction {
     pub(crate) past: Option<AppProto>,
     pub(super) events: Vec<&'static str>,
     pub(crate) files: Vec<File>,
+    /// Buffers that were wanted ever since it began: of others, some may be missing.
+    pub(crate) whole: Wants,
 }
 
 impl Transaction {
-    pub(super) fn new(id: TxId) -> Self {
+    pub(super) fn new(id: TxId, whole: Wants) -> Self {
         Self {
             id,
+            whole,
             halves: Default::default(),
             past: None,
             events: Vec::new(),
@@ -164,6 +168,22 @@ impl Transaction {
 }
 
 impl Half {
+    /// Gives rules other numbers: those of which `goes_on` says none are forgotten, those of which `matched` says none may
+    /// match again.
+    pub(crate) fn renumber(
+        &mut self,
+        goes_on: impl Fn(RuleId) -> Option<RuleId>,
+        matched: impl Fn(RuleId) -> Option<RuleId>,
+    ) {
+        fn renumber(list: &mut Vec<RuleId>, number: impl Fn(RuleId) -> Option<RuleId>) {
+            list.retain_mut(|rule| number(*rule).map(|new| *rule = new).is_some());
+            list.sort_unstable();
+            list.dedup();
+        }
+        renumber(&mut self.candidates, goes_on);
+        renumber(&mut self.matched, matched);
+    }
+
     fn bytes_of(&self, piece: Piece) -> &[u8] {
         let start = piece.start as usize;
         self.bytes

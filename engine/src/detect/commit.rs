@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Alert, EngineConfig, Event, Found, Matched, What};
+use super::{Alert, Change, EngineConfig, Event, Found, Matched, What};
 use crate::plan::{Action, RuleSet};
 use crate::state::{Counted, Decision, Due, Limits, SavedCount, Thresholds};
 
 /// Turns what workers found into alerts.
 pub struct Alerts {
     rules: Arc<RuleSet>,
-    limits: Limits,
-    thresholds: Thresholds,
+    limits: Arc<Limits>,
+    thresholds: Arc<Thresholds>,
     alert_max: usize,
     inline: bool,
     suppressed: u64,
@@ -21,14 +21,26 @@ impl Alerts {
     /// For one rule set.
     pub fn new(rules: Arc<RuleSet>, config: &EngineConfig) -> Self {
         Self {
-            limits: Limits::new(&rules, &config.overrides),
+            limits: Arc::new(Limits::new(&rules, &config.overrides)),
             rules,
-            thresholds: Thresholds::new(config.state.counters),
+            thresholds: Arc::new(Thresholds::new(config.state.counters)),
             alert_max: config.alert_max,
             inline: config.inline,
             suppressed: 0,
             discarded: 0,
         }
+    }
+
+    /// Other rules come. All events of the rules before must have been committed; counts of limits that are the same go on.
+    pub fn swap(&mut self, change: &Change) {
+        let after = change.after();
+        self.rules = Arc::clone(after.rules());
+        self.limits = Arc::clone(after.state().limits());
+    }
+
+    /// The counts, for [`Change::leave`].
+    pub fn counts(&self) -> Arc<Thresholds> {
+        Arc::clone(&self.thresholds)
     }
 
     /// Takes the next event. Where it is what a packet matched, hands out its alerts in the order of the rules.

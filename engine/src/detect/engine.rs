@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::inspector::Inspector;
 use super::interval::Interval;
 use super::search::SearchCounters;
-use super::{Event, PacketFacts, Place, Prepared, Profile, Stage, Tagged, What};
+use super::{
+    Event, PacketFacts, Place, Prepared, Profile, Retired, Stage, Successor, Tagged, What,
+};
 use crate::eval::{EvalCounters, Evaluator};
 use crate::flow::{FlowConfig, FlowCounters, SavedTable, shard};
 use crate::handover::{Numbers, Out, Record, Restored, SavedFlow};
@@ -84,6 +86,9 @@ pub enum EngineError {
     /// A file that rules or the configuration name cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The worker has other rules than those that were to be changed.
+    #[error("the change is from other rules than the worker has")]
+    NotInForce,
 }
 
 /// A rule that matched.
@@ -269,6 +274,28 @@ impl Engine {
         self.inspector.finish(number, out);
     }
 
+    /// Goes on with other rules, between two frames: flows, streams, fragments, transactions, and what rules keep stay. What has
+    /// been found so far is of the rules before and is to be committed before [`super::Alerts::swap`]; what modules had to
+    /// say is appended to `out`. What [ran ahead](Self::ahead) is done by software when it is due, so that best nothing does.
+    ///
+    /// # Errors
+    /// When the worker's rules are not those that the change is from; then all is as before.
+    pub fn swap(
+        &mut self,
+        successor: Successor,
+        out: &mut Vec<Event>,
+    ) -> Result<Retired, EngineError> {
+        if !Arc::ptr_eq(&successor.change.before, &self.inspector.prepared) {
+            return Err(EngineError::NotInForce);
+        }
+        Ok(self.inspector.swap(successor, out))
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.inspector.prepared.rules
+    }
+
     /// What this worker shares with the others.
     pub(crate) fn shares(&self) -> (Arc<Prepared>, Arc<Shared>) {
         let shared = self.inspector.shared();
@@ -319,7 +346,7 @@ impl Engine {
         Counters {
             decoder: self.decoder.counters().clone(),
             flow: self.inspector.flows.counters(),
-            eval: self.inspector.evaluator.counters(),
+            eval: (self.inspector.evaluated).and(self.inspector.evaluator.counters()),
             app: self.inspector.apps.counters.clone(),
             search: self.inspector.search.counters,
             streams: self.inspector.streams.counters(),

@@ -6,6 +6,7 @@
 //! (thresholds) and hands out [`Alert`]s.
 
 mod alert;
+mod change;
 mod commit;
 mod engine;
 mod event;
@@ -22,6 +23,7 @@ mod search;
 mod strategies;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
+pub use change::{Change, Retired, Successor};
 pub use commit::Alerts;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched};
 pub use event::{AppFacts, AppRecord, Event, Noticed, Place, Tagged, What};

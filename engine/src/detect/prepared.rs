@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Groups;
 use super::index::Index;
+use crate::app::{AppBuffer, Wants};
 use crate::matcher::Probe;
-use crate::plan::RuleSet;
+use crate::plan::{AppTest, Rule, RuleSet};
 use crate::state::{Overrides, Plan};
 
 /// A rule set, sorted by what makes its rules candidates. Made once; every worker reads it.
@@ -14,19 +15,31 @@ pub struct Prepared {
     pub(super) groups: Groups,
     pub(super) index: Index,
     pub(super) state: Plan,
+    /// Buffers of transactions that rules look at.
+    pub(super) wants: Wants,
 }
 
 impl Prepared {
     /// Prepares a rule set; `overrides` is what the configuration says about limits.
     pub fn new(rules: Arc<RuleSet>, overrides: &Overrides) -> Self {
+        let state = Plan::new(&rules, overrides);
+        Self::with(rules, state)
+    }
+
+    /// The rest, which does not depend on what was before.
+    pub(super) fn with(rules: Arc<RuleSet>, state: Plan) -> Self {
         let groups = Groups::new(&rules);
         let index = Index::new(&rules, &groups);
-        let state = Plan::new(&rules, overrides);
+        let mut wants = Wants::default();
+        for rule in rules.rules() {
+            looks_at(rule).for_each(|buffer| wants.add(buffer));
+        }
         Self {
             rules,
             groups,
             index,
             state,
+            wants,
         }
     }
 
@@ -49,4 +62,18 @@ impl Prepared {
     pub fn probes(&self) -> &[Probe] {
         &self.index.probes
     }
+}
+
+/// Buffers of transactions that a rule looks at.
+fn looks_at(rule: &Rule) -> impl Iterator<Item = AppBuffer> {
+    let of_tests = rule.app.tests.iter().filter_map(AppTest::buffer);
+    let of_module = rule.module.iter().flat_map(|module| module.looks_at.iter());
+    rule.app_buffers().chain(of_tests).chain(of_module.copied())
+}
+
+/// The same as a set.
+pub(super) fn wants_of(rule: &Rule) -> Wants {
+    let mut wants = Wants::default();
+    looks_at(rule).for_each(|buffer| wants.add(buffer));
+    wants
 }

@@ -23,6 +23,8 @@ mod transform;
 pub use buffer::Buffers;
 pub use plain::Plain;
 
+use std::any::Any;
+
 use crate::app::{FlowApp, Transaction, Way};
 use crate::flow::Flow;
 use crate::packet::Packet;
@@ -108,7 +110,7 @@ pub enum NoticeKind {
 }
 
 /// Decides candidates.
-pub trait Evaluator: Send {
+pub trait Evaluator: Any + Send {
     /// Appends to `matches` those of `candidates` that match, in the order of `candidates`.
     fn evaluate(
         &mut self,
@@ -120,6 +122,10 @@ pub trait Evaluator: Send {
 
     /// A flow is over: nothing more comes of what was kept for it.
     fn end_flow(&mut self, _id: u64) {}
+
+    /// This one takes the place of another, because other rules come: what that one keeps and this one has a use for goes
+    /// on here. `before` is not asked again; `&mut dyn Any` can be made of it, and so what it is.
+    fn take_over(&mut self, _before: &mut dyn Evaluator) {}
 
     /// What has happened since this was asked last, if anything.
     fn take_notices(&mut self) -> Vec<Notice> {
@@ -145,4 +151,19 @@ pub struct EvalCounters {
     pub work_limits: u64,
     /// Decompressions of buffers cut off at their `max-size`.
     pub transform_limits: u64,
+}
+
+impl EvalCounters {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            checks: self.checks + other.checks,
+            matches: self.matches + other.matches,
+            pcre_limits: self.pcre_limits + other.pcre_limits,
+            recursion_limits: self.recursion_limits + other.recursion_limits,
+            work_limits: self.work_limits + other.work_limits,
+            transform_limits: self.transform_limits + other.transform_limits,
+        }
+    }
 }

@@ -112,6 +112,11 @@ impl FlowTable {
         }
     }
 
+    /// What rules keep for each flow.
+    pub(crate) fn each_vars(&mut self) -> impl Iterator<Item = &mut crate::state::FlowVars> {
+        self.slots.iter_mut().map(|slot| &mut slot.flow.vars)
+    }
+
     /// From now on [`FlowTable::come_from`] is to be called where [`FlowTable::is_unplaced`] says so.
     pub(crate) fn keep_origins(&mut self) {
         // A frame has at most so many packets.

@@ -1,10 +1,12 @@
 //! Counts of matches, per rule, limit and what the limit tracks, over packet time.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Limit, Limits, RateFilter};
+use super::limits::{Limit, LimitId, Limits, RateFilter};
+use super::plan::Left;
 use super::sharded::Sharded;
 use crate::plan::{Action, Rule, RuleId, RuleSet, Threshold, ThresholdKind, Track};
 
@@ -53,8 +55,8 @@ enum Tracked {
     Flow(u64),
 }
 
-/// Rule, which of its limits, what it tracks.
-type Key = (RuleId, u8, Tracked);
+/// The limit, and what it tracks.
+type Key = (LimitId, Tracked);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Counter {
@@ -113,7 +115,7 @@ impl Thresholds {
             decision.due = Due::Silent;
             return decision;
         }
-        for (at, limit) in limits.limits.iter().enumerate() {
+        for &(number, ref limit) in &limits.limits {
             let tracked = match (limit.track(), packet.flow) {
                 (Track::BySrc, _) => Tracked::One(src),
                 (Track::ByDst, _) => Tracked::One(dst),
@@ -123,7 +125,7 @@ impl Thresholds {
                 // Nothing to count by: as Suricata, the rule is not limited.
                 (Track::ByFlow, None) => continue,
             };
-            let key = (id, u8::try_from(at).unwrap_or(u8::MAX), tracked);
+            let key = (number, tracked);
             match limit {
                 Limit::Threshold(limit) => {
                     decision.due = self.count(key, limit, packet.ts_ns);
@@ -144,6 +146,14 @@ impl Thresholds {
     /// Counters given up because there were too many.
     pub fn evicted(&self) -> u64 {
         self.counters.evicted()
+    }
+
+    /// Forgets the counts of limits that no rule has any more.
+    pub(crate) fn forget(&self, left: &Left) {
+        if !left.limits.is_empty() {
+            self.counters
+                .retain(|(number, _), _| !left.limits.contains(number));
+        }
     }
 
     fn count(&self, key: Key, limit: &Threshold, now_ns: u64) -> Due {
@@ -209,7 +219,14 @@ impl Thresholds {
 
     /// All counters, by `gid` and `sid`.
     pub fn export(&self, rules: &RuleSet, limits: &Limits) -> Vec<SavedCount> {
-        self.counters.export(|&(id, at, tracked), &counter| {
+        let mut places = HashMap::new();
+        for (id, of_rule) in limits.each() {
+            for (at, (number, _)) in of_rule.limits.iter().enumerate() {
+                places.insert(*number, (id, u8::try_from(at).unwrap_or(u8::MAX)));
+            }
+        }
+        self.counters.export(|&(number, tracked), &counter| {
+            let &(id, at) = places.get(&number)?;
             let Rule { meta, .. } = rules.get(id)?;
             Some(SavedCount {
                 gid: meta.gid,
@@ -224,7 +241,7 @@ impl Thresholds {
 
     /// Takes counters over; returns how many are of no use, because their rule is gone or has another limit.
     pub fn import(&self, saved: &[SavedCount], rules: &RuleSet, limits: &Limits) -> u64 {
-        let ids: std::collections::HashMap<(u32, u32), RuleId> = rules
+        let ids: HashMap<(u32, u32), RuleId> = rules
             .rules()
             .iter()
             .zip(0..)
@@ -233,9 +250,14 @@ impl Thresholds {
         let mut useless = 0;
         for count in saved {
             let id = ids.get(&(count.gid, count.sid)).copied();
-            match id.filter(|&id| described(limits, id, count.at).as_ref() == Some(&count.limit)) {
-                Some(id) => {
-                    let key = (id, count.at, count.tracked);
+            match id
+                .filter(|&id| described(limits, id, count.at).as_ref() == Some(&count.limit))
+                .and_then(|id| {
+                    let limit = limits.of(id)?.limits.get(usize::from(count.at))?;
+                    Some(limit.0)
+                }) {
+                Some(number) => {
+                    let key = (number, count.tracked);
                     self.entry(key, count.counter, |counter| *counter = count.counter);
                 }
                 None => useless += 1,
@@ -247,7 +269,7 @@ impl Thresholds {
 
 /// A limit in words, to compare it with one of another process.
 fn described(limits: &Limits, id: RuleId, at: u8) -> Option<String> {
-    let limit = limits.of(id)?.limits.get(usize::from(at))?;
+    let (_, limit) = limits.of(id)?.limits.get(usize::from(at))?;
     Some(match limit {
         Limit::Threshold(Threshold {
             kind,
@@ -308,7 +330,7 @@ mod tests {
     fn run(kind: ThresholdKind, count: u32, seconds: u32, times: &[u64]) -> Vec<Due> {
         let (thresholds, limit) = (Thresholds::new(8), limit(kind, count, seconds));
         let counted =
-            |&seconds: &u64| thresholds.count((0, 0, Tracked::One(SRC)), &limit, seconds * SECOND);
+            |&seconds: &u64| thresholds.count((0, Tracked::One(SRC)), &limit, seconds * SECOND);
         times.iter().map(counted).collect()
     }
 
@@ -360,7 +382,7 @@ mod tests {
             timeout: 5,
         };
         let counted =
-            |&seconds: &u64| thresholds.rate((0, 0, Tracked::One(SRC)), &filter, seconds * SECOND);
+            |&seconds: &u64| thresholds.rate((0, Tracked::One(SRC)), &filter, seconds * SECOND);
         times.iter().map(counted).collect()
     }
 

@@ -43,6 +43,7 @@ pub use counts::{Counted, Decision, Due, SavedCount, Thresholds};
 pub use eval::{Buffers, Context, Screen};
 pub use limits::{LimitOverride, Limits, Overrides, RateFilter, Suppression, Which};
 pub use order::{Guard, Order, Turn};
+pub(crate) use plan::Left;
 pub use plan::{CounterId, FlowBitId, Names, Plan};
 pub use reputation::ReputationFiles;
 pub use sharded::Sharded;

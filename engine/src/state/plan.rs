@@ -1,6 +1,7 @@
 //! What the rules of a set do with state, by number instead of by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::limits::{Limits, Overrides};
 use crate::plan::{
@@ -21,30 +22,98 @@ impl FlowBitId {
 pub struct CounterId(pub(super) u32);
 
 /// Names of one kind, numbered from 1.
+///
+/// A rule set that takes another one's place keeps the numbers of its names, so that what is kept under them need not be
+/// touched. A number whose name is gone is given again by the set after the next: until the change is over, there may be
+/// something under it.
 #[derive(Debug, Default)]
 struct Numbered {
     numbers: HashMap<Name, u32>,
-    names: Vec<Name>,
+    /// By number; `None` for one that is not given.
+    names: Vec<Option<Name>>,
+}
+
+/// What numbers are given by.
+#[derive(Default)]
+struct Numbering<'b> {
+    before: Option<&'b Numbered>,
+    /// Numbers that neither set has given.
+    free: Vec<u32>,
+    given: Numbered,
+}
+
+impl<'b> Numbering<'b> {
+    fn after(before: &'b Numbered) -> Self {
+        let unused = (1..).zip(&before.names).filter(|(_, name)| name.is_none());
+        Self {
+            free: unused.map(|(number, _)| number).collect(),
+            given: Numbered {
+                numbers: HashMap::new(),
+                names: vec![None; before.names.len()],
+            },
+            before: Some(before),
+        }
+    }
+
+    fn number(&mut self, name: &Name) -> u32 {
+        let Self {
+            before,
+            free,
+            given,
+        } = self;
+        if let Some(number) = given.find(name) {
+            return number;
+        }
+        let known = before.and_then(|before| before.find(name));
+        let number = known.or_else(|| free.pop()).unwrap_or_else(|| {
+            given.names.push(None);
+            given.names.len() as u32
+        });
+        if let Some(place) = given.names.get_mut(number as usize - 1) {
+            *place = Some(Name::clone(name));
+        }
+        given.numbers.insert(Name::clone(name), number);
+        number
+    }
 }
 
 impl Numbered {
-    fn number(&mut self, name: &Name) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        self.names.push(Name::clone(name));
-        let number = self.names.len() as u32;
-        self.numbers.insert(Name::clone(name), number);
-        number
-    }
-
     fn find(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
     }
 
     fn name(&self, number: u32) -> Option<String> {
         let at = number.checked_sub(1)? as usize;
-        self.names.get(at).map(|name| name.to_string())
+        self.names.get(at)?.as_ref().map(|name| name.to_string())
+    }
+
+    /// The names in the order of their numbers, where all numbers are given.
+    fn all(&self) -> impl ExactSizeIterator<Item = Option<&Name>> {
+        self.names.iter().map(Option::as_ref)
+    }
+
+    /// Numbers that `before` has given and this has not.
+    fn left(&self, before: &Self) -> HashSet<u32> {
+        let gone = |(name, _): &(&Name, &u32)| !self.numbers.contains_key(*name);
+        let gone = before.numbers.iter().filter(gone);
+        gone.map(|(_, &number)| number).collect()
+    }
+}
+
+/// Numbers of names that no rule uses any more.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    pub(super) flow_bits: HashSet<u32>,
+    pub(super) counters: HashSet<u32>,
+    pub(super) host_bits: HashSet<u32>,
+    /// Numbers of limits.
+    pub(super) limits: HashSet<u32>,
+}
+
+impl Left {
+    /// True when something kept for flows may be of no use any more.
+    pub(crate) fn of_flows(&self) -> bool {
+        !self.flow_bits.is_empty() || !self.counters.is_empty()
     }
 }
 
@@ -89,13 +158,47 @@ impl Names {
         Some(self.sets.find(name)?.checked_sub(1)? as usize)
     }
 
-    pub(super) fn sets(&self) -> &[Name] {
-        &self.sets.names
+    pub(super) fn sets(&self) -> impl ExactSizeIterator<Item = Option<&Name>> {
+        self.sets.all()
     }
 
     /// Short names of reputation categories that rules ask for.
-    pub(super) fn categories(&self) -> &[Name] {
-        &self.categories.names
+    pub(super) fn categories(&self) -> Vec<Name> {
+        self.categories.all().flatten().cloned().collect()
+    }
+}
+
+/// [`Names`] that are being given.
+#[derive(Default)]
+struct Naming<'b> {
+    flow_bits: Numbering<'b>,
+    counters: Numbering<'b>,
+    host_bits: Numbering<'b>,
+    sets: Numbering<'b>,
+    categories: Numbering<'b>,
+}
+
+impl<'b> Naming<'b> {
+    /// Goes on with the numbers of names under which something is kept.
+    fn after(before: &'b Names) -> Self {
+        Self {
+            flow_bits: Numbering::after(&before.flow_bits),
+            counters: Numbering::after(&before.counters),
+            host_bits: Numbering::after(&before.host_bits),
+            // Those that have them are made anew with each set.
+            sets: Numbering::default(),
+            categories: Numbering::default(),
+        }
+    }
+
+    fn finish(self) -> Names {
+        Names {
+            flow_bits: self.flow_bits.given,
+            counters: self.counters.given,
+            host_bits: self.host_bits.given,
+            sets: self.sets.given,
+            categories: self.categories.given,
+        }
     }
 }
 
@@ -183,6 +286,9 @@ pub(super) struct RuleState {
 
 const STATELESS: u32 = u32::MAX;
 
+/// The set before, and which of its rules a rule was.
+type Before<'b> = (&'b Plan, &'b dyn Fn(RuleId) -> Option<RuleId>);
+
 /// What all rules of a set do with state, and what limits their alerts.
 #[derive(Debug)]
 pub struct Plan {
@@ -190,7 +296,7 @@ pub struct Plan {
     /// For each rule its place in `states`.
     places: Vec<u32>,
     states: Vec<RuleState>,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// Sets, by number, that some rule changes.
     changing: Vec<bool>,
     tags: bool,
@@ -201,7 +307,22 @@ pub struct Plan {
 impl Plan {
     /// Numbers what the rules name, and applies what the configuration says about their limits.
     pub fn new(rules: &RuleSet, overrides: &Overrides) -> Self {
-        let mut names = Names::default();
+        Self::with(rules, overrides, None)
+    }
+
+    /// The same for a set that takes another one's place: what flows, hosts and rules have keeps its number. `was` says
+    /// which rule of the set before a rule was.
+    pub(crate) fn after(
+        rules: &RuleSet,
+        overrides: &Overrides,
+        before: &Self,
+        was: &dyn Fn(RuleId) -> Option<RuleId>,
+    ) -> Self {
+        Self::with(rules, overrides, Some((before, was)))
+    }
+
+    fn with(rules: &RuleSet, overrides: &Overrides, before: Option<Before<'_>>) -> Self {
+        let mut names = before.map_or_else(Naming::default, |(plan, _)| Naming::after(&plan.names));
         for set in rules.data_sets() {
             names.sets.number(&set.name);
         }
@@ -220,6 +341,7 @@ impl Plan {
                 (states.len() - 1) as u32
             });
         }
+        let names = names.finish();
         let mut changing = vec![false; names.sets().len()];
         for test in states.iter().flat_map(|state| &state.tests) {
             if let Test::Set { set, op, .. } = test
@@ -229,12 +351,18 @@ impl Plan {
                 *changing = true;
             }
         }
-        let tags = states.iter().any(|state| !state.tags.is_empty());
-        let host_tags = states
-            .iter()
-            .flat_map(|state| &state.tags)
-            .any(|(scope, _)| *scope != TagScope::Session);
-        let limits = Limits::new(rules, overrides);
+        // Tags go on when the rule that set them is gone, as in Suricata.
+        let tags = before.is_some_and(|(plan, _)| plan.tags)
+            || states.iter().any(|state| !state.tags.is_empty());
+        let host_tags = before.is_some_and(|(plan, _)| plan.host_tags)
+            || states
+                .iter()
+                .flat_map(|state| &state.tags)
+                .any(|(scope, _)| *scope != TagScope::Session);
+        let limits = match before {
+            Some((plan, was)) => Limits::after(rules, overrides, &plan.limits, was),
+            None => Limits::new(rules, overrides),
+        };
         let crosses_flows = host_tags
             || limits.verdicts_cross_flows()
             || states.iter().any(|state| crosses(state, &changing))
@@ -247,7 +375,7 @@ impl Plan {
             names,
             places,
             states,
-            limits,
+            limits: Arc::new(limits),
             changing,
             tags,
             host_tags,
@@ -261,8 +389,18 @@ impl Plan {
     }
 
     /// What limits alerts.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// What the set before has numbers for and this one has not.
+    pub(crate) fn left(&self, before: &Self) -> Left {
+        Left {
+            flow_bits: self.names.flow_bits.left(&before.names.flow_bits),
+            counters: self.names.counters.left(&before.names.counters),
+            host_bits: self.names.host_bits.left(&before.names.host_bits),
+            limits: self.limits.left(&before.limits),
+        }
     }
 
     /// True when what happens in one flow can change what rules do in another, so that offline the workers have to keep
@@ -307,7 +445,7 @@ fn crosses(state: &RuleState, changing: &[bool]) -> bool {
         .any(|act| matches!(act, Act::HostBit { .. }))
 }
 
-fn compile(rule: &Rule, names: &mut Names) -> RuleState {
+fn compile(rule: &Rule, names: &mut Naming<'_>) -> RuleState {
     let tests = rule.state_tests.iter();
     let mut acts = Vec::new();
     let mut tags = Vec::new();
@@ -349,7 +487,7 @@ fn compile(rule: &Rule, names: &mut Names) -> RuleState {
     }
 }
 
-fn compile_test(test: &StateTest, names: &mut Names) -> Test {
+fn compile_test(test: &StateTest, names: &mut Naming<'_>) -> Test {
     match test {
         StateTest::FlowBit { names: bits, set } => Test::FlowBit {
             bits: bits
@@ -415,11 +553,11 @@ fn compile_test(test: &StateTest, names: &mut Names) -> Test {
     }
 }
 
-fn number_set(name: &Name, names: &mut Names) -> usize {
+fn number_set(name: &Name, names: &mut Naming<'_>) -> usize {
     names.sets.number(name) as usize - 1
 }
 
-fn operand(value: &FlowIntValue, names: &mut Names) -> Operand {
+fn operand(value: &FlowIntValue, names: &mut Naming<'_>) -> Operand {
     match value {
         FlowIntValue::Number(number) => Operand::Number(*number),
         FlowIntValue::Counter(name) => Operand::Counter(CounterId(names.counters.number(name))),

@@ -93,6 +93,17 @@ impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
         Some(entry.value)
     }
 
+    /// Takes out what is not to be kept, shard by shard: others use the map meanwhile.
+    pub(super) fn retain(&self, keep: impl Fn(&K, &V) -> bool) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            let before = shard.len();
+            shard.retain(|key, entry| keep(key, &entry.value));
+            let gone = before - shard.len();
+            self.length.fetch_sub(gone, Ordering::Relaxed);
+        }
+    }
+
     /// All entries, the oldest first.
     pub fn export<T>(&self, save: impl Fn(&K, &V) -> Option<T>) -> Vec<T> {
         let mut all: Vec<(u64, T)> = Vec::with_capacity(self.len());

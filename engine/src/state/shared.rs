@@ -11,13 +11,13 @@ use super::StateError;
 use super::country::Countries;
 use super::counts::{SavedCount, Thresholds};
 use super::order::Turn;
-use super::plan::Plan;
+use super::plan::{Left, Plan};
 use super::reputation::{ReputationFiles, Reputations};
 use super::set::Set;
 use super::sharded::Sharded;
 use super::tag::{self, Tag};
 use crate::detect::Place;
-use crate::plan::{BitOp, Name, RuleSet, TagMetric};
+use crate::plan::{BitOp, DataSet, Name, RuleSet, TagMetric};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -96,13 +96,18 @@ pub struct StateCounters {
 
 /// State that flows share: bits of hosts, counts, tags of hosts, data sets; and what files say about addresses.
 pub struct Shared {
-    host_bits: Sharded<(u32, Owner), u64>,
-    counts: Thresholds,
-    tags: Sharded<IpAddr, HostTags>,
+    kept: Arc<Kept>,
     sets: Vec<Option<Set>>,
     reputations: Reputations,
     countries: Option<Countries>,
     folder: Option<PathBuf>,
+}
+
+/// What goes on when other rules come: all of it is under numbers and names that they keep.
+struct Kept {
+    host_bits: Sharded<(u32, Owner), u64>,
+    counts: Thresholds,
+    tags: Sharded<IpAddr, HostTags>,
     refused: AtomicU64,
 }
 
@@ -136,29 +141,96 @@ impl Shared {
     /// # Errors
     /// When one of them cannot be used; the message has its place.
     pub fn new(rules: &RuleSet, plan: &Plan, config: &StateConfig) -> Result<Self, StateError> {
+        let kept = Kept {
+            host_bits: Sharded::new(config.host_bits),
+            counts: Thresholds::new(config.counters),
+            tags: Sharded::new(config.tagged_hosts),
+            refused: AtomicU64::new(0),
+        };
+        Self::with(Arc::new(kept), rules, plan, config, &|_| None)
+    }
+
+    /// The same for rules that take others' place, with all that is known; for a while both are used. Files are read anew.
+    /// A data set goes on with the members that it has, unless they are from a file and no rule changes them, or the file is
+    /// another one. `before` is the plan that this was made for.
+    ///
+    /// # Errors
+    /// As for [`Shared::new`]; nothing has changed then.
+    pub fn after(
+        &self,
+        before: &Plan,
+        rules: &RuleSet,
+        plan: &Plan,
+        config: &StateConfig,
+    ) -> Result<Self, StateError> {
+        let old = |definition: &DataSet| {
+            let of_name = |set: &&Set| set.definition().name == definition.name;
+            let set = self.sets.iter().flatten().find(of_name)?;
+            let changes = |plan: &Plan| {
+                let number = plan.names().find_set(&definition.name);
+                number.is_some_and(|number| plan.changes(number))
+            };
+            let from_file = definition.load.is_some();
+            let same_file = definition.load == set.definition().load;
+            let goes_on = !from_file || same_file && (changes(before) || changes(plan));
+            set.redefined(definition, config.set_memory)
+                .filter(|_| goes_on)
+        };
+        Self::with(Arc::clone(&self.kept), rules, plan, config, &old)
+    }
+
+    fn with(
+        kept: Arc<Kept>,
+        rules: &RuleSet,
+        plan: &Plan,
+        config: &StateConfig,
+        old: &dyn Fn(&DataSet) -> Option<Set>,
+    ) -> Result<Self, StateError> {
         let folder = config.folder.as_deref();
-        let read = |name: &Name| {
+        let read = |name: Option<&Name>| {
             let mut definitions = rules.data_sets().iter();
             definitions
-                .find(|set| set.name == *name)
-                .map(|set| Set::read(set, config.set_memory, folder))
+                .find(|set| Some(&set.name) == name)
+                .map(|set| match old(set) {
+                    Some(set) => Ok(set),
+                    None => Set::read(set, config.set_memory, folder),
+                })
                 .transpose()
         };
         let names = plan.names();
         Ok(Self {
-            host_bits: Sharded::new(config.host_bits),
-            counts: Thresholds::new(config.counters),
-            tags: Sharded::new(config.tagged_hosts),
-            sets: names.sets().iter().map(read).collect::<Result<_, _>>()?,
-            reputations: Reputations::read(&config.reputation, names.categories())?,
+            kept,
+            sets: names.sets().map(read).collect::<Result<_, _>>()?,
+            reputations: Reputations::read(&config.reputation, &names.categories())?,
             countries: config
                 .countries
                 .as_deref()
                 .map(Countries::read)
                 .transpose()?,
             folder: config.folder.clone(),
-            refused: AtomicU64::new(0),
         })
+    }
+
+    /// Nobody uses the rules before any more: what only they had a use for is forgotten, and data sets that they wanted
+    /// kept are written. `after` is what this became.
+    ///
+    /// # Errors
+    /// When a data set cannot be written; all the same is done.
+    pub(crate) fn leave(&self, after: &Self, left: &Left) -> Result<(), StateError> {
+        if !left.host_bits.is_empty() {
+            (self.kept.host_bits).retain(|(bit, _), _| !left.host_bits.contains(bit));
+        }
+        self.kept.counts.forget(left);
+        let mut written = Ok(());
+        for set in self.sets.iter().flatten() {
+            let goes_on = |other: &Set| other.definition().name == set.definition().name;
+            if let Some(folder) = &self.folder
+                && !after.sets.iter().flatten().any(goes_on)
+            {
+                written = written.and(set.write(folder));
+            }
+        }
+        written
     }
 
     /// Writes the data sets that are to be kept. To be called at the end of the run.
@@ -189,11 +261,11 @@ impl Shared {
     /// What has been counted so far.
     pub fn counters(&self) -> StateCounters {
         StateCounters {
-            host_bits: self.host_bits.len() as u64,
-            host_bits_evicted: self.host_bits.evicted(),
-            counters_evicted: self.counts.evicted(),
-            tagged_hosts_evicted: self.tags.evicted(),
-            refused: self.refused.load(Ordering::Relaxed),
+            host_bits: self.kept.host_bits.len() as u64,
+            host_bits_evicted: self.kept.host_bits.evicted(),
+            counters_evicted: self.kept.counts.evicted(),
+            tagged_hosts_evicted: self.kept.tags.evicted(),
+            refused: self.kept.refused.load(Ordering::Relaxed),
             set_members: (self.sets.iter().flatten())
                 .map(|set| set.len() as u64)
                 .sum(),
@@ -204,12 +276,12 @@ impl Shared {
     /// Counts what was not set for want of room.
     pub(super) fn refuse_unless(&self, done: bool) {
         if !done {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.kept.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     pub(super) fn host_bit(&self, bit: u32, owner: Owner, now_ns: u64) -> bool {
-        self.host_bits.with(&(bit, owner), |until| {
+        self.kept.host_bits.with(&(bit, owner), |until| {
             until.is_some_and(|until| *until >= now_ns)
         })
     }
@@ -230,11 +302,12 @@ impl Shared {
             BitOp::Set | BitOp::Toggle if !set => {
                 let until = now_ns.saturating_add(u64::from(seconds).saturating_mul(SECOND));
                 let over = |other: &u64| *other < now_ns;
-                self.host_bits
+                self.kept
+                    .host_bits
                     .entry(&key, || until, over, |place| *place = until);
             }
             _ => {
-                self.host_bits.remove(&key);
+                self.kept.host_bits.remove(&key);
             }
         }
     }
@@ -244,7 +317,7 @@ impl Shared {
     }
 
     pub(super) fn counts(&self) -> &Thresholds {
-        &self.counts
+        &self.kept.counts
     }
 
     pub(super) fn reputations(&self) -> &Reputations {
@@ -261,7 +334,7 @@ impl Shared {
             last_ns: now_ns,
         };
         let idle = |host: &HostTags| host.last_ns.saturating_add(HOST_TAGS_IDLE_NS) < now_ns;
-        let done = self.tags.entry(&host, make, idle, |host| {
+        let done = self.kept.tags.entry(&host, make, idle, |host| {
             host.last_ns = now_ns;
             tag::set(&mut host.tags, rule, metric, now_ns)
         });
@@ -270,7 +343,7 @@ impl Shared {
 
     /// Counts a packet of a host for its tags; true when one of them wants it logged.
     pub(super) fn host_tagged(&self, host: IpAddr, now_ns: u64, bytes: u32) -> bool {
-        let counted = self.tags.with(&host, |found| {
+        let counted = self.kept.tags.with(&host, |found| {
             found.map(|host| {
                 host.last_ns = now_ns;
                 (
@@ -280,7 +353,7 @@ impl Shared {
             })
         });
         if let Some((_, true)) = counted {
-            self.tags.remove(&host);
+            self.kept.tags.remove(&host);
         }
         counted.is_some_and(|(logged, _)| logged)
     }
@@ -298,15 +371,18 @@ impl Shared {
         };
         SavedShared {
             version: SAVED_VERSION,
-            host_bits: self.host_bits.export(|&(bit, owner), &until_ns| {
+            host_bits: self.kept.host_bits.export(|&(bit, owner), &until_ns| {
                 Some(SavedBit {
                     name: names.host_bit(bit)?,
                     owner,
                     until_ns,
                 })
             }),
-            counts: self.counts.export(rules, plan.limits()),
-            tags: self.tags.export(|&host, tags| Some((host, tags.clone()))),
+            counts: self.kept.counts.export(rules, plan.limits()),
+            tags: self
+                .kept
+                .tags
+                .export(|&host, tags| Some((host, tags.clone()))),
             sets: self.sets.iter().enumerate().filter_map(saved_set).collect(),
         }
     }
@@ -335,16 +411,16 @@ impl Shared {
                 continue;
             };
             let until = bit.until_ns;
-            self.host_bits.entry(
+            self.kept.host_bits.entry(
                 &(number, bit.owner),
                 || until,
                 |_| false,
                 |place| *place = until,
             );
         }
-        useless += self.counts.import(&saved.counts, rules, plan.limits());
+        useless += self.kept.counts.import(&saved.counts, rules, plan.limits());
         for (host, tags) in &saved.tags {
-            self.tags.entry(
+            self.kept.tags.entry(
                 host,
                 || tags.clone(),
                 |_| false,

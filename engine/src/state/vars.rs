@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{CounterId, FlowBitId, Names};
+use super::plan::{CounterId, FlowBitId, Left, Names};
 use super::tag::{self, Tag};
 use crate::plan::{FlowIntOp, TagMetric};
 
@@ -129,6 +129,19 @@ impl FlowVars {
         self.more
             .as_mut()
             .is_some_and(|more| tag::count(&mut more.tags, ts_ns, bytes))
+    }
+
+    /// Forgets what no rule names any more.
+    pub(crate) fn forget(&mut self, left: &Left) {
+        for place in &mut self.bits {
+            if left.flow_bits.contains(&place.0) {
+                *place = FlowBitId::NONE;
+            }
+        }
+        if let Some(more) = &mut self.more {
+            more.bits.retain(|bit| !left.flow_bits.contains(&bit.0));
+            (more.counters).retain(|(counter, _)| !left.counters.contains(&counter.0));
+        }
     }
 
     fn more(&mut self) -> &mut More {

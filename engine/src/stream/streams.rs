@@ -440,6 +440,21 @@ impl Streams {
         }
     }
 
+    /// Gives the rules that wait for windows, and those that have matched in them, other numbers. `waits` is told the place
+    /// of the flow and the direction.
+    pub(crate) fn renumber(
+        &mut self,
+        waits: &mut dyn FnMut(u32, usize, RuleId) -> Option<RuleId>,
+        matched: &dyn Fn(RuleId) -> Option<RuleId>,
+    ) {
+        for connection in self.connections.iter_mut().filter(|c| c.live) {
+            let flow = connection.flow;
+            for (way, window) in connection.windows.iter_mut().enumerate() {
+                window.renumber(&mut |rule| waits(flow, way, rule), matched);
+            }
+        }
+    }
+
     /// Offset of the next byte of a direction: the end of what is contiguous.
     pub(crate) fn end_of(&self, id: StreamId, way: usize) -> Option<u64> {
         self.direction(id, way).map(Direction::next)

@@ -188,6 +188,20 @@ impl Window {
         self.matched.dedup_by_key(|m| m.rule);
     }
 
+    /// Gives rules other numbers: those of which `waits` says none do not wait any more, those of which `matched` says none
+    /// have not matched.
+    pub(super) fn renumber(
+        &mut self,
+        waits: &mut dyn FnMut(RuleId) -> Option<RuleId>,
+        matched: &dyn Fn(RuleId) -> Option<RuleId>,
+    ) {
+        self.candidates
+            .retain_mut(|c| waits(c.rule).map(|new| c.rule = new).is_some());
+        self.matched
+            .retain_mut(|m| matched(m.rule).map(|new| m.rule = new).is_some());
+        self.sort();
+    }
+
     /// Ends the window at `end`, where the next one starts. `back`: from here on bytes can still be looked at.
     pub(crate) fn close(&mut self, end: u64, back: u64) {
         self.start = end;

@@ -15,6 +15,7 @@ use weir_rules::exercise::Talk;
 
 use super::frames::Frames;
 use crate::failure::Failure;
+use crate::rules::{Evaluation, Evaluators};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
 use crate::run::pipeline::{self, Job};
@@ -99,19 +100,20 @@ impl Stage {
             name: "exercise".to_owned(),
             bytes: taped.bytes.into(),
         }];
-        let job = Job {
+        let mut job = Job {
             rules: Arc::clone(&self.rules),
-            modules: None,
+            evaluators: Evaluators::new(&self.rules, Evaluation::Plain, &[], None, None)?,
             engine: self.engine.clone(),
-            matchers: Matchers::software(),
+            matchers: Arc::new(Matchers::software()),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             state: None,
             handover: Handover::Never,
+            reload: None,
         };
         let stop = AtomicBool::new(false);
         let mut fired = vec![HashSet::new(); talks.len()];
         let outcome = pipeline::run(
-            &job,
+            &mut job,
             Files::new(&captures, &stop, Progress::hidden()),
             &mut |record| {
                 if let Eve::Alert(alert) = record {

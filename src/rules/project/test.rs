@@ -15,7 +15,7 @@ use super::expect::{self, Difference, Fired};
 use crate::cli::TestOptions;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::rules;
+use crate::rules::{self, Evaluators, Trusted};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
 use crate::run::pipeline::{self, Job};
@@ -40,19 +40,28 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     context.engine.alert_max = usize::from(u16::MAX);
     context.engine.flow_records = false;
     let engine = context.engine.clone();
-    let rules::Set { loaded, modules } = rules::load_all(&built(&options.paths)?, context, 1)?;
+    let trusted = Trusted::new(&config, false)?;
+    let set = rules::load(&built(&options.paths)?, context, &trusted, 1)?;
+    let rules::Set {
+        mut loaded,
+        code,
+        modules,
+    } = set;
     for refused in &loaded.refused {
         tracing::error!("{refused}");
     }
     let refused = rules::why_refused(&loaded);
-    let job = Job {
-        rules: Arc::new(loaded.rules),
-        modules,
+    let rules = Arc::new(std::mem::take(&mut loaded.rules));
+    let evaluators = Evaluators::new(&rules, options.evaluator, &code, modules.as_ref(), None)?;
+    let mut job = Job {
+        rules,
+        evaluators,
         engine,
-        matchers: Matchers::software(),
+        matchers: Arc::new(Matchers::software()),
         workers: NonZeroUsize::MIN,
         state: None,
         handover: Handover::Never,
+        reload: None,
     };
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
     let stop = stop_on_signals()?;
@@ -60,7 +69,7 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut fired = Vec::new();
     writeln!(out, "# packet sid flow message").map_err(Failure::stdout)?;
-    let outcome = pipeline::run(&job, files, &mut |record| match record {
+    let outcome = pipeline::run(&mut job, files, &mut |record| match record {
         Eve::Alert(alert) => {
             let one = alerted(alert);
             fired.push(one);

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use weir_engine::detect::{Found, PacketFacts, Place, What};
-use weir_engine::packet::Origin;
+use weir_engine::packet::{LinkType, Origin};
 use weir_engine::state::Turn;
 
 use super::*;
@@ -13,6 +13,8 @@ struct Made {
     next: usize,
     /// How many are handed out for now.
     until: usize,
+    /// Where changes are offered, how many workers there are, and how many frames there are between two changes.
+    changes: Option<(Arc<Changes<Turn>>, usize, usize)>,
 }
 
 fn mixed(number: u64) -> u64 {
@@ -32,6 +34,7 @@ impl Made {
             frames: (1..=count).map(frame).collect(),
             next: 0,
             until: usize::MAX,
+            changes: None,
         }
     }
 }
@@ -46,6 +49,13 @@ impl Source for Made {
         let Some(data) = more.filter(|_| self.next < self.until) else {
             return Next::End;
         };
+        if let Some((changes, workers, every)) = &self.changes
+            && self.next.is_multiple_of(*every)
+        {
+            let order = Order::new(*workers);
+            let parts = (0..*workers).map(|at| order.turn(at)).collect();
+            changes.offer(Change { parts, order });
+        }
         self.next += 1;
         let number = self.next as u64;
         Next::Frame(Frame {
@@ -142,6 +152,14 @@ impl Fake {
 }
 
 impl Inspect for Fake {
+    type Next = Turn;
+
+    fn change(&mut self, next: Turn, _: &mut Vec<Event>) -> Retired {
+        let ahead = self.ahead.as_ref();
+        assert!(ahead.is_none_or(VecDeque::is_empty), "nothing is ahead");
+        Box::new(std::mem::replace(&mut self.turn, next))
+    }
+
     fn runs_ahead(&self) -> bool {
         self.ahead.is_some()
     }
@@ -203,19 +221,42 @@ fn all_ahead(
     most: usize,
     dies_at: u64,
 ) -> (Vec<Place>, Vec<Place>) {
+    let (committed, log, _) =
+        changing(usize::MAX, ahead, workers, Made::new(frames), most, dies_at);
+    (committed, log)
+}
+
+/// The same with a change every so many frames, and after how many committed events each took place.
+fn changing(
+    every: usize,
+    ahead: bool,
+    workers: usize,
+    mut made: Made,
+    most: usize,
+    dies_at: u64,
+) -> (Vec<Place>, Vec<Place>, Vec<usize>) {
+    let changes = Arc::<Changes<Turn>>::default();
+    made.changes = (every < usize::MAX).then(|| (Arc::clone(&changes), workers, every));
     let order = Order::new(workers);
     let log = Arc::new(Mutex::new(Vec::new()));
     let fake = |at| Fake::new(order.turn(at), &log, dies_at, ahead);
     let mut fakes: Vec<Fake> = (0..workers).map(fake).collect();
-    let mut committed = Vec::new();
+    let (mut committed, mut changed) = (Vec::new(), Vec::new());
     run(
         &mut fakes,
         &order,
-        &mut Made::new(frames),
+        &mut made,
         &mut Profile::new(false),
         (handover::Block::default(), Handover::Never),
-        &mut |event| {
-            committed.push(event.place);
+        &changes,
+        &mut |step| {
+            match step {
+                Step::Event(event) => committed.push(event.place),
+                Step::Changed(of_all) => {
+                    assert_eq!(of_all.retired.len(), workers);
+                    changed.push(committed.len());
+                }
+            }
             if committed.len() >= most {
                 ControlFlow::Break(())
             } else {
@@ -225,7 +266,37 @@ fn all_ahead(
     );
     drop(fakes);
     let log = Arc::into_inner(log).expect("all are done");
-    (committed, log.into_inner().expect("nobody panicked"))
+    (
+        committed,
+        log.into_inner().expect("nobody panicked"),
+        changed,
+    )
+}
+
+#[test]
+fn all_workers_change_at_the_same_frame_and_nothing_else_changes() {
+    const FRAMES: u64 = 6000;
+    let whole = all(1, FRAMES, usize::MAX, 0);
+    for (every, workers, ahead) in [
+        (7, 1, false),
+        (100, 1, true),
+        (1, 2, false),
+        (513, 2, true),
+        (1024, 3, false),
+        (37, 5, true),
+    ] {
+        let made = Made::new(FRAMES);
+        let (committed, log, changed) = changing(every, ahead, workers, made, usize::MAX, 0);
+        let what = format!("{workers} workers, every {every} frames, ahead: {ahead}");
+        assert!((&committed, &log) == (&whole.0, &whole.1), "{what}");
+        // What the frames before a change have caused is committed before it, and nothing else.
+        let frames = (0..FRAMES as usize).step_by(every);
+        let expected = frames.map(|frames| {
+            let before = |place: &&Place| place.number <= frames as u64;
+            committed.iter().filter(before).count()
+        });
+        assert!(changed.into_iter().eq(expected), "{what}");
+    }
 }
 
 #[test]
@@ -284,8 +355,11 @@ fn a_run_goes_on_where_another_left_off() {
                 &mut source,
                 profile,
                 begin,
-                &mut |event| {
-                    committed.push(event.place);
+                &Changes::default(),
+                &mut |step| {
+                    if let Step::Event(event) = step {
+                        committed.push(event.place);
+                    }
                     ControlFlow::Continue(())
                 },
             );

@@ -6,23 +6,24 @@ mod saved;
 mod scene;
 mod settle;
 mod streams;
+mod swap;
 mod transactions;
 mod windows;
 
 use std::sync::Arc;
 
 use super::index::{Candidates, Role};
-use super::search::{Search, Wanted};
+use super::search::{LoadedMatcher, Search, Wanted};
 use super::{
     Counters, EngineConfig, EngineError, Event, FlowFacts, Found, Noticed, PacketFacts, Place,
     Prepared, Profile, Stage, What,
 };
-use crate::app::{Apps, Wants};
-use crate::eval::{AppSubject, Beyond, Evaluator, Subject};
+use crate::app::Apps;
+use crate::eval::{AppSubject, Beyond, EvalCounters, Evaluator, Subject};
 use crate::flow::{Ended, FlowAction, FlowTable, FlowView};
 use crate::matcher::Matcher;
 use crate::packet::{Frame, Packet, Transport};
-use crate::plan::{AppTest, RuleId};
+use crate::plan::RuleId;
 use crate::state::{Context, Screen, Seat};
 use crate::stream::Streams;
 use settle::{Settled, Settler};
@@ -32,6 +33,8 @@ pub(super) struct Inspector {
     pub(super) prepared: Arc<Prepared>,
     pub(super) search: Search,
     pub(super) evaluator: Box<dyn Evaluator>,
+    /// What those before it counted.
+    pub(super) evaluated: EvalCounters,
     pub(super) flows: FlowTable,
     pub(super) streams: Streams,
     pub(super) apps: Apps,
@@ -42,6 +45,8 @@ pub(super) struct Inspector {
     screen: Screen,
     inline: bool,
     flow_records: bool,
+    /// Tagged packets are handed out.
+    tagged_packets: bool,
     /// Count the packets of tagged flows and hosts.
     tags: bool,
     /// The packet at hand, or one that its frame carries, is of a tagged flow or host.
@@ -68,31 +73,27 @@ impl Inspector {
         let tags = config.tagged_packets && prepared.state.has_tags();
         let mut flow = config.flow;
         flow.session.inline = config.inline;
-        let mut wants = Wants::default();
-        for rule in prepared.rules.rules() {
-            rule.app_buffers().for_each(|buffer| wants.add(buffer));
-            rule.app
-                .tests
-                .iter()
-                .filter_map(AppTest::buffer)
-                .for_each(|buffer| wants.add(buffer));
-            let of_module = rule.module.iter().flat_map(|module| module.looks_at.iter());
-            of_module.for_each(|&buffer| wants.add(buffer));
-        }
+        let loaded = LoadedMatcher::new(matcher, prepared.probes())?;
         Ok(Self {
-            search: Search::new(matcher, prepared.probes(), config.match_deadline)?,
+            search: Search::new(loaded, config.match_deadline),
             candidates: Candidates::new(&prepared.index),
-            prepared,
             evaluator,
+            evaluated: EvalCounters::default(),
             flows: FlowTable::new(flow),
             streams: Streams::new(config.stream),
-            apps: Apps::new(wants, !config.app_records.is_empty(), config.app_memory),
+            apps: Apps::new(
+                prepared.wants,
+                !config.app_records.is_empty(),
+                config.app_memory,
+            ),
             lists: transactions::Lists::default(),
+            prepared,
             app_records: config.app_records,
             settler: Settler::new(seat),
             screen: Screen::default(),
             inline: config.inline,
             flow_records: config.flow_records,
+            tagged_packets: config.tagged_packets,
             tags,
             tagged: None,
             matches: Vec::new(),

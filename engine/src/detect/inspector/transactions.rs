@@ -1,5 +1,6 @@
 //! Inspection of transactions: which rules are due, what they say, what is recorded.
 
+use super::super::prepared::wants_of;
 use super::super::search::Wanted;
 use super::super::{AppFacts, Event, Stage, What};
 use super::scene::{Scene, headers, in_stream};
@@ -191,6 +192,7 @@ impl Inspector {
             ..
         } = self;
         let index = &prepared.index;
+        let wants = apps.wants();
         let Some(tx) = apps.transaction_mut(id, at) else {
             return;
         };
@@ -218,8 +220,14 @@ impl Inspector {
         if found {
             profile.lap(Stage::Match);
         }
+        // It began under other rules: of what only these look at, some may be missing.
+        let partial = tx.whole != wants;
         let add = |rules: &[RuleId], tx: &mut Transaction| {
             for &rule in rules {
+                let of_rule = || prepared.rules.get(rule).map(wants_of);
+                if partial && !of_rule().is_some_and(|of_rule| tx.whole.covers(of_rule)) {
+                    continue;
+                }
                 let Some(needs) = index.needs(rule).filter(|needs| needs.protos.has(proto)) else {
                     continue;
                 };

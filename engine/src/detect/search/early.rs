@@ -78,6 +78,14 @@ impl Queue {
         unheard
     }
 
+    /// Drops all buffers: their hits are of no use. Returns how many there were. Tags go on.
+    pub(super) fn forget(&mut self) -> u64 {
+        let forgotten = self.buffers.len() as u64;
+        self.buffers.clear();
+        self.first += forgotten;
+        forgotten
+    }
+
     /// The buffer of the frame at hand, with its tag.
     pub(super) fn at(&mut self, turn: u64) -> Option<(u64, &mut Early)> {
         let early = self.buffers.front_mut()?;

@@ -51,6 +51,39 @@ pub(super) struct Search {
     pub(super) counters: SearchCounters,
 }
 
+/// A backend that has its probes.
+pub(super) struct LoadedMatcher {
+    matcher: Box<dyn Matcher>,
+    /// The same in software, where that is needed all the time.
+    software: Option<Software>,
+    /// How many probes.
+    probes: usize,
+}
+
+impl LoadedMatcher {
+    /// Loads the probes.
+    ///
+    /// # Errors
+    /// When it cannot hold them.
+    pub(super) fn new(
+        mut matcher: Box<dyn Matcher>,
+        probes: &[Probe],
+    ) -> Result<Self, MatcherError> {
+        matcher.load(probes)?;
+        let mut software = None;
+        if matcher.depth() > 1 {
+            // It looks through joints all the time, and takes over at once when the backend fails.
+            let mut loaded = Software::new();
+            software = loaded.load(probes).is_ok().then_some(loaded);
+        }
+        Ok(Self {
+            matcher,
+            software,
+            probes: probes.len(),
+        })
+    }
+}
+
 /// What runs ahead.
 struct Ahead {
     queue: Queue,
@@ -137,33 +170,46 @@ impl<'a> Wanted<'a> {
 }
 
 impl Search {
-    /// Loads the probes into `matcher`.
-    ///
-    /// # Errors
-    /// When it cannot hold them.
-    pub(super) fn new(
-        mut matcher: Box<dyn Matcher>,
-        probes: &[Probe],
-        deadline: Duration,
-    ) -> Result<Self, MatcherError> {
-        matcher.load(probes)?;
-        let mut search = Self {
+    /// With this backend.
+    pub(super) fn new(loaded: LoadedMatcher, deadline: Duration) -> Self {
+        let LoadedMatcher {
+            matcher,
+            software,
+            probes,
+        } = loaded;
+        Self {
             ahead: (matcher.depth() > 1).then(Ahead::new),
             matcher,
-            fallback: None,
+            fallback: software.map(Some),
             deadline,
             tag: 0,
             hits: Hits {
-                seen: vec![0; probes.len()],
+                seen: vec![0; probes],
                 ..Hits::default()
             },
             counters: SearchCounters::default(),
-        };
-        if search.ahead.is_some() {
-            // It looks through joints all the time, and takes over at once when the backend fails.
-            search.software(probes);
         }
-        Ok(search)
+    }
+
+    /// Goes on with another backend, into which other probes have been loaded. What was handed in ahead is looked through
+    /// by software when it is wanted: hits of the probes before say nothing. Returns what is not needed any more.
+    pub(super) fn swap(&mut self, loaded: LoadedMatcher) -> LoadedMatcher {
+        let LoadedMatcher {
+            matcher,
+            software,
+            probes,
+        } = loaded;
+        if let Some(ahead) = &mut self.ahead {
+            self.counters.unwanted += ahead.queue.forget();
+            ahead.silent = false;
+        }
+        let before = self.hits.seen.len();
+        self.hits.seen = vec![0; probes];
+        LoadedMatcher {
+            matcher: std::mem::replace(&mut self.matcher, matcher),
+            software: std::mem::replace(&mut self.fallback, software.map(Some)).flatten(),
+            probes: before,
+        }
     }
 
     /// The backend's name.

@@ -18,9 +18,14 @@ const ENTRY_BYTES: u64 = 80;
 /// A set and its members.
 pub(super) struct Set {
     definition: DataSet,
+    memcap: u64,
+    held: Arc<Held>,
+}
+
+/// What is in a set.
+struct Held {
     /// Members and their reputation.
     members: Sharded<Box<[u8]>, u16>,
-    memcap: u64,
     used: AtomicU64,
     full: AtomicU64,
 }
@@ -38,12 +43,23 @@ impl Set {
     fn empty(definition: &DataSet, memcap: u64) -> Self {
         Self {
             definition: definition.clone(),
-            // Bytes are what limits it; members beyond are refused, not others forgotten.
-            members: Sharded::new(usize::MAX),
             memcap: definition.memcap.unwrap_or(memcap),
-            used: AtomicU64::new(0),
-            full: AtomicU64::new(0),
+            held: Arc::new(Held {
+                // Bytes are what limits it; members beyond are refused, not others forgotten.
+                members: Sharded::new(usize::MAX),
+                used: AtomicU64::new(0),
+                full: AtomicU64::new(0),
+            }),
         }
+    }
+
+    /// The set as other rules define it, with the members that it has; `None` where it is of another kind.
+    pub(super) fn redefined(&self, definition: &DataSet, memcap: u64) -> Option<Self> {
+        (self.definition.kind == definition.kind).then(|| Self {
+            definition: definition.clone(),
+            memcap: definition.memcap.unwrap_or(memcap),
+            held: Arc::clone(&self.held),
+        })
     }
 
     /// Reads the set's files: the one it is loaded from, and what an earlier run left in `folder`.
@@ -96,8 +112,8 @@ impl Set {
             return op == DatasetOp::IsNotSet && !bytes.is_empty();
         };
         match op {
-            DatasetOp::IsSet => self.members.with(&member, |found| found.is_some()),
-            DatasetOp::IsNotSet => self.members.with(&member, |found| found.is_none()),
+            DatasetOp::IsSet => self.held.members.with(&member, |found| found.is_some()),
+            DatasetOp::IsNotSet => self.held.members.with(&member, |found| found.is_none()),
             DatasetOp::Set => self.add(member, 0),
             DatasetOp::Unset => self.remove(&member),
         }
@@ -106,7 +122,7 @@ impl Set {
     /// Compares the reputation of a member; false for what is not in the set.
     pub(super) fn reputation(&self, bytes: &[u8], compare: Compare, value: u16) -> bool {
         self.member(bytes)
-            .and_then(|member| self.members.with(&member, |found| found.copied()))
+            .and_then(|member| self.held.members.with(&member, |found| found.copied()))
             .is_some_and(|reputation| {
                 super::eval::compare(compare, reputation.into(), value.into())
             })
@@ -114,22 +130,22 @@ impl Set {
 
     /// Members that were not added for want of memory.
     pub(super) fn full(&self) -> u64 {
-        self.full.load(Ordering::Relaxed)
+        self.held.full.load(Ordering::Relaxed)
     }
 
     /// Members.
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.held.members.len()
     }
 
     /// Adds a member; false when it was there, or there is no room.
     fn add(&self, member: Box<[u8]>, reputation: u16) -> bool {
         let bytes = member.len() as u64 + ENTRY_BYTES;
-        if self.members.with(&member, |found| found.is_some()) {
+        if self.held.members.with(&member, |found| found.is_some()) {
             return false;
         }
-        if self.used.load(Ordering::Relaxed).saturating_add(bytes) > self.memcap {
-            self.full.fetch_add(1, Ordering::Relaxed);
+        if self.held.used.load(Ordering::Relaxed).saturating_add(bytes) > self.memcap {
+            self.held.full.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         let mut new = false;
@@ -137,18 +153,18 @@ impl Set {
             new = true;
             reputation
         };
-        self.members.entry(&member, make, |_| false, |_| ());
+        self.held.members.entry(&member, make, |_| false, |_| ());
         if new {
-            self.used.fetch_add(bytes, Ordering::Relaxed);
+            self.held.used.fetch_add(bytes, Ordering::Relaxed);
         }
         new
     }
 
     fn remove(&self, member: &[u8]) -> bool {
-        let removed = self.members.remove(&Box::from(member)).is_some();
+        let removed = self.held.members.remove(&Box::from(member)).is_some();
         if removed {
             let bytes = member.len() as u64 + ENTRY_BYTES;
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            self.held.used.fetch_sub(bytes, Ordering::Relaxed);
         }
         removed
     }
@@ -205,7 +221,8 @@ impl Set {
 
     /// All members as files have them, with their reputation, in the order in which they came.
     pub(super) fn export(&self) -> Vec<(String, u16)> {
-        self.members
+        self.held
+            .members
             .export(|member, &reputation| Some((self.written(member)?, reputation)))
     }
 
@@ -225,7 +242,7 @@ impl Set {
                 refused += 1;
                 continue;
             };
-            let there = self.members.with(&member, |found| found.is_some());
+            let there = self.held.members.with(&member, |found| found.is_some());
             refused += u64::from(!there && !self.add(member, *reputation));
         }
         refused

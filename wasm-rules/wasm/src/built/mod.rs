@@ -111,7 +111,8 @@ pub struct Draft {
     pub code: Option<Vec<u8>>,
     /// Authors' modules, in the order that rules number them.
     pub modules: Vec<Module>,
-    natives: Vec<Native>,
+    /// What was compiled to native code.
+    pub natives: Vec<Native>,
 }
 
 impl Draft {

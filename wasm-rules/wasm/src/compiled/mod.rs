@@ -266,12 +266,7 @@ impl Instance {
     }
 
     /// Evaluates candidates, by their numbers in the module; false when the call failed.
-    fn call(
-        &mut self,
-        subject: &Subject<'_>,
-        candidates: &[u32],
-        matches: &mut Vec<u32>,
-    ) -> bool {
+    fn call(&mut self, subject: &Subject<'_>, candidates: &[u32], matches: &mut Vec<u32>) -> bool {
         let Some(count) = self.put(candidates) else {
             return false;
         };

@@ -165,7 +165,7 @@ fn state_is_kept_for_its_scope() {
             }
         }
         assert_eq!(fired, alerts, "{scope:?}");
-        assert_eq!(sensor.counters(0).quarantined, false);
+        assert!(!sensor.counters(0).quarantined);
     }
 }
 

@@ -42,6 +42,8 @@ fn rule() -> Rule {
         threshold: None,
         detection_filter: None,
         probe: None,
+        other_probes: Vec::new(),
+        module: None,
         prefilter: false,
         needs_packet: true,
         needs_stream: false,

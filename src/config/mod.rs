@@ -86,8 +86,8 @@
 //! thresholds = "threshold.config"             # Suricata's file of suppressions, thresholds and rate filters
 //! [modules]                                   # authors' rule modules (.wasm)
 //! grant = { dns-tunnel = ["log", "verdict"] } # by a module's name: log, clock, random; verdict: drop, reject, pass
-//! call = 500                                  # microseconds of a call; default: 500 on the wire, a second in files
-//! budget = 250                                # milliseconds a second, of each module and worker; in files no limit
+//! call = 500                                  # microseconds of a call on the wire; in files it is a second
+//! budget = 250                                # milliseconds a second on the wire, of each module and worker
 //! memory = "32 MiB"                           # of each instance
 //! state = "256 MiB"                           # that a module may declare
 //! host-calls = 16384                          # of an evaluation

@@ -80,13 +80,16 @@ impl ModulesSection {
         Ok(all)
     }
 
-    /// What it says over these limits.
+    /// What it says over these limits. How long calls may take is said for the wire: in files, where there is no budget, it
+    /// stays as it is, so that results do not depend on the machine.
     pub fn policy(&self, mut limits: Limits) -> Policy {
-        if let Some(call) = self.call {
-            limits.call = Duration::from_micros(call as u64);
-        }
-        if let Some(budget) = self.budget {
-            limits.budget_per_second = Some(Duration::from_millis(budget as u64));
+        if limits.budget_per_second.is_some() {
+            if let Some(call) = self.call {
+                limits.call = Duration::from_micros(call as u64);
+            }
+            if let Some(budget) = self.budget {
+                limits.budget_per_second = Some(Duration::from_millis(budget as u64));
+            }
         }
         limits.memory = self.memory.unwrap_or(limits.memory);
         limits.state_bytes = self.state.unwrap_or(limits.state_bytes);
@@ -137,6 +140,8 @@ mod tests {
             ..Limits::inline()
         };
         assert_eq!(policy.limits, limits);
+        let said = read("call = 700\nbudget = 3").expect("right");
+        assert_eq!(said.policy(Limits::offline()).limits, Limits::offline());
         let offences = Offences {
             total: 3,
             ..Offences::default()

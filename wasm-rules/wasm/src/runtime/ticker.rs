@@ -149,8 +149,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// A call begins; it ends with what is returned.
-    pub(super) fn begin(&self) -> UnderWay {
+    /// A call begins.
+    pub(super) fn begin(&self) {
         let count = self.busy.0.load(Ordering::Relaxed);
         self.busy.0.store(count | 1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst)
@@ -158,19 +158,12 @@ impl Caller {
         {
             self.thread.unpark();
         }
-        UnderWay(Arc::clone(&self.busy))
     }
-}
 
-/// A call is under way.
-#[derive(Debug)]
-pub(super) struct UnderWay(Arc<Busy>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let count = self.0.0.load(Ordering::Relaxed);
-        self.0
-            .0
-            .store((count | 1).wrapping_add(1), Ordering::Release);
+    /// It is over. After a panic it may never be: then the ticker goes on for as long as there is a caller.
+    pub(super) fn end(&self) {
+        let count = self.busy.0.load(Ordering::Relaxed);
+        let even = (count | 1).wrapping_add(1);
+        self.busy.0.store(even, Ordering::Release);
     }
 }

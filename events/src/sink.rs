@@ -4,10 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Stdout, Write};
 use std::path::Path;
 
-use weir_engine::detect::{Alert, AppRecord, Tagged};
+use weir_engine::detect::{Alert, AppRecord, Noticed, Tagged};
 use weir_engine::flow::Ended;
 
-use crate::{CounterRecord, write_alert, write_app, write_counters, write_flow, write_packet};
+use crate::{
+    CounterRecord, write_alert, write_app, write_counters, write_flow, write_module, write_packet,
+};
 
 /// Records are handed to the system in pieces of about this many bytes.
 const BUFFER: usize = 64 * 1024;
@@ -24,6 +26,8 @@ pub enum Eve<'a> {
     App(&'a AppRecord),
     /// `packet`
     Packet(&'a Tagged),
+    /// `module`
+    Module(&'a Noticed),
     /// `stats`
     Counters(&'a CounterRecord),
 }
@@ -36,6 +40,7 @@ impl Eve<'_> {
             Self::Flow(ended) => write_flow(out, ended),
             Self::App(record) => write_app(out, record),
             Self::Packet(tagged) => write_packet(out, tagged),
+            Self::Module(noticed) => write_module(out, noticed),
             Self::Counters(record) => write_counters(out, record),
         }
     }

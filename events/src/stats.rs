@@ -52,6 +52,9 @@ pub struct Stats {
     /// What each stage of a packet's way took, by name; left out where it was not measured.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stages: BTreeMap<&'static str, StageCost>,
+    /// What was counted of each rule module; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<serde_json::Value>,
     /// What is known of the card; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<serde_json::Value>,

@@ -57,10 +57,12 @@ pub enum EveType {
     Dhcp,
     /// Files that HTTP, mail, FTP or SMB carried
     Fileinfo,
+    /// A rule module failed, or is not asked any more
+    Module,
 }
 
 /// Types by name.
-const TYPES: [(&str, EveType); 23] = [
+const TYPES: [(&str, EveType); 24] = [
     ("alert", EveType::Alert),
     ("flow", EveType::Flow),
     ("packet", EveType::Packet),
@@ -84,6 +86,7 @@ const TYPES: [(&str, EveType); 23] = [
     ("rfb", EveType::Rfb),
     ("dhcp", EveType::Dhcp),
     ("fileinfo", EveType::Fileinfo),
+    ("module", EveType::Module),
 ];
 
 /// What `[eve]` says; `None` where it says nothing.
@@ -114,6 +117,7 @@ impl EveSection {
             EveType::Flow,
             EveType::Packet,
             EveType::Stats,
+            EveType::Module,
         ];
         let of_apps = TYPES.iter().filter(|(_, kind)| !packets.contains(kind));
         of_apps

@@ -32,7 +32,7 @@
 //! types = [                                   # records to write; default: alert
 //!     "alert", "flow", "packet", "stats", "fileinfo",
 //!     "http", "dns", "mdns", "tls", "quic", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "sip", "mqtt",
-//!     "snmp", "krb5", "websocket", "rfb", "dhcp",
+//!     "snmp", "krb5", "websocket", "rfb", "dhcp", "module",
 //! ]
 //! stats-interval = 60                         # seconds of packet time; default: at the end only
 //! [app-layer]
@@ -83,6 +83,14 @@
 //! [rules]
 //! frequency = "ours.freq"                     # from `weir rules learn`; looked up beside the configuration file
 //! thresholds = "threshold.config"             # Suricata's file of suppressions, thresholds and rate filters
+//! [modules]                                   # authors' rule modules (.wasm)
+//! grant = { dns-tunnel = ["log", "verdict"] } # by a module's name: log, clock, random; verdict: drop, reject, pass
+//! call = 500                                  # microseconds of a call; default: 500 on the wire, a second in files
+//! budget = 250                                # milliseconds a second, of each module and worker; in files no limit
+//! memory = "32 MiB"                           # of each instance
+//! state = "256 MiB"                           # that a module may declare
+//! host-calls = 16384                          # of an evaluation
+//! offences = { burst = 5, seconds = 10, total = 20 } # so many in a time, or in all: it is not asked any more
 //! [classification]
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
@@ -91,6 +99,7 @@ mod card;
 mod eve;
 mod flow;
 mod limits;
+mod modules;
 mod read;
 mod state;
 mod stream;
@@ -102,6 +111,7 @@ pub use card::CardSection;
 pub use eve::{EveSection, EveType};
 pub use flow::FlowSection;
 pub use limits::{LimitsSection, read_file as read_limits};
+pub use modules::ModulesSection;
 use read::Section;
 pub use state::StateSection;
 pub use stream::StreamSection;
@@ -140,6 +150,8 @@ pub struct Config {
     pub thresholds: Option<PathBuf>,
     /// `state`, `reputation` and `geoip`.
     pub state: StateSection,
+    /// `modules`.
+    pub modules: ModulesSection,
     /// `rules.frequency`.
     pub frequency: Option<PathBuf>,
     /// `classification.file`.
@@ -241,6 +253,7 @@ impl Config {
             "reputation",
             "geoip",
             "rules",
+            "modules",
             "classification",
         ])?;
         let mut config = Self::default();
@@ -292,6 +305,9 @@ impl Config {
             rules.only(&["frequency", "thresholds"])?;
             config.frequency = rules.string("frequency")?.map(PathBuf::from);
             config.thresholds = rules.string("thresholds")?.map(PathBuf::from);
+        }
+        if let Some(modules) = root.section("modules")? {
+            config.modules = ModulesSection::read(&modules)?;
         }
         if let Some(classification) = root.section("classification")? {
             classification.only(&["file"])?;
@@ -454,11 +470,11 @@ mod tests {
         assert_eq!(
             error("[strem]\n"),
             "weir.toml:1:2: unknown table [strem]; did you mean [stream]? \
-             Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+             Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, modules, classification"
         );
         assert_eq!(
             error("colour = 1\n"),
-            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, classification"
+            "weir.toml:1:1: unknown key `colour`; Known here: vars, capture, stream, flow, eve, app-layer, defrag, detect, card, suppress, threshold, rate-filter, state, reputation, geoip, rules, modules, classification"
                 .replace("; Known", ". Known")
         );
         assert!(

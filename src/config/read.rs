@@ -145,6 +145,11 @@ impl<'s, 'a> Section<'s, 'a> {
         list.iter().map(section).collect()
     }
 
+    /// All keys.
+    pub fn keys(&self) -> impl Iterator<Item = &'s str> {
+        self.table.keys().map(|key| -> &str { key.get_ref() })
+    }
+
     /// All keys and their values, which must be strings.
     pub fn groups(&self) -> Result<BTreeMap<String, Group>, ConfigError> {
         let mut groups = BTreeMap::new();

@@ -57,6 +57,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     }];
     let job = Job {
         rules: Arc::new(loaded.rules),
+        modules: None,
         engine,
         matchers: Matchers::software(),
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use weir_rules::compile::{Loaded, Summary};
 use weir_rules::syntax::ast::ProblemKind;
+use weir_wasm::modules::Module;
 
 use super::plan::Plan;
 use crate::cli::CheckOptions;
@@ -25,13 +26,22 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
         .with_frequency(options.frequency.as_deref());
     let context = Context::new(&config)?;
     let frequency = Arc::clone(&context.frequency);
-    let loaded = super::load(&options.paths, context)?;
+    let policy = context.modules.clone();
+    let super::Set { loaded, modules } = super::load_all(&options.paths, context, 1)?;
+    let modules: Vec<Module> = modules.map(|host| host.modules).unwrap_or_default();
     let plan = options.plan.then(|| Plan::new(&loaded.rules, &frequency));
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
-        print_json(&mut out, &loaded, plan.as_ref())
+        print_json(&mut out, &loaded, plan.as_ref(), &modules)
     } else {
-        print_text(&mut out, &loaded, plan.as_ref(), options.summary)
+        let told = match options.summary {
+            true => &[],
+            false => modules.as_slice(),
+        };
+        let printed = told
+            .iter()
+            .try_for_each(|module| super::modules::print(&mut out, module, &policy));
+        printed.and_then(|()| print_text(&mut out, &loaded, plan.as_ref(), options.summary))
     }
     .and_then(|()| out.flush())
     .map_err(Failure::stdout)?;
@@ -93,7 +103,12 @@ fn print_text(
     writeln!(out, "{}", loaded.counts)
 }
 
-fn print_json(out: &mut dyn Write, loaded: &Loaded, plan: Option<&Plan<'_>>) -> io::Result<()> {
+fn print_json(
+    out: &mut dyn Write,
+    loaded: &Loaded,
+    plan: Option<&Plan<'_>>,
+    modules: &[Module],
+) -> io::Result<()> {
     let problems: Vec<_> = loaded
         .refused
         .iter()
@@ -130,6 +145,9 @@ fn print_json(out: &mut dyn Write, loaded: &Loaded, plan: Option<&Plan<'_>>) -> 
         .collect();
     let mut whole =
         json!({"rules": super::counts(loaded.counts), "keywords": keywords, "problems": problems});
+    if !modules.is_empty() {
+        whole["modules"] = modules.iter().map(super::modules::json).collect();
+    }
     if let Some(plan) = plan {
         whole["plan"] = plan.json();
     }

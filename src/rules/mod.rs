@@ -3,7 +3,7 @@
 pub mod check;
 pub mod exercise;
 pub mod learn;
-
+pub mod modules;
 mod plan;
 pub mod project;
 pub mod ranges;
@@ -46,10 +46,44 @@ pub fn build(options: &BuildOptions) -> Result<(), Failure> {
     }
 }
 
+/// Rules that were loaded.
+#[derive(Debug)]
+pub struct Set {
+    /// The rules, and what was said about them.
+    pub loaded: Loaded,
+    /// The modules that decide some of them, where there are such.
+    pub modules: Option<modules::Host>,
+}
+
+/// The same, where some of the files may be rule modules; for so many workers.
+///
+/// # Errors
+/// When a path cannot be read, or Wasm cannot be run.
+pub fn load_all(paths: &[PathBuf], context: Context, workers: usize) -> Result<Set, Failure> {
+    let policy = context.modules.clone();
+    let (files, paths): (Vec<PathBuf>, Vec<PathBuf>) = paths
+        .iter()
+        .cloned()
+        .partition(|path| modules::is_module(path));
+    let sources = load_paths(&paths).map_err(Failure::failed)?;
+    let compiler = compiler(context);
+    let mut loaded = compile::load(&sources, &compiler);
+    let host =
+        (!files.is_empty()).then(|| modules::load(&files, workers, policy, &compiler, &mut loaded));
+    Ok(Set {
+        modules: host.transpose()?,
+        loaded,
+    })
+}
+
+fn compiler(context: Context) -> Compiler {
+    let compiler = Compiler::new(context.variables, context.classification);
+    compiler.with_frequency(context.frequency)
+}
+
 /// Compiles the rules of files that have been read.
 pub fn compile(sources: &[SourceFile], context: Context) -> Loaded {
-    let compiler = Compiler::new(context.variables, context.classification);
-    compile::load(sources, &compiler.with_frequency(context.frequency))
+    compile::load(sources, &compiler(context))
 }
 
 /// A literal as it is shown: in quotation marks, escaped, with an `i` behind it where case does not matter.

@@ -22,6 +22,7 @@ use weir_engine::packet::DecoderEvent;
 use weir_events::sink::Existing;
 use weir_events::{Eve, EveSink, FileSink, Stats, usage};
 use weir_rules::compile::Loaded;
+use weir_wasm::runtime::Limits;
 
 use crate::cli::RunOptions;
 use crate::config::{Config, EveType};
@@ -62,7 +63,13 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     context.engine.handover = state.is_some();
     context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
-    let mut loaded = rules::load(&options.rules, context)?;
+    if options.live_interface().is_some() {
+        context.modules = config.modules.policy(Limits::inline());
+    }
+    let rules::Set {
+        mut loaded,
+        modules,
+    } = rules::load_all(&options.rules, context, workers(options).get())?;
     report_refused(&loaded, options)?;
     let stop = stop_on_signals()?;
     #[cfg(feature = "libpcap")]
@@ -74,6 +81,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
     let job = Job {
         rules: Arc::new(std::mem::take(&mut loaded.rules)),
+        modules,
         engine,
         matchers,
         workers: workers(options),
@@ -87,8 +95,10 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let mut summary = Summary::default();
     let load_time = started.elapsed();
     let alerts_wanted = config.eve.wants(EveType::Alert);
+    let notices_wanted = config.eve.wants(EveType::Module);
     let mut on_record = |record: &Eve<'_>| match (&mut sink, record) {
         (Some(_), Eve::Alert(_)) if !alerts_wanted => Ok(()),
+        (Some(_), Eve::Module(_)) if !notices_wanted => Ok(()),
         (Some(sink), record) => sink.record(record).map_err(|error| error.to_string()),
         (None, Eve::Alert(alert)) => {
             summary.add(alert);
@@ -330,6 +340,9 @@ fn stats(
             .filter(|&(_, count)| count > 0)
             .collect(),
         stages: stages::costs(&outcome.profile),
+        modules: (outcome.modules.iter())
+            .filter_map(|module| serde_json::to_value(module).ok())
+            .collect(),
         card: card.and_then(|card| serde_json::to_value(card).ok()),
     }
 }

@@ -6,24 +6,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_engine::detect::{Alerts, Counters, Engine, EngineConfig, Prepared, Profile, What};
-use weir_engine::eval::Plain as PlainEvaluator;
+use weir_engine::eval::{Evaluator, NoticeKind, Plain as PlainEvaluator};
 use weir_engine::handover::Block;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
 use weir_events::{Eve, usage};
+use weir_wasm::modules::{ModuleCounters, Modules};
 
 use super::counters;
 use super::handover::StateDir;
 use super::matcher::Matchers;
 use super::workers::{self, Handover, Source};
 use crate::failure::Failure;
+use crate::rules::modules::Host;
 use crate::ui::figures;
 
 /// What is to be done.
 pub struct Job {
     /// Rules.
     pub rules: Arc<RuleSet>,
+    /// The modules that decide some of them, where there are such.
+    pub modules: Option<Host>,
     /// Settings of the engine.
     pub engine: EngineConfig,
     /// What looks for the rules' literals.
@@ -128,6 +132,8 @@ pub struct Outcome {
     pub thresholds_evicted: u64,
     /// State that flows share: how much there is, and what there was no room for.
     pub state: StateCounters,
+    /// What was counted of each module.
+    pub modules: Vec<ModuleCounters>,
     /// What each worker counted.
     pub counters: Vec<Counters>,
     /// How long each stage took, all threads together, where that was to be measured.
@@ -174,6 +180,25 @@ impl Outcome {
                 figures::counted(emergencies, "time"),
                 figures::counted(evicted, "flow"),
             ));
+        }
+    }
+
+    /// Warns when modules were not asked though they should have been.
+    fn judge_modules(&mut self) {
+        for module in &self.modules {
+            let name = &module.name;
+            for (count, why) in [
+                (module.budget_skips, "it had used up its time"),
+                (module.quarantine_skips, "it had failed too often"),
+                (module.lost(), "it failed"),
+            ] {
+                if count > 0 {
+                    self.seen.warnings.push(format!(
+                        "module {name}: {} lost, because {why}",
+                        figures::counted(count, "evaluation")
+                    ));
+                }
+            }
         }
     }
 
@@ -236,12 +261,23 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         Order::none()
     };
     let evaluator = PlainEvaluator::new(Arc::clone(&job.rules));
+    let modules = (job.modules.as_ref())
+        .map(|host| Modules::new(&host.runtime, &host.policy, &host.modules, None));
+    let evaluator = || -> Box<dyn Evaluator> {
+        let inner = Box::new(evaluator.another());
+        match &modules {
+            Some(modules) => {
+                Box::new(modules.evaluator(inner, &job.rules, prepared.state().names()))
+            }
+            None => inner,
+        }
+    };
     let engine = |at| {
         Engine::sharing(
             Arc::clone(&prepared),
             Seat::new(Arc::clone(&shared), order.turn(at)),
             job.matchers.one()?,
-            Box::new(evaluator.another()),
+            evaluator(),
             job.engine.clone(),
         )
         .map_err(Failure::failed)
@@ -290,7 +326,15 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
                 What::Flow(ended) => hand_out(&Eve::Flow(ended)),
                 What::Tagged(tagged) => hand_out(&Eve::Packet(tagged)),
                 What::App(record) => hand_out(&Eve::App(record)),
-                What::Counters(_) | What::Notice(_) => {}
+                What::Notice(noticed) => {
+                    let notice = &noticed.notice;
+                    if notice.kind == NoticeKind::Quarantined {
+                        let (module, reason) = (&notice.module, &notice.reason);
+                        tracing::warn!("module {module} is not asked any more: {reason}");
+                    }
+                    hand_out(&Eve::Module(noticed));
+                }
+                What::Counters(_) => {}
             }
             if let Some(record) = &record {
                 hand_out(&Eve::Counters(record));
@@ -335,6 +379,9 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         alerts: AlertCounts::of(&alerts, written),
         thresholds_evicted: alerts.thresholds_evicted(),
         state: shared.counters(),
+        modules: modules
+            .map(|modules| modules.counters())
+            .unwrap_or_default(),
         counters,
         profile,
         setup,
@@ -345,5 +392,6 @@ pub fn run(job: &Job, mut input: impl Input, on_record: OnRecord<'_>) -> Result<
         seen,
     };
     outcome.judge_state();
+    outcome.judge_modules();
     Ok(outcome)
 }

@@ -8,6 +8,8 @@ use weir_engine::state::Overrides;
 use weir_rules::classification::Classification;
 use weir_rules::compile::Variables;
 use weir_rules::frequency::Table;
+use weir_wasm::modules::Policy;
+use weir_wasm::runtime::Limits;
 
 use crate::config::{Config, ConfigError, EveType, Group, read_limits};
 use crate::failure::Failure;
@@ -22,6 +24,8 @@ pub struct Context {
     pub classification: Classification,
     /// What probes are chosen by.
     pub frequency: Arc<Table>,
+    /// What rule modules may do, where nothing waits for them.
+    pub modules: Policy,
 }
 
 impl Context {
@@ -101,6 +105,7 @@ impl Context {
             variables,
             classification,
             frequency,
+            modules: config.modules.policy(Limits::offline()),
         })
     }
 }

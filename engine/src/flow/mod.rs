@@ -278,7 +278,7 @@ impl Flow {
     }
 
     /// Suricata's notion for all protocols: the handshake is complete, or packets were seen both ways.
-    fn established(&self) -> bool {
+    pub fn established(&self) -> bool {
         self.both_ways || self.tcp.established()
     }
 

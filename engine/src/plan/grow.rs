@@ -21,8 +21,11 @@ impl Op {
 impl Rule {
     /// True when its match in the payload stays a match whatever data follows, so that it can be told at once.
     pub fn grows(&self) -> bool {
-        self.buffers
-            .iter()
-            .all(|plan| plan.buffer == Buffer::Payload && plan.ops.iter().all(Op::grows))
+        // What a module makes of it is not known.
+        self.module.is_none()
+            && self
+                .buffers
+                .iter()
+                .all(|plan| plan.buffer == Buffer::Payload && plan.ops.iter().all(Op::grows))
     }
 }

@@ -55,6 +55,10 @@ impl Rule {
                 self.header.proto,
                 Proto::PktHdr | Proto::Ether | Proto::Arp | Proto::TcpPkt | Proto::TcpStream
             );
+        if self.module.is_some() && self.buffers.is_empty() {
+            // The module is to be asked about every packet, whatever the rule looks at itself.
+            return RuleKind::Packet;
+        }
         let about_protocols = self.buffers.is_empty()
             && self.tests.is_empty()
             && self.flow_properties.is_empty()

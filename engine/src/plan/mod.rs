@@ -460,6 +460,11 @@ impl RuleSet {
         Self { data_sets, ..self }
     }
 
+    /// All rules, in evaluation order, and the data sets.
+    pub fn into_parts(self) -> (Vec<Rule>, Vec<DataSet>) {
+        (self.rules, self.data_sets)
+    }
+
     /// The data sets that rules name.
     pub fn data_sets(&self) -> &[DataSet] {
         &self.data_sets

@@ -45,6 +45,7 @@ pub use limits::{LimitOverride, Limits, Overrides, RateFilter, Suppression, Whic
 pub use order::{Guard, Order, Turn};
 pub use plan::{CounterId, FlowBitId, Names, Plan};
 pub use reputation::ReputationFiles;
+pub use sharded::Sharded;
 pub use shared::{SAVED_VERSION, SavedShared, Seat, Shared, StateConfig, StateCounters};
 pub use tag::Tag;
 pub use vars::{FlowVars, MOST_BITS, MOST_COUNTERS, SavedVars};

@@ -63,7 +63,8 @@ impl Names {
         self.flow_bits.name(bit.0)
     }
 
-    pub(super) fn find_flow_bit(&self, name: &str) -> Option<FlowBitId> {
+    /// The number of a flow bit; `None` for one that no rule changes or looks at.
+    pub fn find_flow_bit(&self, name: &str) -> Option<FlowBitId> {
         self.flow_bits.find(name).map(FlowBitId)
     }
 

@@ -18,7 +18,7 @@ struct Entry<V> {
 type Shard<K, V> = HashMap<K, Entry<V>>;
 
 /// The map. At its limit, what is over goes first, then the older half.
-pub(super) struct Sharded<K, V> {
+pub struct Sharded<K, V> {
     shards: Box<[Mutex<Shard<K, V>>]>,
     /// Chooses the shard; within it, the standard library's keyed hash does.
     hash: RandomState,
@@ -30,7 +30,7 @@ pub(super) struct Sharded<K, V> {
 
 impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
     /// An empty map of at most `most` entries.
-    pub(super) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
             hash: RandomState::new(),
@@ -42,23 +42,28 @@ impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
     }
 
     /// Entries now.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.length.load(Ordering::Relaxed)
     }
 
     /// Entries given up before they were over, because there were too many.
-    pub(super) fn evicted(&self) -> u64 {
+    pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
 
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What `look` makes of the key's value.
-    pub(super) fn with<T>(&self, key: &K, look: impl FnOnce(Option<&mut V>) -> T) -> T {
+    pub fn with<T>(&self, key: &K, look: impl FnOnce(Option<&mut V>) -> T) -> T {
         look(self.shard(key).get_mut(key).map(|entry| &mut entry.value))
     }
 
     /// What `change` makes of the key's value, which is made if it is not there. `over` says which entries may go if
     /// there are too many.
-    pub(super) fn entry<T>(
+    pub fn entry<T>(
         &self,
         key: &K,
         make: impl FnOnce() -> V,
@@ -80,7 +85,7 @@ impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
     }
 
     /// Takes the key out.
-    pub(super) fn remove(&self, key: &K) -> Option<V> {
+    pub fn remove(&self, key: &K) -> Option<V> {
         // Counted under the lock, as `make_room` counts anew under all of them.
         let mut shard = self.shard(key);
         let entry = shard.remove(key)?;
@@ -89,7 +94,7 @@ impl<K: Hash + Eq + Clone, V> Sharded<K, V> {
     }
 
     /// All entries, the oldest first.
-    pub(super) fn export<T>(&self, save: impl Fn(&K, &V) -> Option<T>) -> Vec<T> {
+    pub fn export<T>(&self, save: impl Fn(&K, &V) -> Option<T>) -> Vec<T> {
         let mut all: Vec<(u64, T)> = Vec::with_capacity(self.len());
         for shard in &self.shards {
             let shard = lock(shard);

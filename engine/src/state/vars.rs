@@ -50,7 +50,7 @@ impl FlowVars {
     }
 
     /// True when the bit is set.
-    pub(super) fn bit(&self, bit: FlowBitId) -> bool {
+    pub fn bit(&self, bit: FlowBitId) -> bool {
         self.bits.contains(&bit)
             || self
                 .more

@@ -101,6 +101,7 @@ impl Stage {
         }];
         let job = Job {
             rules: Arc::clone(&self.rules),
+            modules: None,
             engine: self.engine.clone(),
             matchers: Matchers::software(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

@@ -40,13 +40,14 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     context.engine.alert_max = usize::from(u16::MAX);
     context.engine.flow_records = false;
     let engine = context.engine.clone();
-    let loaded = rules::load(&built(&options.paths)?, context)?;
+    let rules::Set { loaded, modules } = rules::load_all(&built(&options.paths)?, context, 1)?;
     for refused in &loaded.refused {
         tracing::error!("{refused}");
     }
     let refused = rules::why_refused(&loaded);
     let job = Job {
         rules: Arc::new(loaded.rules),
+        modules,
         engine,
         matchers: Matchers::software(),
         workers: NonZeroUsize::MIN,
@@ -66,6 +67,11 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
             let flow = Ends(alert.packet);
             let message = clean(&alert.rule.meta.msg, MESSAGE_WIDTH);
             writeln!(out, "{one} {flow} {message}").map_err(|error| error.to_string())
+        }
+        Eve::Module(noticed) => {
+            let notice = &noticed.notice;
+            tracing::error!("module {}: {}", notice.module, notice.reason);
+            Ok(())
         }
         _ => Ok(()),
     })?;
@@ -92,9 +98,11 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     }
     .and_then(|()| out.flush())
     .map_err(Failure::stdout)?;
-    match (outcome.failure, refused, difference) {
-        (Some(why), ..) | (None, Some(why), _) => Err(Failure::Failed(why)),
-        (None, None, Some(difference)) if !difference.is_empty() => Err(Failure::Refused),
+    let lost = (outcome.modules.iter().any(|module| module.lost() > 0))
+        .then(|| "a module failed, so that not everything was decided".to_owned());
+    match (outcome.failure.or(refused).or(lost), difference) {
+        (Some(why), _) => Err(Failure::Failed(why)),
+        (None, Some(difference)) if !difference.is_empty() => Err(Failure::Refused),
         _ => Ok(()),
     }
 }

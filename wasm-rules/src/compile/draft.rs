@@ -39,6 +39,8 @@ pub(super) struct List {
     pub(super) entries: Vec<Entry>,
     /// Tests on state that look at the buffer. The index of the buffer in them is not known yet.
     pub(super) tests: Vec<StateTest>,
+    /// It must be there, though nothing is asked of it: a module looks at it.
+    pub(super) wanted: bool,
 }
 
 impl List {
@@ -210,6 +212,7 @@ impl<'c> Draft<'c> {
                     instance,
                     entries: Vec::new(),
                     tests: Vec::new(),
+                    wanted: false,
                 });
                 self.lists.len() - 1
             }
@@ -284,6 +287,14 @@ impl<'c> Draft<'c> {
             ..
         } = selected.clone();
         self.instance(target, &transforms, instance)
+    }
+
+    /// The current buffer must be there.
+    pub(super) fn want(&mut self) {
+        let at = self.current();
+        if let Some(list) = self.lists.get_mut(at) {
+            list.wanted = true;
+        }
     }
 
     /// Index of the current list, if anything was asked of this buffer before.

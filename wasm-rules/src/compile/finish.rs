@@ -186,7 +186,7 @@ pub(super) fn plan(mut draft: Draft<'_>, action: Action) -> Rule {
         let Target::Buffer(buffer) = list.target else {
             continue;
         };
-        if list.entries.is_empty() && list.tests.is_empty() {
+        if list.entries.is_empty() && list.tests.is_empty() && !list.wanted {
             // All that was asked of it was moved to other buffers.
             continue;
         }

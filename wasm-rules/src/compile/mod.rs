@@ -15,6 +15,7 @@ mod flow;
 mod header;
 mod load;
 mod meta;
+pub mod module;
 mod names;
 mod packet;
 mod properties;
@@ -142,6 +143,16 @@ impl Compiler {
     ///
     /// Everything that is wrong with the rule, in the order of its text.
     pub fn compile(&self, rule: &RuleText, origin: &Arc<str>) -> Result<Compiled, Vec<Problem>> {
+        self.compile_with(rule, origin, &|_| Ok(()))
+    }
+
+    /// The same, with something more that the rule asks for.
+    fn compile_with(
+        &self,
+        rule: &RuleText,
+        origin: &Arc<str>,
+        more: &dyn Fn(&mut Draft<'_>) -> Result<(), Problem>,
+    ) -> Result<Compiled, Vec<Problem>> {
         let place = |problems: Vec<Problem>| {
             let physical = |problem: Problem| Problem {
                 place: rule.physical(problem.place),
@@ -173,6 +184,7 @@ impl Compiler {
                 problems.push(problem.about(&option.name.value));
             }
         }
+        problems.extend(more(&mut draft).err());
         finish::check(&draft, rule.place, &mut problems);
         match action {
             Ok(action) if problems.is_empty() => {

@@ -306,6 +306,7 @@ impl Inspector {
         } else {
             self.end_all_after(number, out);
         }
+        self.hand_out_notices(now_ns, out);
         self.leave(number);
     }
 
@@ -313,6 +314,7 @@ impl Inspector {
     pub(super) fn finish(&mut self, number: u64, out: &mut Vec<Event>) {
         self.flows.close();
         self.end_all_after(number, out);
+        self.hand_out_notices(self.place.ts_ns, out);
         self.leave(number);
     }
 

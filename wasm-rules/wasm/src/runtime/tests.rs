@@ -1,0 +1,86 @@
+//! The runtime by itself.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::{Instance, Module, Trap};
+
+use super::*;
+
+struct Data(Timer);
+
+impl Timed for Data {
+    fn timer(&mut self) -> &mut Timer {
+        &mut self.0
+    }
+}
+
+const TEXT: &str = r#"(module
+    (func (export "forever") (loop br 0))
+    (func (export "deep") call 1)
+    (func (export "quick") (result i32) i32.const 7))"#;
+
+fn store(runtime: &Runtime) -> (Store<Data>, Instance) {
+    let bytes = wat::parse_str(TEXT).expect("text");
+    let module = Module::new(runtime.engine(), bytes).expect("module");
+    let mut store = runtime.store(Data(runtime.timer()));
+    let instance = Timer::bounded(&mut store, Duration::from_secs(1), |store| {
+        Instance::new(store, &module, &[])
+    });
+    (store, instance.expect("instance"))
+}
+
+fn call(store: &mut Store<Data>, instance: Instance, name: &str, limit: Duration) -> Option<Trap> {
+    let of_name = instance.get_typed_func::<(), ()>(&mut *store, name);
+    let of_name = of_name.expect("function");
+    let done = Timer::bounded(store, limit, |store| of_name.call(store, ()));
+    done.err().and_then(|error| error.downcast().ok())
+}
+
+#[test]
+fn a_call_ends_when_its_time_is_up_and_not_before() {
+    let runtime = Runtime::new(RuntimeConfig::inline(1, 1)).expect("runtime");
+    let (mut store, instance) = store(&runtime);
+    for limit in [Duration::from_millis(2), Duration::from_millis(40)] {
+        let before = Instant::now();
+        let trap = call(&mut store, instance, "forever", limit);
+        assert_eq!(trap, Some(Trap::Interrupt));
+        assert!(store.data_mut().timer().overran());
+        assert!(before.elapsed() >= limit, "{:?}", before.elapsed());
+    }
+    let quick = instance.get_typed_func::<(), i32>(&mut store, "quick");
+    let quick = quick.expect("function");
+    let done = Timer::bounded(&mut store, Duration::from_millis(2), |store| {
+        quick.call(store, ())
+    });
+    assert_eq!(done.expect("returns"), 7);
+    assert!(!store.data_mut().timer().overran());
+}
+
+#[test]
+fn a_stack_has_an_end() {
+    let runtime = Runtime::new(RuntimeConfig::default()).expect("runtime");
+    let (mut store, instance) = store(&runtime);
+    let trap = call(&mut store, instance, "deep", Duration::from_secs(1));
+    assert_eq!(trap, Some(Trap::StackOverflow));
+}
+
+#[test]
+fn the_ticker_sleeps_while_nobody_calls() {
+    let runtime = Runtime::new(RuntimeConfig::inline(1, 1)).expect("runtime");
+    let (mut store, instance) = store(&runtime);
+    let asleep = || {
+        let begun = Instant::now();
+        while !runtime.ticker().is_parked() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it never sleeps");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    for _ in 0..5 {
+        asleep();
+        let ticks = runtime.ticker().ticks();
+        // It wakes up for a call, or this would never end.
+        let trap = call(&mut store, instance, "forever", Duration::from_millis(3));
+        assert_eq!(trap, Some(Trap::Interrupt));
+        assert!(runtime.ticker().ticks() > ticks);
+    }
+}

@@ -85,7 +85,11 @@ pub fn check(workspace: &Workspace) -> Result<Done, Failure> {
     let rules = Rules::parse(&text).map_err(|what| Failure::new(format!("deny.toml: {what}")))?;
     let mut problems = BTreeSet::new();
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml", "wasm-rules/examples/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "fuzz/Cargo.toml",
+        "wasm-rules/examples/Cargo.toml",
+    ] {
         let mut command = Cmd::cargo(workspace)
             .args([
                 "metadata",

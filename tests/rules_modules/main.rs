@@ -1,14 +1,15 @@
 //! Modules from source to alerts: the examples, and what `weir rules new` makes, built and run over captures.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod traffic;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Bench, Ended, pcap, pcap_spaced, udp};
-use weir_capture::generate::{Carried, Craft};
+use traffic::{Tcp, dns, ping};
 
 /// How long a module may take to build: the compiler's library is built along, on a machine that does other things, too.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1500);
@@ -96,75 +97,6 @@ fn sids(fired: &BTreeSet<(u64, u32)>) -> Vec<u32> {
     fired.iter().map(|&(_, sid)| sid).collect()
 }
 
-/// A TCP connection as frames.
-struct Tcp {
-    ends: [(Ipv4Addr, u16); 2],
-    next: [u32; 2],
-    frames: Vec<Vec<u8>>,
-}
-
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const PSH: u8 = 8;
-const ACK: u8 = 16;
-
-impl Tcp {
-    fn open(client: (u8, u16), server: u16) -> Self {
-        let host = |last| Ipv4Addr::new(192, 0, 2, last);
-        let mut tcp = Self {
-            ends: [(host(client.0), client.1), (host(200), server)],
-            next: [1000, 9000],
-            frames: Vec::new(),
-        };
-        tcp.segment(0, SYN, b"");
-        tcp.segment(1, SYN | ACK, b"");
-        tcp.segment(0, ACK, b"");
-        tcp
-    }
-
-    fn up(mut self, bytes: &[u8]) -> Self {
-        self.segment(0, PSH | ACK, bytes);
-        self.segment(1, ACK, b"");
-        self
-    }
-
-    fn down(mut self, bytes: &[u8]) -> Self {
-        self.segment(1, PSH | ACK, bytes);
-        self.segment(0, ACK, b"");
-        self
-    }
-
-    fn close(mut self) -> Vec<Vec<u8>> {
-        self.segment(1, FIN | ACK, b"");
-        self.segment(0, FIN | ACK, b"");
-        self.segment(1, ACK, b"");
-        self.frames
-    }
-
-    fn segment(&mut self, from: usize, flags: u8, payload: &[u8]) {
-        let to = 1 - from;
-        let craft = Craft {
-            ends: (IpAddr::V4(self.ends[from].0), IpAddr::V4(self.ends[to].0)),
-            carried: Carried::Tcp {
-                ports: (self.ends[from].1, self.ends[to].1),
-                seq: self.next[from],
-                ack: if flags & ACK == 0 { 0 } else { self.next[to] },
-                flags,
-                window: 64_240,
-            },
-            payload,
-            ttl: 64,
-            tos: 0,
-            id: 1,
-            fragment: 0x4000,
-            option: None,
-        };
-        self.frames.push(craft.frame());
-        let taken = payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
-        self.next[from] += taken;
-    }
-}
-
 #[test]
 fn logins_are_counted_over_connections() {
     let bench = Bench::new();
@@ -232,24 +164,6 @@ fn a_tunnel_in_names_is_found() {
     bench.file("a.pcap", pcap_spaced(&frames));
     let fired = fired(&bench, &module, "a.pcap");
     assert_eq!(fired, BTreeSet::from([(47, 9_200_101)]));
-}
-
-/// A DNS query of a host.
-fn dns(host: u8, message: &[u8]) -> Vec<u8> {
-    Craft {
-        ends: (
-            IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)),
-            IpAddr::V4(Ipv4Addr::new(198, 51, 100, 53)),
-        ),
-        carried: Carried::Udp { ports: (5353, 53) },
-        payload: message,
-        ttl: 64,
-        tos: 0,
-        id: 1,
-        fragment: 0x4000,
-        option: None,
-    }
-    .frame()
 }
 
 #[test]
@@ -338,26 +252,6 @@ fn a_rule_in_c_is_a_module_like_any_other() {
     common::run(make, &[]).code(0);
     let module = bench.path("in-c.wasm");
     weir(&bench, &["rules", "build", "core.wasm", "-o", "in-c.wasm"]).code(0);
-    let ping = |payload: &[u8]| {
-        Craft {
-            ends: (
-                IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-                IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
-            ),
-            carried: Carried::Icmp {
-                kind: 8,
-                code: 0,
-                rest: [0, 1, 0, 1],
-            },
-            payload,
-            ttl: 64,
-            tos: 0,
-            id: 1,
-            fragment: 0x4000,
-            option: None,
-        }
-        .frame()
-    };
     let linux: Vec<u8> = [9; 16].into_iter().chain(16..120).collect();
     let windows: Vec<u8> = (b'a'..=b'w').cycle().take(100).collect();
     let data: Vec<u8> = (0..100_u32).map(|at| (at * at * 37 % 251) as u8).collect();

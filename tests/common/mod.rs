@@ -117,7 +117,12 @@ impl Bench {
 }
 
 /// Runs a command to its end.
-pub fn run(mut command: Command, input: &[u8]) -> Ended {
+pub fn run(command: Command, input: &[u8]) -> Ended {
+    run_patiently(command, input, PATIENCE)
+}
+
+/// The same, for as long as that may take.
+pub fn run_patiently(mut command: Command, input: &[u8], patience: Duration) -> Ended {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -130,7 +135,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Ended {
     let (sender, receiver) = std::sync::mpsc::channel();
     let id = child.id();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output: Output = match receiver.recv_timeout(PATIENCE) {
+    let output: Output = match receiver.recv_timeout(patience) {
         Ok(output) => output.expect("weir ends"),
         Err(_) => panic!("weir (process {id}) hangs"),
     };

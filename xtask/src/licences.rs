@@ -77,7 +77,7 @@ impl Clarified {
     }
 }
 
-/// Checks the dependencies of the workspace and of the fuzz targets.
+/// Checks the dependencies of the workspace, of the fuzz targets and of the example modules.
 pub fn check(workspace: &Workspace) -> Result<Done, Failure> {
     let path = workspace.root.join("deny.toml");
     let text = std::fs::read_to_string(&path)
@@ -85,7 +85,11 @@ pub fn check(workspace: &Workspace) -> Result<Done, Failure> {
     let rules = Rules::parse(&text).map_err(|what| Failure::new(format!("deny.toml: {what}")))?;
     let mut problems = BTreeSet::new();
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "fuzz/Cargo.toml",
+        "wasm-rules/examples/Cargo.toml",
+    ] {
         let mut command = Cmd::cargo(workspace)
             .args([
                 "metadata",

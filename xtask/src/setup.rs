@@ -58,6 +58,61 @@ pub const PKG_CONFIG: Need = Need {
     why: "the peers feature: finding libhs",
     present: || in_path("pkg-config"),
 };
+/// A Rust compiler for WebAssembly, where rustup has none.
+pub const WASM_RUSTC: Need = Need {
+    package: "rustc-web",
+    why: "example rule modules are compiled to WebAssembly",
+    present: || has_wasm_target() || Path::new("/usr/bin/rustc").is_file(),
+};
+/// The source of its standard library.
+pub const WASM_LIBRARY: Need = Need {
+    package: "rust-web-src",
+    why: "the standard library of example rule modules is built from source",
+    present: || {
+        has_wasm_target() || Path::new("/usr/lib/rustlib/src/rust/library/Cargo.toml").is_file()
+    },
+};
+/// Its linker.
+pub const WASM_LINKER: Need = Need {
+    package: "lld-22",
+    why: "example rule modules are linked",
+    present: || has_wasm_target() || in_path("wasm-ld") || in_path("wasm-ld-22"),
+};
+/// A C compiler for WebAssembly.
+pub const WASM_CLANG: Need = Need {
+    package: "clang-19",
+    why: "the example rule module in C is compiled to WebAssembly",
+    present: || in_path("clang-19"),
+};
+/// Its linker.
+pub const WASM_CLANG_LINKER: Need = Need {
+    package: "lld-19",
+    why: "the example rule module in C is linked",
+    present: || in_path("wasm-ld-19"),
+};
+/// What builds it.
+pub const MAKE: Need = Need {
+    package: "make",
+    why: "the example rule module in C is built",
+    present: || in_path("make"),
+};
+
+/// True where the Rust compiler that cargo finds can compile to WebAssembly.
+fn has_wasm_target() -> bool {
+    let libraries = std::process::Command::new("rustc")
+        .args([
+            "--print",
+            "target-libdir",
+            "--target",
+            "wasm32-unknown-unknown",
+        ])
+        .output();
+    libraries.is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success() && Path::new(&folder).is_dir()
+    })
+}
+
 /// Python, for the conformance runner.
 pub const PYTHON: Need = Need {
     package: "python3",
@@ -68,6 +123,8 @@ pub const PYTHON: Need = Need {
 /// Looks for everything that this repository's steps use; installs what is missing where it may.
 pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG, hdl::VERILATOR];
+    needs.extend([WASM_RUSTC, WASM_LIBRARY, WASM_LINKER]);
+    needs.extend([WASM_CLANG, WASM_CLANG_LINKER, MAKE]);
     if crate::conformance::runner(workspace).is_some() {
         needs.push(PYTHON);
     }

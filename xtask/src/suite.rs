@@ -40,6 +40,11 @@ const STEPS: &[Step] = &[
         run: test,
     },
     Step {
+        name: "modules",
+        about: "example rule modules: lints, and their own tests on this machine (`test` builds and runs them)",
+        run: modules,
+    },
+    Step {
         name: "libpcap",
         about: "the libpcap feature: lints and tests, live capture on the loopback interface included",
         run: libpcap,
@@ -116,6 +121,9 @@ fn fmt(workspace: &Workspace) -> Result<Done, Failure> {
     Cmd::cargo(workspace)
         .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
         .run()?;
+    Cmd::cargo(workspace)
+        .args(["fmt", "--manifest-path", MODULES, "--all", "--check"])
+        .run()?;
     Ok(plain())
 }
 
@@ -136,6 +144,24 @@ fn clippy(workspace: &Workspace) -> Result<Done, Failure> {
 
 fn test(workspace: &Workspace) -> Result<Done, Failure> {
     counted(Cmd::cargo(workspace).args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+}
+
+/// The workspace of the example modules.
+const MODULES: &str = "wasm-rules/examples/Cargo.toml";
+
+fn modules(workspace: &Workspace) -> Result<Done, Failure> {
+    let all = ["--manifest-path", MODULES, "--workspace", "--locked"];
+    Cmd::cargo(workspace)
+        .arg("clippy")
+        .args(all)
+        .args(["--all-targets", "--", "-D", "warnings"])
+        .run()?;
+    counted(
+        Cmd::cargo(workspace)
+            .arg("test")
+            .args(all)
+            .arg("--no-fail-fast"),
+    )
 }
 
 fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {

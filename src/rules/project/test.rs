@@ -77,6 +77,11 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
             let message = clean(&alert.rule.meta.msg, MESSAGE_WIDTH);
             writeln!(out, "{one} {flow} {message}").map_err(|error| error.to_string())
         }
+        Eve::Module(noticed) => {
+            let notice = &noticed.notice;
+            tracing::error!("module {}: {}", notice.module, notice.reason);
+            Ok(())
+        }
         _ => Ok(()),
     })?;
     for warning in &outcome.seen.warnings {
@@ -102,9 +107,11 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     }
     .and_then(|()| out.flush())
     .map_err(Failure::stdout)?;
-    match (outcome.failure, refused, difference) {
-        (Some(why), ..) | (None, Some(why), _) => Err(Failure::Failed(why)),
-        (None, None, Some(difference)) if !difference.is_empty() => Err(Failure::Refused),
+    let lost = (outcome.modules.iter().any(|module| module.lost() > 0))
+        .then(|| "a module failed, so that not everything was decided".to_owned());
+    match (outcome.failure.or(refused).or(lost), difference) {
+        (Some(why), _) => Err(Failure::Failed(why)),
+        (None, Some(difference)) if !difference.is_empty() => Err(Failure::Refused),
         _ => Ok(()),
     }
 }

@@ -76,6 +76,7 @@ const fn check_rule(rule: &Rule) {
     if let Some(priority) = rule.priority {
         assert!(priority > 0, "`priority` is 1 to 255");
     }
+    assert!(rule.patterns.len() <= 64, "a rule has at most 64 patterns");
     let mut at = 0;
     while at < rule.patterns.len() {
         let Pattern { buffer, bytes, .. } = rule.patterns[at];

@@ -144,7 +144,7 @@ impl Rule {
         self
     }
 
-    /// One of these must occur, all in the same buffer; without any, the module is asked about every packet, window or
+    /// One of these, at most 64, must occur, all in the same buffer; without any, the module is asked about every packet, window or
     /// transaction that header and options let through.
     #[must_use]
     pub const fn patterns(mut self, patterns: &'static [Pattern]) -> Self {

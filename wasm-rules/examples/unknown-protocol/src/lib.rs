@@ -126,7 +126,7 @@ mod tests {
             ("CONFIG SET dbfilename x\r\n", WRITES_FILE),
             ("SLAVEOF 203.0.113.5 6379\r\n", REPLICATES),
             (
-                "*3\r\n$6\r\nMODULE\r\n$4\r\nLOAD\r\n$6\r\n/tmp/x\r\n",
+                "*3\r\n$6\r\nMODULE\r\n$4\r\nLOAD\r\n$6\r\n/srv/x\r\n",
                 LOADS_CODE,
             ),
             ("*1\r\n$8\r\nFLUSHALL\r\n", WIPES),

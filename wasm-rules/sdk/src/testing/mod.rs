@@ -226,6 +226,8 @@ pub struct Sensor {
     now: Duration,
     packets: u64,
     talks: HashMap<Conversation, Talk>,
+    /// Flows so far.
+    flows: u64,
     states: States,
     logged: Vec<(Level, String)>,
     random: u64,
@@ -241,6 +243,7 @@ impl Sensor {
             now: began,
             packets: 0,
             talks: HashMap::new(),
+            flows: 0,
             states: States::new(module.state),
             logged: Vec::new(),
             random: 0,
@@ -307,16 +310,20 @@ impl Sensor {
             When::At(time) => self.began + time,
         };
         self.packets += 1;
-        let id = 1 + self.talks.len() as u64;
+        let flows = &mut self.flows;
+        let now = self.now;
         let talk = self
             .talks
             .entry(scene.conversation.clone())
-            .or_insert(Talk {
-                id,
-                start: self.now,
-                to_server: Traffic::default(),
-                to_client: Traffic::default(),
-                ends: [0; 2],
+            .or_insert_with(|| {
+                *flows += 1;
+                Talk {
+                    id: *flows,
+                    start: now,
+                    to_server: Traffic::default(),
+                    to_client: Traffic::default(),
+                    ends: [0; 2],
+                }
             });
         let conversation = &scene.conversation;
         let length = HEADERS + scene.payload.as_ref().map_or(0, Vec::len) as u64;

@@ -69,12 +69,14 @@ fn add_slope(model: &Model, example: &Example, slope: &mut Model) {
     let units = model.units(&scaled);
     let off = model.probability(&example.features) - wanted;
     slope.bias += off;
-    for unit in 0..HIDDEN {
-        slope.answer[unit] += off * units[unit];
-        let through = off * model.answer[unit] * (1.0 - units[unit] * units[unit]);
-        slope.hidden[unit].1 += through;
-        for feature in 0..FEATURES {
-            slope.hidden[unit].0[feature] += through * scaled[feature];
+    let unit_slopes = slope.answer.iter_mut().zip(&mut slope.hidden);
+    let weights = units.iter().zip(&model.answer);
+    for ((answer, (weights_in, bias)), (unit, weight)) in unit_slopes.zip(weights) {
+        *answer += off * unit;
+        let through = off * weight * (1.0 - unit * unit);
+        *bias += through;
+        for (slope, value) in weights_in.iter_mut().zip(&scaled) {
+            *slope += through * value;
         }
     }
 }

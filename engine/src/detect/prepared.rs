@@ -19,9 +19,15 @@ pub struct Prepared {
 impl Prepared {
     /// Prepares a rule set; `overrides` is what the configuration says about limits.
     pub fn new(rules: Arc<RuleSet>, overrides: &Overrides) -> Self {
-        let groups = Groups::new(&rules);
-        let index = Index::new(&rules, &groups);
-        let state = Plan::new(&rules, overrides);
+        // Neither needs the other, and with tens of thousands of rules both take long.
+        let (state, (groups, index)) = std::thread::scope(|scope| {
+            let state = scope.spawn(|| Plan::new(&rules, overrides));
+            let groups = Groups::new(&rules);
+            let index = Index::new(&rules, &groups);
+            let state = state.join();
+            let state = state.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (state, (groups, index))
+        });
         Self {
             rules,
             groups,

@@ -22,14 +22,24 @@ pub struct Prepared {
 impl Prepared {
     /// Prepares a rule set; `overrides` is what the configuration says about limits.
     pub fn new(rules: Arc<RuleSet>, overrides: &Overrides) -> Self {
-        let state = Plan::new(&rules, overrides);
-        Self::with(rules, state)
+        // Neither needs the other, and with tens of thousands of rules both take long.
+        let (state, indexed) = std::thread::scope(|scope| {
+            let state = scope.spawn(|| Plan::new(&rules, overrides));
+            let indexed = indexed(&rules);
+            let state = state.join();
+            let state = state.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (state, indexed)
+        });
+        Self::of(rules, state, indexed)
     }
 
-    /// The rest, which does not depend on what was before.
+    /// The same with what the rules do with state, where that is known.
     pub(super) fn with(rules: Arc<RuleSet>, state: Plan) -> Self {
-        let groups = Groups::new(&rules);
-        let index = Index::new(&rules, &groups);
+        let indexed = indexed(&rules);
+        Self::of(rules, state, indexed)
+    }
+
+    fn of(rules: Arc<RuleSet>, state: Plan, (groups, index): (Groups, Index)) -> Self {
         let mut wants = Wants::default();
         for rule in rules.rules() {
             looks_at(rule).for_each(|buffer| wants.add(buffer));
@@ -62,6 +72,12 @@ impl Prepared {
     pub fn probes(&self) -> &[Probe] {
         &self.index.probes
     }
+}
+
+fn indexed(rules: &RuleSet) -> (Groups, Index) {
+    let groups = Groups::new(rules);
+    let index = Index::new(rules, &groups);
+    (groups, index)
 }
 
 /// Buffers of transactions that a rule looks at.

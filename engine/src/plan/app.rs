@@ -260,9 +260,14 @@ impl Rule {
         })
     }
 
+    /// True when it is about transactions.
+    pub(super) fn is_about_transactions(&self) -> bool {
+        !self.app.tests.is_empty() || self.app_buffers().next().is_some()
+    }
+
     /// What it needs of transactions; `None` for a rule that is not about them.
     pub fn tx_needs(&self) -> Option<TxNeeds> {
-        if self.app.tests.is_empty() && self.app_buffers().next().is_none() {
+        if !self.is_about_transactions() {
             return None;
         }
         let mut needs = TxNeeds {

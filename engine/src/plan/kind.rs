@@ -37,7 +37,7 @@ impl Rule {
         if asks(|test| matches!(test, PacketTest::StreamEvent(_))) {
             return RuleKind::StreamEvent;
         }
-        if self.tx_needs().is_some() {
+        if self.is_about_transactions() {
             return RuleKind::Transaction;
         }
         // Looking at bits of hosts and at reputations is about addresses, too. What a rule does after a match is no matter.

@@ -140,7 +140,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
                 now_ns,
                 &outcome.counters,
                 outcome.alerts,
-                outcome.reload.map(|(_, counts)| counts),
+                outcome.reload.as_ref().map(|reload| reload.counts),
             );
             written = sink.record(&Eve::Counters(&record));
         }
@@ -322,7 +322,9 @@ fn stats(
         dropped: outcome.sum(|c| c.dropped).saturating_add(outcome.seen.lost),
         truncated: outcome.seen.truncated,
         snap_cut: outcome.seen.snap_cut,
-        rules: rules::counts(loaded.counts),
+        rules: (outcome.reload.as_ref())
+            .and_then(|reload| reload.rules)
+            .unwrap_or_else(|| rules::counts(loaded.counts)),
         engine: [
             ("alerts_suppressed", outcome.alerts.suppressed),
             ("alerts_over_limit", outcome.alerts.discarded),
@@ -368,7 +370,7 @@ fn stats(
         modules: (outcome.modules.iter())
             .filter_map(|module| serde_json::to_value(module).ok())
             .collect(),
-        reload: outcome.reload.map(|(stats, _)| stats),
+        reload: outcome.reload.as_ref().map(|reload| reload.stats),
         evaluator: outcome.evaluator,
         rule_times,
         card: card.and_then(|card| serde_json::to_value(card).ok()),

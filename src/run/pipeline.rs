@@ -12,7 +12,6 @@ use weir_engine::handover::Block;
 use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::RuleSet;
 use weir_engine::state::{Order, Seat, Shared, StateCounters};
-use weir_events::stats::ReloadStats;
 use weir_events::{Eve, usage};
 use weir_wasm::modules::ModuleCounters;
 
@@ -157,7 +156,7 @@ pub struct Outcome {
     /// What was counted of each module.
     pub modules: Vec<ModuleCounters>,
     /// What came of reloads, where there could be some.
-    pub reload: Option<(ReloadStats, reload::Counts)>,
+    pub reload: Option<reload::Summary>,
 }
 
 impl Outcome {
@@ -439,7 +438,7 @@ pub fn run(
             None => job.evaluators.module_counters(),
         },
         evaluator: job.evaluators.name(),
-        reload: hub.map(|hub| (hub.stats(), hub.counts())),
+        reload: hub.map(|hub| hub.summary()),
         seen,
     };
     outcome.judge_state();

@@ -35,10 +35,10 @@ impl Drawn {
 #[test]
 fn the_same_rules_again_at_any_frame_change_nothing() {
     let (own, demo_set) = (rules(traffic::RULES), rules(demo_rules()));
-    let (hand_made, made_up) = (traffic::all(), demo(1200));
+    let (hand_made, made_up) = (traffic::all(), demo(800));
     let mut drawn = Drawn(1);
     for (set, again, link, frames, least) in [
-        (&own, rules(traffic::RULES), LinkType::RAW, &hand_made, 16),
+        (&own, rules(traffic::RULES), LinkType::RAW, &hand_made, 13),
         (
             &demo_set,
             rules(demo_rules()),
@@ -53,8 +53,10 @@ fn the_same_rules_again_at_any_frame_change_nothing() {
         for backend in Backend::ALL {
             for workers in [1, 2] {
                 let every = match backend {
-                    Backend::Software => 1,
-                    _ => 1 + drawn.below(29),
+                    Backend::Software if frames.len() < 200 => 1,
+                    // It takes its time to be loaded.
+                    Backend::Model => 70 + drawn.below(30),
+                    _ => 7 + drawn.below(20),
                 };
                 let at = (drawn.below(every)..frames.len()).step_by(every);
                 let reloads = at.map(|at| (at, Arc::clone(&again))).collect();
@@ -125,11 +127,11 @@ fn other_rules_go_on_with_the_state_that_there_is_as_after_a_restart() {
 
 /// Rules that come and go beside those of the demo: before them in order, with buffers and groups of their own.
 const GUESTS: &str = "\
-alert http any any -> any any (msg:\"a\"; http.user_agent; content:\"o\"; priority:1; sid:900001;)\n\
-alert http any any -> any any (msg:\"b\"; http.response_body; content:\"e\"; priority:1; sid:900002;)\n\
-alert dns any any -> any any (msg:\"c\"; dns.query; content:\"a\"; flowbits:set,guest; priority:1; sid:900003;)\n\
-alert tcp any any -> any any (msg:\"d\"; flow:established; content:\"GET\"; content:!\"zzzz\"; priority:1; sid:900004;)\n\
-alert udp any any -> any 53 (msg:\"e\"; flowbits:isset,guest; priority:1; sid:900005;)\n";
+alert http any any -> any any (msg:\"a\"; http.user_agent; content:\"o\"; priority:1; sid:1;)\n\
+alert http any any -> any any (msg:\"b\"; http.response_body; content:\"e\"; priority:1; sid:2;)\n\
+alert dns any any -> any any (msg:\"c\"; dns.query; content:\"a\"; flowbits:set,guest; priority:1; sid:3;)\n\
+alert tcp any any -> any any (msg:\"d\"; flow:established; content:\"GET\"; content:!\"zzzz\"; priority:1; sid:4;)\n\
+alert udp any any -> any 53 (msg:\"e\"; flowbits:isset,guest; priority:1; sid:5;)\n";
 
 #[test]
 fn rules_that_come_and_go_beside_others_do_not_concern_them() {
@@ -137,7 +139,7 @@ fn rules_that_come_and_go_beside_others_do_not_concern_them() {
     let base = rules(demo_rules());
     let more = rules(&format!("{GUESTS}{}", demo_rules()));
     let link = (LinkType::ETHERNET, &frames[..]);
-    let is_guest = |alerted: &&Alerted| alerted.1 > 900_000;
+    let is_guest = |alerted: &&Alerted| (1..10).contains(&alerted.1);
     let expected = alerts(&base, (1, Backend::Software), link, &NEVER);
     let crowded = alerts(&more, (1, Backend::Software), link, &NEVER);
     assert!(crowded.iter().filter(is_guest).count() > 100);
@@ -225,15 +227,15 @@ fn a_rule_is_not_asked_about_what_was_not_kept_for_it() {
 fn what_is_left_is_forgotten_and_what_comes_back_begins_anew() {
     let set = "alert tcp any any -> any any (flow:established; content:\"one\"; flowbits:set,seen; noalert; sid:1;)\n";
     let ask = "alert tcp any any -> any any (flow:established; content:\"two\"; flowbits:isset,seen; sid:2;)\n";
-    let once = "alert tcp any any -> any any (flow:established; content:\"x\"; \
+    let once = "alert tcp any any -> any any (flow:established; content:\"xray\"; \
                 threshold:type limit,track by_src,count 1,seconds 600; sid:3;)\n";
     let all = rules(&[set, ask, once].concat());
     let none = rules("alert icmp any any -> any any (sid:9;)\n");
     let asks = rules(ask);
     let lines = [
-        (0, "one x "),
+        (0, "one xray "),
         (1, "ok "),
-        (0, "x two "),
+        (0, "xray two "),
         (1, "ok "),
         (0, "end "),
     ];
@@ -252,8 +254,9 @@ fn what_is_left_is_forgotten_and_what_comes_back_begins_anew() {
         "somebody still asks for the bit"
     );
     assert_eq!(
-        found(&[(5, &asks), (5 + 1, &all)]),
-        [3, 2, 3].map(|sid| sid)[..2].to_vec()
+        found(&[(5, &asks), (6, &all)]),
+        [3, 2],
+        "it saw no more of it"
     );
     // The bit was of no use to anyone, and the count neither.
     assert_eq!(found(&[(4, &none), (5, &all)]), [3, 3]);

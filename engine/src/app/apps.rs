@@ -48,9 +48,9 @@ pub struct AppCounters {
 
 /// The application layers of all flows of a worker.
 pub(crate) struct Apps {
-    slots: Vec<Option<Box<AppFlow>>>,
+    pub(super) slots: Vec<Option<Box<AppFlow>>>,
     free: Vec<u32>,
-    wants: Wants,
+    pub(super) wants: Wants,
     logs: bool,
     /// By who will listen, each with the number of its announcement.
     expected: HashMap<Endpoint, (u64, Expected)>,
@@ -88,25 +88,6 @@ impl Apps {
 
     pub(crate) fn get_mut(&mut self, id: AppId) -> Option<&mut AppFlow> {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
-    }
-
-    /// Which buffers anyone looks at.
-    pub(crate) fn wants(&self) -> Wants {
-        self.wants
-    }
-
-    /// From now on somebody looks at these buffers, and no others.
-    pub(crate) fn change_wants(&mut self, wants: Wants) {
-        self.wants = wants;
-        for app in self.slots.iter_mut().flatten() {
-            app.output.change_wants(wants);
-        }
-    }
-
-    /// All transactions that are under way.
-    pub(crate) fn transactions(&mut self) -> impl Iterator<Item = &mut Transaction> {
-        let apps = self.slots.iter_mut().flatten();
-        apps.flat_map(|app| &mut app.output.live)
     }
 
     /// The transaction at a place among those of a flow that are not over.

@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 mod apps;
 mod buffer;
 mod bytes;
+mod change;
 mod dcerpc;
 mod dhcp;
 mod dns;

@@ -168,22 +168,6 @@ impl Transaction {
 }
 
 impl Half {
-    /// Gives rules other numbers: those of which `goes_on` says none are forgotten, those of which `matched` says none may
-    /// match again.
-    pub(crate) fn renumber(
-        &mut self,
-        goes_on: impl Fn(RuleId) -> Option<RuleId>,
-        matched: impl Fn(RuleId) -> Option<RuleId>,
-    ) {
-        fn renumber(list: &mut Vec<RuleId>, number: impl Fn(RuleId) -> Option<RuleId>) {
-            list.retain_mut(|rule| number(*rule).map(|new| *rule = new).is_some());
-            list.sort_unstable();
-            list.dedup();
-        }
-        renumber(&mut self.candidates, goes_on);
-        renumber(&mut self.matched, matched);
-    }
-
     fn bytes_of(&self, piece: Piece) -> &[u8] {
         let start = piece.start as usize;
         self.bytes

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use weir_engine::detect::{Change, Successor};
 use weir_engine::state::Shared;
-use weir_events::stats::ReloadStats;
+use weir_events::stats::{ReloadStats, RuleCounts};
 use weir_wasm::modules::{ModuleCounters, Modules};
 
 use crate::run::workers::changes::{self, Changed, Changes};
@@ -59,6 +59,17 @@ pub struct Counts {
     pub rules: u64,
 }
 
+/// What came of all reloads of a run.
+#[derive(Debug)]
+pub struct Summary {
+    /// For the figures of a run.
+    pub stats: ReloadStats,
+    /// How often.
+    pub counts: Counts,
+    /// What happened to the rules that were read last; `None` where these are those of the start.
+    pub rules: Option<RuleCounts>,
+}
+
 /// What is shared.
 pub struct Hub {
     /// Where the packet path finds changes.
@@ -82,6 +93,7 @@ struct SeenOfRules {
     longest_swap: Duration,
     longest_load: Duration,
     last_failure: Option<String>,
+    read: Option<RuleCounts>,
 }
 
 impl Hub {
@@ -252,8 +264,9 @@ impl Hub {
     }
 
     /// A reload went well.
-    pub(super) fn count(&self, load: Duration, swap: Duration) {
+    pub(super) fn count(&self, load: Duration, swap: Duration, read: RuleCounts) {
         let mut seen = self.seen();
+        seen.read = Some(read);
         seen.counts.done += 1;
         seen.longest_load = seen.longest_load.max(load);
         seen.longest_swap = seen.longest_swap.max(swap);
@@ -270,8 +283,16 @@ impl Hub {
         seen.last_failure = Some(why.to_owned());
     }
 
-    /// For the figures of a run.
-    pub fn stats(&self) -> ReloadStats {
+    /// What came of all reloads.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            stats: self.stats(),
+            counts: self.counts(),
+            rules: self.seen().read,
+        }
+    }
+
+    fn stats(&self) -> ReloadStats {
         let seen = self.seen();
         let mut swaps = seen.swaps.clone();
         swaps.sort_unstable();

@@ -124,6 +124,7 @@ impl Keeper {
             overrides,
         } = fresh;
         let (count, refused) = (rules.rules().len(), loaded.refused.len());
+        let read = crate::rules::counts(loaded.counts);
         let InForce {
             prepared,
             shared,
@@ -158,7 +159,7 @@ impl Keeper {
             return Err(ENDED.to_owned());
         };
         let left = change.leave(shared, &now, counts);
-        hub.count(load, changed.took);
+        hub.count(load, changed.took, read);
         hub.in_force(count);
         hub.has_modules(evaluators.modules());
         self.in_force.modules = evaluators.modules().cloned();

@@ -14,7 +14,7 @@ mod keeper;
 mod socket;
 
 pub use client::{reload, status};
-pub use hub::{Counts, Hub};
+pub use hub::{Counts, Hub, Summary};
 pub use keeper::InForce;
 pub use socket::ControlSocket;
 

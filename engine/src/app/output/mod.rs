@@ -15,7 +15,7 @@ use crate::flow::Endpoint;
 /// Which buffers anyone looks at: what nobody wants need not be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    buffers: [u64; 3],
+    pub(super) buffers: [u64; 3],
 }
 
 impl Wants {
@@ -32,20 +32,6 @@ impl Wants {
         Self {
             buffers: [u64::MAX; 3],
         }
-    }
-
-    /// What both want.
-    fn both(self, other: Self) -> Self {
-        let mut buffers = self.buffers;
-        for (word, other) in buffers.iter_mut().zip(other.buffers) {
-            *word &= other;
-        }
-        Self { buffers }
-    }
-
-    /// True when it has all that the other one wants.
-    pub(crate) fn covers(self, other: Self) -> bool {
-        self.both(other) == other
     }
 
     /// True when the buffer is wanted.
@@ -174,14 +160,6 @@ impl Output {
     /// Time of the packet at hand, nanoseconds since the Unix epoch.
     pub fn now_ns(&self) -> u64 {
         self.now_ns
-    }
-
-    /// From now on somebody looks at these buffers, and no others.
-    pub(crate) fn change_wants(&mut self, wants: Wants) {
-        self.wants = wants;
-        for tx in &mut self.live {
-            tx.whole = tx.whole.both(wants);
-        }
     }
 
     /// Adds a buffer. What nobody [wants](Self::wants) is left out.

@@ -147,7 +147,10 @@ impl<'s, 'a> Section<'s, 'a> {
 
     /// All keys.
     pub fn keys(&self) -> impl Iterator<Item = &'s str> {
-        self.table.keys().map(|key| -> &str { key.get_ref() })
+        self.table.keys().map(|key| {
+            let name: &'s str = key.get_ref();
+            name
+        })
     }
 
     /// All keys and their values, which must be strings.

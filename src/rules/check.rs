@@ -38,7 +38,7 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     if options.json {
         print_json(&mut out, &loaded, plan.as_ref(), &modules)
     } else {
-        let told = match options.summary {
+        let told: &[Module] = match options.summary {
             true => &[],
             false => modules.as_slice(),
         };

@@ -329,6 +329,54 @@ fn a_new_module_builds_passes_its_tests_and_fires_where_it_says() {
     assert!(!bench.path("x.wasm").exists());
 }
 
+/// The blocks of the guide in this language.
+fn guide(language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm-rules/GUIDE.md");
+    let text = std::fs::read_to_string(path).expect("there is a guide");
+    let blocks = text.split("\n```").skip(1).step_by(2);
+    blocks
+        .filter_map(|block| {
+            block
+                .strip_prefix(language)?
+                .strip_prefix('\n')
+                .map(str::to_owned)
+        })
+        .collect()
+}
+
+#[test]
+fn the_commands_of_the_guide_do_what_it_says() {
+    let bench = Bench::new();
+    let blocks = guide("console");
+    let commands: Vec<Vec<&str>> = blocks
+        .iter()
+        .flat_map(|block| block.lines())
+        .filter_map(|line| Some(line.strip_prefix("$ weir ")?.split(' ').collect()))
+        .collect();
+    assert_eq!(commands.len(), 4, "{blocks:?}");
+    for command in &commands {
+        let ended = weir(&bench, command);
+        if !can_build(&ended, &command.join(" ")) {
+            return;
+        }
+    }
+    assert!(bench.path("my-module.wasm").is_file());
+}
+
+#[test]
+fn the_configuration_of_the_guide_is_understood() {
+    let bench = Bench::new();
+    bench.file("a.rules", common::NEEDLE);
+    let blocks = guide("toml");
+    assert_eq!(blocks.len(), 1);
+    for block in blocks {
+        bench.file("a.toml", &block);
+        bench.weir("rules check --config a.toml a.rules").code(0);
+        bench.file("b.toml", block.replace("verdict", "nonsense"));
+        bench.weir("rules check --config b.toml a.rules").code(2);
+    }
+}
+
 #[test]
 fn text_rules_are_tested_the_same_way() {
     let bench = Bench::new();

@@ -251,6 +251,21 @@ alert http any any -> any any (http.method; content:"PUT"; sid:3;)
 }
 
 #[test]
+fn a_rule_about_request_and_answer_says_who_asks_whom() {
+    let text = r#"
+alert http 10.0.0.1 any => 10.0.0.2 80 (http.uri; content:"/x"; http.stat_code; content:"200"; sid:1;)
+alert http 10.0.0.2 any => 10.0.0.1 any (http.uri; content:"/x"; http.stat_code; content:"200"; sid:2;)
+alert http any 80 => any any (http.stat_code; content:"200"; http.uri; content:"/x"; sid:3;)
+alert http any any => any 80 (http.stat_code; content:"200"; sid:4;)
+"#;
+    let talk: Talk<'_> = &[
+        (true, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (false, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    assert_eq!(hear(text, 80, talk, 100), [(1, false), (4, false)]);
+}
+
+#[test]
 fn an_answer_without_its_request_is_looked_into() {
     let text = r#"
 alert http any any -> any any (flow:to_client; http.stat_code; content:"200"; file.data; content:"needle"; sid:1;)

@@ -2,6 +2,7 @@
 
 mod common;
 #[path = "../wasm-rules/wasm/tests/modules/guest.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod guest;
 
 use common::{Bench, pcap, udp};

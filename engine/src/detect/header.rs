@@ -21,6 +21,8 @@ pub(super) struct Check {
     flow: Option<FlowTest>,
     /// Protocols that the flow must speak one of; empty: any.
     app: AppSet,
+    /// `=>`: the header says who asks whom, whichever way the packet goes.
+    both_ways: bool,
     header: Header,
     open: Open,
 }
@@ -44,6 +46,7 @@ impl Check {
             }),
             flow: rule.flow,
             app: rule.app.protos,
+            both_ways: rule.app.both_ways,
             open: Open {
                 src: rule.header.src.is_any(),
                 sport: rule.header.sport.is_any(),
@@ -64,10 +67,10 @@ impl Check {
             && self.flags.is_none_or(flags_hold)
             && (self.app.is_empty() || flow.is_some_and(|flow| speaks(self.app, flow.app)))
             && self.flow.is_none_or(|test| flow_holds(test, packet, flow))
-            && self.header_holds(packet)
+            && self.header_holds(packet, flow)
     }
 
-    fn header_holds(&self, packet: &Packet<'_>) -> bool {
+    fn header_holds(&self, packet: &Packet<'_>, flow: Option<FlowView>) -> bool {
         if !protocol_holds(self.header.proto, packet) {
             return false;
         }
@@ -84,6 +87,12 @@ impl Check {
         let from = (packet.src, packet.sport);
         let to = (packet.dst, packet.dport);
         let ports = matches!(packet.proto, TCP | UDP | SCTP) && !packet.fragment;
+        if self.both_ways {
+            return match flow {
+                Some(flow) if !flow.to_server => self.ends_hold(to, from, ports),
+                _ => self.ends_hold(from, to, ports),
+            };
+        }
         self.ends_hold(from, to, ports)
             || self.header.bidirectional && self.ends_hold(to, from, ports)
     }

@@ -57,11 +57,8 @@ pub fn encode(core: &[u8]) -> Result<Vec<u8>, EncodeError> {
     }
     let mut described = false;
     for payload in Parser::new(0).parse_all(core) {
-        match payload.map_err(|error| not_wasm(&error))? {
-            Payload::CustomSection(section) => {
-                described |= section.name().starts_with("component-type");
-            }
-            _ => {}
+        if let Payload::CustomSection(section) = payload.map_err(|error| not_wasm(&error))? {
+            described |= section.name().starts_with("component-type");
         }
     }
     let misfit = |error: &dyn fmt::Display| EncodeError::Misfit(error.to_string());

@@ -74,7 +74,7 @@ pub enum BuiltError {
     Section(&'static str),
     /// A trusted key signed something else.
     #[error("forged or damaged: the signature of the trusted key {0} is of something else")]
-    Forged(PublicKey),
+    Forged(Box<PublicKey>),
     /// There is no signature where there must be one.
     #[error("not signed by a trusted key")]
     Unsigned,
@@ -208,7 +208,7 @@ impl Built {
                 continue;
             };
             if !signature.fits(&key, &layout.digest) {
-                return Err(BuiltError::Forged(key));
+                return Err(BuiltError::Forged(Box::new(key)));
             }
             signed.locally |= local.is_some();
             signed.by = signed.by.or(named);

@@ -52,11 +52,10 @@ impl<'n> Unit<'n> {
         let (body, unknown) = asm.finish();
         self.compiled.unknown.extend(unknown);
         let next = self.names.first + self.compiled.functions.len() as u32;
-        let number = *self.known.entry(body).or_insert_with_key(|body| {
+        *self.known.entry(body).or_insert_with_key(|body| {
             self.compiled.functions.push(body.clone());
             next
-        });
-        number
+        })
     }
 
     /// The place of a literal in memory.

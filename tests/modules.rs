@@ -96,13 +96,21 @@ fn a_hostile_module_changes_no_other_alert() {
 #[test]
 fn what_is_no_module_is_refused_and_the_others_go_on() {
     let bench = bench();
+    // A file that is not what its name says is a mistake of the command line's.
     bench.file("text.wasm", TEXT);
-    let run = "run --pcap a.pcap --eve out.json --rules a.rules text.wasm";
-    bench.weir(run).code(0).says("text rules go into files");
+    bench
+        .weir("run --pcap a.pcap --eve out.json --rules a.rules text.wasm")
+        .code(1)
+        .says("expected a rule module (a component of WebAssembly), found text");
+    // A module that cannot be used is like a rule that cannot.
+    let component = std::fs::read(bench.path("good.wasm")).expect("a module");
+    bench.file("cut.wasm", &component[..component.len() / 2]);
+    let run = "run --pcap a.pcap --eve out.json --rules a.rules cut.wasm";
+    bench.weir(run).code(0).says("cut.wasm");
     assert_eq!(alerts(&bench.eve("out.json")).len(), 5);
     bench.weir(&format!("{run} --strict")).code(1);
     bench
-        .weir("run --pcap a.pcap --eve out.json --rules text.wasm")
+        .weir("run --pcap a.pcap --eve out.json --rules cut.wasm")
         .code(1)
         .says("no rule to apply");
 }

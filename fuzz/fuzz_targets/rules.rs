@@ -43,11 +43,11 @@ fuzz_target!(|input: &[u8]| {
         decoder.decode(frame, &mut |packet| {
             matches.clear();
             plain.evaluate(
-                    &Subject::packet(packet, packet.payload),
-                    Beyond::default(),
-                    &all,
-                    &mut matches,
-                );
+                &Subject::packet(packet, packet.payload),
+                Beyond::default(),
+                &all,
+                &mut matches,
+            );
             for &id in &matches {
                 let probe = rules.get(id).and_then(|rule| rule.probe.as_ref());
                 let present =

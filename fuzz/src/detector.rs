@@ -90,7 +90,8 @@ impl Evaluator for Shared {
         candidates: &[RuleId],
         matches: &mut Vec<RuleId>,
     ) {
-        self.evaluator().evaluate(subject, beyond, candidates, matches);
+        self.evaluator()
+            .evaluate(subject, beyond, candidates, matches);
     }
 
     fn counters(&self) -> EvalCounters {

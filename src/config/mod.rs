@@ -334,6 +334,7 @@ mod tests {
     use clap::ValueEnum;
     use weir_engine::flow::{ElephantConfig, FlowConfig, FlowState, TimeoutProto, Timeouts};
     use weir_engine::stream::{StreamPolicy, UrgentPolicy};
+    use weir_wasm::modules::Grant;
 
     fn error(text: &str) -> String {
         Config::parse("weir.toml", text.as_bytes())
@@ -407,6 +408,20 @@ mod tests {
                     countries: Some(PathBuf::from("countries.mmdb")),
                 },
                 frequency: Some(PathBuf::from("ours.freq")),
+                modules: ModulesSection {
+                    grants: [(
+                        "dns-tunnel".to_owned(),
+                        [Grant::Log, Grant::Verdict].into_iter().collect(),
+                    )]
+                    .into_iter()
+                    .collect(),
+                    call: Some(500),
+                    budget: Some(250),
+                    memory: Some(32 << 20),
+                    state: Some(256 << 20),
+                    host_calls: Some(16_384),
+                    offences: [Some(5), Some(10), Some(20)],
+                },
                 trusted_keys: vec!["site.key.pub".to_owned()],
                 classification: Some(PathBuf::from("classification.config")),
                 ..Config::default()
@@ -528,11 +543,11 @@ mod tests {
             ),
             (
                 "[eve]\ntypes = [\"alert\", \"flows\"]",
-                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\" or \"fileinfo\", found \"flows\"",
+                "weir.toml:2:19: eve.types: expected \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\", \"fileinfo\" or \"module\", found \"flows\"",
             ),
             (
                 "[eve]\ntypes = \"alert\"",
-                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\" or \"fileinfo\", found a string",
+                "weir.toml:2:9: eve.types: expected a list of \"alert\", \"flow\", \"packet\", \"stats\", \"http\", \"dns\", \"mdns\", \"tls\", \"quic\", \"ssh\", \"smtp\", \"ftp\", \"ftp_data\", \"smb\", \"dcerpc\", \"sip\", \"mqtt\", \"snmp\", \"krb5\", \"websocket\", \"rfb\", \"dhcp\", \"fileinfo\" or \"module\", found a string",
             ),
             (
                 "[flow.timeouts]\nudp = 30",

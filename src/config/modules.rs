@@ -156,7 +156,7 @@ mod tests {
         let grant = read("grant = { a = [\"network\"] }").expect_err("no such grant");
         assert_eq!(
             grant,
-            "weir.toml:2:17: modules.grant.a: expected \"log\", \"clock\", \"random\" or \"verdict\", found \"network\""
+            "weir.toml:2:16: modules.grant.a: expected \"log\", \"clock\", \"random\" or \"verdict\", found \"network\""
         );
         let grant = read("grant = { a = \"log\" }").expect_err("no list");
         assert!(

@@ -36,13 +36,21 @@ pub fn of_built(
     built: &Built,
     variables: &Variables,
 ) -> Result<(Loaded, Option<Arc<Code>>), BuiltError> {
-    let loaded = built.rules(variables)?;
     let native = |why: String| BuiltError::Native {
         what: "the rules".to_owned(),
         why,
     };
     let engine = engine().map_err(|error| native(error.to_string()))?;
-    let Some((module, why)) = built.module(&engine)? else {
+    // Native code is most of the file, and to hold it to its hash takes as long as to read the rules.
+    let (module, loaded) = std::thread::scope(|scope| {
+        let module = scope.spawn(|| built.module(&engine));
+        let loaded = built.rules(variables);
+        let module = module.join();
+        let module = module.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (module, loaded)
+    });
+    let (module, loaded) = (module?, loaded?);
+    let Some((module, why)) = module else {
         return Ok((loaded, None));
     };
     if let Some(why) = why {

@@ -79,7 +79,7 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     if files.is_empty() {
         return Err(Failure::Failed(format!(
-            "{}: the folder has no *.rules file, nor *.wasm or *.weir",
+            "{}: the folder has no *.rules file, nor *.wasm or *.weir, and no Cargo.toml of a module",
             folder.display()
         )));
     }

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[expect(dead_code, reason = "reloads are tested with more of it")]
 mod traffic;
 
 use std::collections::BTreeSet;

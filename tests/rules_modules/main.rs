@@ -425,8 +425,8 @@ fn what_is_no_source_of_a_module_is_refused_with_what_was_expected() {
     std::fs::create_dir(bench.path("empty")).expect("a folder");
     bench
         .weir("rules build empty -o x.wasm")
-        .code(2)
-        .says("a folder with a Cargo.toml");
+        .code(1)
+        .says("the folder has no *.rules file, nor *.wasm or *.weir, and no Cargo.toml");
     bench.file("core.wasm", b"\0asm\x01\0\0\0");
     bench
         .weir("rules build core.wasm -o x.wasm")

@@ -75,7 +75,13 @@ pub fn dns(host: u8, message: &[u8]) -> Vec<u8> {
         Ipv4Addr::new(192, 0, 2, host),
         Ipv4Addr::new(198, 51, 100, 53),
     );
-    frame(ends, Carried::Udp { ports: (5353, 53) }, message)
+    frame(
+        ends,
+        Carried::Udp {
+            ports: (40_053, 53),
+        },
+        message,
+    )
 }
 
 /// An ICMP echo request.

@@ -65,7 +65,7 @@ mod tests {
 
     fn told(names: impl Iterator<Item = String>, pause: Duration) -> Vec<usize> {
         let mut sensor = Sensor::new(&MODULE);
-        let dns = Conversation::udp("192.0.2.7:5353", "198.51.100.53:53").speaking("dns");
+        let dns = Conversation::udp("192.0.2.7:40053", "198.51.100.53:53").speaking("dns");
         let mut told = Vec::new();
         for (at, name) in names.enumerate() {
             let scene = dns.to_server().buffer(QUERY, name.as_bytes()).after(pause);

@@ -16,7 +16,7 @@
 //! use weir_sdk::testing::{Conversation, Sensor};
 //!
 //! let mut sensor = Sensor::new(&MODULE);
-//! let dns = Conversation::udp("192.0.2.7:5353", "198.51.100.53:53").speaking("dns");
+//! let dns = Conversation::udp("192.0.2.7:40053", "198.51.100.53:53").speaking("dns");
 //! assert_eq!(sensor.see(&dns.to_server().buffer(QUERY, b"a.example")), []);
 //! assert_eq!(sensor.see(&dns.to_server().buffer(QUERY, b"a-longer-name-than-that.example")), [LONG]);
 //! ```

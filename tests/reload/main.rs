@@ -9,5 +9,5 @@ mod process;
 mod sensor;
 mod swaps;
 #[path = "../restart/traffic.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "restarts are tested with more of it")]
 mod traffic;

@@ -187,7 +187,10 @@ impl Sensor {
             let successor = Successor::new(Arc::clone(&change), seat, matcher, evaluator);
             let successor = successor.expect("it holds few probes");
             let retired = engine.swap(successor, &mut events);
-            drop(retired.ok().expect("these rules are in force"));
+            let Ok(retired) = retired else {
+                panic!("these rules are in force");
+            };
+            drop(retired);
         }
         assert!(events.is_empty(), "there are no modules");
         self.alerts.swap(&change);

@@ -1,4 +1,4 @@
-//! From the operations of a buffer to the steps that [`super::machine`] runs.
+//! From the operations of a buffer to the steps that `machine` runs.
 //!
 //! What an operation does depends on its neighbours: whether an earlier `content` or `pcre` is worth another try when a
 //! later one fails follows from how the later one refers back to it. Suricata settles that while it parses a rule; the

@@ -71,6 +71,9 @@ pub fn engine() -> Result<Engine, CompiledError> {
     let mut config = Config::new();
     config
         .cranelift_opt_level(OptLevel::Speed)
+        // Nobody reads back traces of rules, and the map for them is a large part of what has to be loaded.
+        .generate_address_map(false)
+        .wasm_backtrace_max_frames(None)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false);

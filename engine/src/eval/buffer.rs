@@ -118,12 +118,8 @@ fn select<'a>(buffer: Buffer, subject: &Subject<'a>, joined: &'a mut Vec<u8>) ->
             Transport::Igmp { header } => Some(header),
             _ => None,
         },
-        Buffer::App(buffer) => {
-            let way = super::app::way_of(buffer.ways(), subject.app.way());
-            subject.app.transaction?.buffers(way, buffer).next()
-        }
-        Buffer::AppOf(buffer, to_server) => {
-            let way = crate::app::Way::of(usize::from(!to_server));
+        Buffer::App(_) | Buffer::AppOf(..) => {
+            let (buffer, way) = super::parts::of_transaction(buffer, subject)?;
             subject.app.transaction?.buffers(way, buffer).next()
         }
         Buffer::IpSrc => match packet.net {

@@ -61,12 +61,8 @@ pub fn print_problems(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
     for refused in &loaded.refused {
         writeln!(out, "{refused}")?;
     }
-    for (file, warning) in &loaded.warnings {
-        writeln!(
-            out,
-            "{file}:{}:{}: warning: {}",
-            warning.place.line, warning.place.column, warning.message
-        )?;
+    for warned in &loaded.warnings {
+        writeln!(out, "{warned}")?;
     }
     Ok(())
 }

@@ -208,13 +208,8 @@ pub fn capture_size(paths: &[PathBuf]) -> Result<Option<u64>, Failure> {
 /// Says how many rules were refused and why. No rule to apply is an error, unless all were switched off on purpose: then
 /// it is as with rules that are refused, a warning or with `--strict` an error.
 fn report_refused(loaded: &Loaded, paths: &[PathBuf], strict: bool) -> Result<(), Failure> {
-    for (file, warning) in &loaded.warnings {
-        tracing::info!(
-            "{file}:{}:{}: {}",
-            warning.place.line,
-            warning.place.column,
-            warning.message
-        );
+    for warned in &loaded.warnings {
+        tracing::info!("{warned}");
     }
     for refused in &loaded.refused {
         tracing::info!("{refused}");

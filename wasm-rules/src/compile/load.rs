@@ -103,6 +103,25 @@ impl fmt::Display for Counts {
     }
 }
 
+/// A warning, and which rule it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warned {
+    /// The rule's file.
+    pub file: Arc<str>,
+    /// The line on which the rule begins, from 1: the warning may be about one that it is continued on.
+    pub rule: u32,
+    /// What is to be known.
+    pub warning: Warning,
+}
+
+impl fmt::Display for Warned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Warning { place, message } = &self.warning;
+        let (line, column) = (place.line, place.column);
+        write!(f, "{}:{line}:{column}: warning: {message}", self.file)
+    }
+}
+
 /// A rule set and all that was noticed when it was loaded.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
@@ -112,8 +131,8 @@ pub struct Loaded {
     pub refused: Vec<Refused>,
     /// Rules that were left out on purpose, in the order of the files.
     pub skipped: Vec<Skipped>,
-    /// What authors should know about rules that were loaded, with their files.
-    pub warnings: Vec<(Arc<str>, Warning)>,
+    /// What authors should know about rules that were loaded.
+    pub warnings: Vec<Warned>,
     /// How many of each.
     pub counts: Counts,
     /// The headers of the rules as they were written, in the order of the rules, of a compiler that keeps variables.
@@ -257,11 +276,12 @@ impl Assembly {
                         problems: vec![problem],
                     });
                 }
-                self.loaded.warnings.extend(
-                    warnings
-                        .into_iter()
-                        .map(|warning| (Arc::clone(file), warning)),
-                );
+                let warned = warnings.into_iter().map(|warning| Warned {
+                    file: Arc::clone(file),
+                    rule: line.place.line,
+                    warning,
+                });
+                self.loaded.warnings.extend(warned);
                 self.add_rule(file, line.place, *rule, written);
             }
             Ok(Compiled::Skipped { reason }) => self.skip(Skipped {

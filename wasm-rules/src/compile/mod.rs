@@ -39,7 +39,7 @@ use crate::keywords::{self, Category, Keyword, Tier};
 use crate::syntax::ast::{Direction, Place, Problem, RuleOption, RuleText};
 use draft::{Draft, Latest, Target};
 
-pub use load::{Counts, Loaded, Refused, Skipped, combine, load};
+pub use load::{Counts, Loaded, Refused, Skipped, Warned, combine, load};
 pub use requires::SURICATA_VERSION;
 pub use summary::{Refusals, Summary};
 pub use variables::Variables;

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use weir_engine::app::AppBuffer;
 use weir_engine::plan::{Buffer, ModuleRule, ProbeChoice, Rule, RuleSet};
 
-use super::{Compiled, Compiler, Draft, Loaded, Refused, Skipped, Warning, apply, sticky_buffer};
+use super::{
+    Compiled, Compiler, Draft, Loaded, Refused, Skipped, Warned, Warning, apply, sticky_buffer,
+};
 use crate::probe::{self, Candidate};
 use crate::syntax::ast::{
     At, MAX_MESSAGE, Place, Problem, ProblemKind, RuleOption, RuleText, clipped,
@@ -468,8 +470,11 @@ impl Loaded {
                 });
             }
             let warnings = of_module.warnings.into_iter();
-            self.warnings
-                .extend(warnings.map(|warning| (Arc::clone(&file), warning)));
+            self.warnings.extend(warnings.map(|warning| Warned {
+                file: Arc::clone(&file),
+                rule: warning.place.line,
+                warning,
+            }));
             for rule in of_module.rules {
                 self.counts.read += 1;
                 let (gid, sid) = key(&rule);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::{Counts, Loaded, Refused, Skipped, Warning};
+use crate::compile::{Counts, Loaded, Refused, Skipped, Warned, Warning};
 use crate::syntax::ast::{Place, Problem};
 
 /// [`Loaded`], without the rules.
@@ -13,7 +13,8 @@ use crate::syntax::ast::{Place, Problem};
 pub(super) struct Report {
     refused: Vec<(String, Vec<Problem>)>,
     skipped: Vec<(String, Place, String)>,
-    warnings: Vec<(String, Warning)>,
+    /// Each with its file and the line on which its rule begins.
+    warnings: Vec<(String, u32, Warning)>,
     counts: Counts,
     comments: u64,
 }
@@ -31,7 +32,7 @@ impl Report {
                 .map(|of| (of.file.to_string(), of.place, of.reason.clone()))
                 .collect(),
             warnings: warnings
-                .map(|(file, warning)| (file.to_string(), warning.clone()))
+                .map(|of| (of.file.to_string(), of.rule, of.warning.clone()))
                 .collect(),
             counts: loaded.counts,
             comments: loaded.comments as u64,
@@ -58,12 +59,16 @@ impl Report {
         });
         let skipped = skipped.collect();
         let warnings = self.warnings.into_iter();
+        let warnings = warnings.map(|(file, rule, warning)| Warned {
+            file: shared(file),
+            rule,
+            warning,
+        });
+        let warnings = warnings.collect();
         Loaded {
             refused,
             skipped,
-            warnings: warnings
-                .map(|(file, warning)| (shared(file), warning))
-                .collect(),
+            warnings,
             counts: self.counts,
             comments: usize::try_from(self.comments).unwrap_or(usize::MAX),
             ..Loaded::default()

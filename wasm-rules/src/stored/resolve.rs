@@ -11,7 +11,7 @@ use weir_engine::pcre::Regex;
 use weir_engine::plan::{AddrSet, DataSet, PortSet, Rule, RuleSet};
 
 use super::{Row, Shared, StoredError};
-use crate::compile::{Loaded, Refused, Variables};
+use crate::compile::{Loaded, Refused, Variables, Warned};
 use crate::syntax::ast::{Place, Problem};
 
 /// The expressions of headers, each resolved once.
@@ -28,6 +28,8 @@ struct Piece {
     rules: Vec<Rule>,
     /// Rules whose header has no value with these variables: they stay where they are, and match nothing.
     refused: Vec<Refused>,
+    /// Where those rules begin: their files, and their lines.
+    dead: Vec<(Arc<str>, u32)>,
 }
 
 /// Reads rules that [`super::write`] wrote, and resolves their headers.
@@ -55,11 +57,18 @@ pub fn read(shared: &[u8], pieces: &[&[u8]], variables: &Variables) -> Result<Lo
     };
     let mut loaded = shared.report.into_loaded();
     let mut rules = Vec::new();
+    let mut dead = HashSet::new();
     for piece in read_pieces(pieces, &resolved)? {
         rules.extend(piece.rules);
         loaded.counts.evaluated = loaded.counts.evaluated.saturating_sub(piece.refused.len());
         loaded.counts.syntax = loaded.counts.syntax.saturating_add(piece.refused.len());
         loaded.refused.extend(piece.refused);
+        dead.extend(piece.dead);
+    }
+    if !dead.is_empty() {
+        // What was said of a rule is of no use to anyone when the rule is refused.
+        let of_dead = |of: &Warned| dead.contains(&(Arc::clone(&of.file), of.rule));
+        loaded.warnings.retain(|of| !of_dead(of));
     }
     share_expressions(&mut rules);
     loaded.rules = RuleSet::in_order(rules).with_data_sets(shared.data_sets);
@@ -108,6 +117,7 @@ impl Resolved {
             let (rule, problems) = self.rule(row)?;
             if !problems.is_empty() {
                 let file = Arc::clone(&rule.meta.origin.0);
+                piece.dead.push((Arc::clone(&file), rule.meta.origin.1));
                 piece.refused.push(Refused { file, problems });
             }
             piece.rules.push(rule);

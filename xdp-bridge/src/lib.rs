@@ -1,0 +1,1 @@
+//! Weir on the wire: an XDP program, AF_XDP sockets, and the bridge between two ports.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use weir_engine::detect::{Alerts, Engine, EngineConfig};
+use weir_engine::detect::{Alerts, Engine, EngineConfig, Verdict};
 use weir_engine::eval;
+use weir_engine::flow::FlowAction;
 use weir_engine::matcher;
 use weir_engine::packet::{Frame, LinkType};
-use weir_engine::plan::RuleSet;
+use weir_engine::plan::{RejectTo, RuleSet};
 use weir_rules::classification::Classification;
 use weir_rules::compile::{self, Compiler, Variables};
 use weir_rules::syntax::SourceFile;
@@ -363,11 +364,140 @@ fn inline_a_dropped_segment_leaves_no_trace_in_its_stream() {
             tcp(CLIENT, SERVER, ACK, 104, 501, b"ack!"),
         ])
         .collect();
-    let inline = EngineConfig {
-        inline: true,
-        ..EngineConfig::default()
-    };
-    assert_eq!(run_with(inline, rules, &packets), [(5, 1), (6, 2)]);
+    assert_eq!(run_with(inline(), rules, &packets), [(5, 1), (6, 2)]);
     // Where nothing is dropped, the host has read the decoy.
     assert_eq!(run(rules, &packets), [(5, 1)]);
+}
+
+/// What becomes of each packet, where verdicts are carried out.
+fn verdicts(config: EngineConfig, text: &str, packets: &[Vec<u8>]) -> Vec<Verdict> {
+    let rules = rules(text);
+    let evaluator = eval::Plain::new(rules.clone());
+    let matcher = Box::new(matcher::Plain::new());
+    let mut engine = Engine::new(rules, matcher, Box::new(evaluator), config)
+        .expect("the plain matcher holds any set");
+    let verdicts = (1..).zip(packets).map(|(number, data)| {
+        let frame = Frame {
+            ts_ns: number * 1_000_000_000,
+            number,
+            link: LinkType::RAW,
+            data,
+            wire_len: data.len() as u32,
+        };
+        engine.process(frame, &mut Vec::new())
+    });
+    verdicts.collect()
+}
+
+fn inline() -> EngineConfig {
+    EngineConfig {
+        inline: true,
+        ..EngineConfig::default()
+    }
+}
+
+#[test]
+fn a_drop_in_a_stream_drops_the_packet_and_the_rest_of_the_flow() {
+    let rules = "drop tcp any any -> any any (content:\"attack\"; sid:1;)";
+    let packets: Vec<_> = handshake()
+        .into_iter()
+        .chain([
+            // Cut across segments: the second one completes it.
+            tcp(CLIENT, SERVER, ACK, 101, 501, b"att"),
+            tcp(CLIENT, SERVER, ACK, 104, 501, b"ack"),
+            tcp(CLIENT, SERVER, ACK, 107, 501, b"more"),
+            tcp(SERVER, CLIENT, ACK, 501, 104, b"yes?"),
+            udp(CLIENT, SERVER, b"attack"),
+        ])
+        .collect();
+    let got = verdicts(inline(), rules, &packets);
+    let dropped: Vec<bool> = got.iter().map(|verdict| verdict.drop).collect();
+    assert_eq!(
+        dropped,
+        [false, false, false, false, true, true, true, false]
+    );
+    let flow = got[4].flow.expect("it is decided");
+    assert_eq!(flow.action, FlowAction::Drop);
+    assert_eq!((flow.client.1, flow.server.1, flow.proto), (40_000, 80, 6));
+    assert!(got[3].flow.is_none() && got[7].flow.is_none());
+    // Where nothing is carried out, nothing is dropped.
+    let offline = verdicts(EngineConfig::default(), rules, &packets);
+    assert!(offline.iter().all(|verdict| !verdict.drop));
+}
+
+#[test]
+fn who_is_told_of_a_rejected_packet_is_what_the_rules_say_together() {
+    for (rules, expected) in [
+        (
+            "reject udp any any -> any any (content:\"a\"; sid:1;)",
+            Some(RejectTo::Source),
+        ),
+        (
+            "rejectdst udp any any -> any any (content:\"a\"; sid:1;)",
+            Some(RejectTo::Destination),
+        ),
+        (
+            "rejectsrc udp any any -> any any (content:\"a\"; sid:1;)
+             rejectdst udp any any -> any any (content:\"a\"; sid:2;)",
+            Some(RejectTo::Both),
+        ),
+        ("drop udp any any -> any any (content:\"a\"; sid:1;)", None),
+    ] {
+        let got = verdicts(inline(), rules, &[udp(CLIENT, SERVER, b"a")]);
+        assert_eq!((got[0].drop, got[0].reject), (true, expected), "{rules}");
+    }
+}
+
+#[test]
+fn a_pass_goes_before_a_drop_and_a_drop_before_an_alert() {
+    let rules = "drop udp any any -> any any (content:\"bad\"; sid:1;)
+                 pass udp any any -> any any (content:\"mine\"; sid:2;)
+                 alert udp any any -> any any (content:\"bad\"; sid:3;)";
+    let packets = [
+        udp(CLIENT, SERVER, b"bad"),
+        udp((CLIENT.0, 5), SERVER, b"bad but mine"),
+        udp((CLIENT.0, 6), SERVER, b"good"),
+    ];
+    let got = verdicts(inline(), rules, &packets);
+    let dropped: Vec<bool> = got.iter().map(|verdict| verdict.drop).collect();
+    assert_eq!(dropped, [true, false, false]);
+    assert_eq!(
+        run_with(inline(), rules, &packets),
+        [(1, 1), (1, 3)],
+        "a drop does not hide what else is found"
+    );
+}
+
+#[test]
+fn flows_are_shunted_after_so_many_bytes() {
+    let rules = "alert udp any any -> any any (content:\"attack\"; sid:1;)";
+    let config = EngineConfig {
+        shunt_after: Some(200),
+        ..inline()
+    };
+    let packets: Vec<_> = (0..5)
+        .map(|_| udp(CLIENT, SERVER, &[b"attack".as_slice(), &[0; 50]].concat()))
+        .collect();
+    // 84 bytes each: the third makes it 252.
+    assert_eq!(
+        run_with(config.clone(), rules, &packets),
+        [(1, 1), (2, 1), (3, 1)]
+    );
+    let got = verdicts(config, rules, &packets);
+    let flows: Vec<Option<FlowAction>> = (got.iter())
+        .map(|verdict| verdict.flow.map(|flow| flow.action))
+        .collect();
+    let bypass = Some(FlowAction::Bypass);
+    assert_eq!(flows, [None, None, bypass, bypass, bypass]);
+}
+
+#[test]
+fn a_frame_goes_on_when_all_packets_in_it_do() {
+    let rules = "drop udp any any -> any any (content:\"attack\"; sid:1;)";
+    let inner = udp(CLIENT, SERVER, b"attack");
+    let outer = ipv4(4, [172, 16, 0, 1], [172, 16, 0, 2], &inner);
+    let got = verdicts(inline(), rules, &[outer]);
+    assert!(got[0].drop);
+    // The kernel cannot tell it from others of the same tunnel.
+    assert!(got[0].flow.is_none());
 }

@@ -92,6 +92,16 @@
 //! state = "256 MiB"                           # that a module may declare
 //! host-calls = 16384                          # of an evaluation
 //! offences = { burst = 5, seconds = 10, total = 20 } # so many in a time, or in all: it is not asked any more
+//! [wire]                                      # for --interface and --inline
+//! fail = "closed"                             # or "open": what becomes of traffic that nobody inspects
+//! mode = "auto"                               # or "native", "generic": how the XDP program is attached
+//! heartbeat = 30                              # milliseconds without progress until the kernel acts by itself
+//! queues = 4                                  # receive queues of each port, a worker each; default: all
+//! frames = 4096                               # room for frames, of each queue and port
+//! frame-size = 2048                           # or 4096, for an MTU above 1,750 bytes
+//! bypass = true                               # the kernel forwards, or drops, flows that need no inspection
+//! shunt = "64 MiB"                            # after so many bytes a flow needs none; default: never
+//! bpffs = "/sys/fs/bpf"                       # where programs and maps are pinned
 //! [classification]
 //! file = "classification.config"              # class types; looked up beside the configuration file
 //! ```
@@ -104,6 +114,7 @@ mod modules;
 mod read;
 mod state;
 mod stream;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -118,6 +129,7 @@ pub use state::StateSection;
 pub use stream::StreamSection;
 use weir_engine::packet::OverlapPolicy;
 use weir_wasm::built::keys::PublicKey;
+pub use wire::{Fail, Mode, WireSection};
 
 /// What a configuration says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,6 +172,8 @@ pub struct Config {
     pub trusted_keys: Vec<String>,
     /// `classification.file`.
     pub classification: Option<PathBuf>,
+    /// `wire`.
+    pub wire: WireSection,
 }
 
 /// A variable's value, and where it stands.
@@ -264,6 +278,7 @@ impl Config {
             "rules",
             "modules",
             "classification",
+            "wire",
         ])?;
         let mut config = Self::default();
         if let Some(vars) = root.section("vars")? {
@@ -308,6 +323,7 @@ impl Config {
             config.alert_max = detect.number("alert-max", 1, 65_535)?;
         }
         config.card = CardSection::read(&root)?;
+        config.wire = WireSection::read(&root)?;
         config.limits = LimitsSection::read(&root)?;
         config.state = StateSection::read(&root)?;
         if let Some(rules) = root.section("rules")? {

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::rules::{self, Evaluation, Evaluators};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
-use crate::run::pipeline::{self, Job, Outcome};
+use crate::run::pipeline::{self, Dealt, Job, Outcome};
 use crate::run::settings::Context;
 use crate::run::workers::Handover;
 use crate::ui::figures;
@@ -72,7 +72,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
     let files = Files::new(&captures, &stop, Progress::hidden());
     let mut tally = Tally::new(traffic.planted());
     let mut eve = Vec::new();
-    let outcome = pipeline::run(&mut job, files, &mut |record| {
+    let outcome = pipeline::run(&mut job, Dealt(files), &mut |record| {
         if let Eve::Alert(alert) = record {
             tally.add(alert);
         }

@@ -10,7 +10,7 @@ use crate::cli::LearnOptions;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::run::files::{Capture, Files};
-use crate::run::pipeline::{Input, Seen};
+use crate::run::pipeline::{Seen, Supply};
 use crate::run::settings::Context;
 use crate::run::workers::{Next, Source};
 use crate::run::{capture_size, stop_on_signals};

@@ -10,7 +10,7 @@ use weir_engine::packet::Frame;
 
 #[cfg(feature = "libpcap")]
 use super::live::PacketFilter;
-use super::pipeline::{Input, Seen};
+use super::pipeline::{Seen, Supply};
 use super::workers::{Next, Source};
 use crate::ui::figures;
 use crate::ui::progress::Progress;
@@ -163,7 +163,7 @@ impl Source for Files<'_> {
     }
 }
 
-impl Input for Files<'_> {
+impl Supply for Files<'_> {
     fn finish(mut self) -> Seen {
         self.progress.finish();
         self.seen

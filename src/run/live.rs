@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use weir_capture::live::{Filter, LiveCapture, LiveError};
 use weir_engine::packet::{Frame, LinkType};
 
-use super::pipeline::{Input, Seen};
+use super::pipeline::{Seen, Supply};
 use super::workers::{Next, Source};
 use crate::failure::Failure;
 use crate::ui::figures;
@@ -156,7 +156,7 @@ impl Source for Live<'_> {
     }
 }
 
-impl Input for Live<'_> {
+impl Supply for Live<'_> {
     fn finish(mut self) -> Seen {
         self.progress.finish();
         match self.capture.stats() {

@@ -12,6 +12,7 @@ pub mod reload;
 pub mod settings;
 mod stages;
 mod summary;
+mod wire;
 pub mod workers;
 
 use std::num::NonZeroUsize;
@@ -35,7 +36,7 @@ pub use again::Fresh;
 use files::{Capture, Files};
 use handover::StateDir;
 use matcher::Matchers;
-use pipeline::{Job, Outcome};
+use pipeline::{Dealt, Job, Outcome};
 use reload::{ControlSocket, Reload};
 use summary::Summary;
 use workers::Handover;
@@ -123,11 +124,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let files = || Files::new(&captures, &stop, Progress::new(total));
     #[cfg(feature = "libpcap")]
     let outcome = match live {
-        Some(live) => pipeline::run(&mut job, live, &mut on_record),
-        None => pipeline::run(&mut job, files().filtered(filter), &mut on_record),
+        Some(live) => pipeline::run(&mut job, Dealt(live), &mut on_record),
+        None => pipeline::run(&mut job, Dealt(files().filtered(filter)), &mut on_record),
     };
     #[cfg(not(feature = "libpcap"))]
-    let outcome = pipeline::run(&mut job, files(), &mut on_record);
+    let outcome = pipeline::run(&mut job, Dealt(files()), &mut on_record);
     let mut outcome = outcome?;
     if verify {
         outcome.judge_checksums();

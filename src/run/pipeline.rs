@@ -20,7 +20,7 @@ use super::handover::StateDir;
 use super::matcher::Matchers;
 use super::reload::{self, InForce, Reload};
 use super::workers::changes::{Changes, Step};
-use super::workers::{self, Handover, Source};
+use super::workers::{self, Commit, Course, Handover, Source};
 use crate::failure::Failure;
 use crate::rules::Evaluators;
 use crate::ui::figures;
@@ -45,10 +45,52 @@ pub struct Job {
     pub reload: Option<Reload>,
 }
 
-/// A source that says in the end what came from it.
-pub trait Input: Source + Send {
+/// Where frames come from, and how they are moved through the engines.
+pub trait Input {
+    /// Frames have numbers, from 1, that grow: what they cause is to be the same each time.
+    fn is_numbered(&self) -> bool;
+
+    /// Moves frames through the engines, one a worker, until there are no more, or `commit` stops the run. It sees what the
+    /// engines have to say: of files, in packet order.
+    ///
+    /// Returns where the run leaves off; `None` where everything has ended.
+    fn drive(
+        &mut self,
+        engines: &mut [Engine],
+        course: Course<'_>,
+        commit: Commit<'_>,
+    ) -> Option<Block>;
+
     /// What came.
     fn finish(self) -> Seen;
+}
+
+/// A source that says in the end what came from it.
+pub trait Supply: Source + Send {
+    /// What came.
+    fn finish(self) -> Seen;
+}
+
+/// An input whose frames a thread reads, and deals out to the workers.
+pub struct Dealt<S>(pub S);
+
+impl<S: Supply> Input for Dealt<S> {
+    fn is_numbered(&self) -> bool {
+        self.0.is_numbered()
+    }
+
+    fn drive(
+        &mut self,
+        engines: &mut [Engine],
+        course: Course<'_>,
+        commit: Commit<'_>,
+    ) -> Option<Block> {
+        workers::run(engines, &mut self.0, course, commit)
+    }
+
+    fn finish(self) -> Seen {
+        self.0.finish()
+    }
 }
 
 /// What came in.
@@ -316,13 +358,15 @@ pub fn run(
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
-    let left = workers::run(
+    let left = input.drive(
         &mut engines,
-        &order,
-        &mut input,
-        &mut profile,
-        (block, job.handover),
-        changes,
+        Course {
+            order: &order,
+            profile: &mut profile,
+            block,
+            handover: job.handover,
+            changes,
+        },
         &mut |step| {
             let event = match step {
                 Step::Event(event) => event,

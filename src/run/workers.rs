@@ -132,6 +132,7 @@ impl Inspect for Engine {
     }
 
     fn process(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) {
+        // Nothing is forwarded, so nothing can be dropped.
         Engine::process(self, frame, events);
     }
 
@@ -151,20 +152,36 @@ impl Inspect for Engine {
 /// Takes what is committed, and may stop the run.
 pub type Commit<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<()>;
 
-/// Runs all frames of `source` through the workers, whose turns are of `order`. `commit` sees what they have to say, in
-/// packet order, and may stop the run. `changes` is where other rules come from. `profile` is told what reading and committing took, where that is not in a
-/// worker's own. `block` is where another process left off.
+/// How a run goes.
+pub struct Course<'a, N = Successor> {
+    /// What the workers' turns are of.
+    pub order: &'a Order,
+    /// Is told what reading and committing took, where that is not in a worker's own.
+    pub profile: &'a mut Profile,
+    /// Where another process left off.
+    pub block: handover::Block,
+    /// Whether another process goes on with it.
+    pub handover: Handover,
+    /// Where other rules come from.
+    pub changes: &'a Changes<N>,
+}
+
+/// Runs all frames of `source` through the workers. `commit` sees what they have to say, in packet order, and may stop the run.
 ///
 /// Returns where this run leaves off; `None` where everything has ended.
 pub fn run<S: Source + Send, W: Inspect>(
     workers: &mut [W],
-    order: &Order,
     source: &mut S,
-    profile: &mut Profile,
-    (block, handover): (handover::Block, Handover),
-    changes: &Changes<W::Next>,
+    course: Course<'_, W::Next>,
     commit: Commit<'_>,
 ) -> Option<handover::Block> {
+    let Course {
+        order,
+        profile,
+        block,
+        handover,
+        changes,
+    } = course;
     let mut cut = Cut::going_on(block);
     // Where the run was stopped from here, because nothing can be written, it does not go on elsewhere.
     let left = match workers {

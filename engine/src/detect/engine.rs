@@ -8,14 +8,14 @@ use super::inspector::Inspector;
 use super::interval::Interval;
 use super::search::SearchCounters;
 use super::{
-    Event, PacketFacts, Place, Prepared, Profile, Retired, Stage, Successor, Tagged, What,
+    Event, PacketFacts, Place, Prepared, Profile, Retired, Stage, Successor, Tagged, Verdict, What,
 };
 use crate::eval::{EvalCounters, Evaluator};
 use crate::flow::{FlowConfig, FlowCounters, SavedTable, shard};
 use crate::handover::{Numbers, Out, Record, Restored, SavedFlow};
 use crate::matcher::{Matcher, MatcherError};
 use crate::packet::{Decoder, DecoderConfig, DecoderCounters, Frame, SavedFragments};
-use crate::plan::{RuleId, RuleSet};
+use crate::plan::{RejectTo, RuleId, RuleSet};
 use crate::state::{Decision, Overrides, Seat, Shared, StateConfig, StateError, Turn};
 use crate::stream::{StreamConfig, StreamCounters};
 
@@ -32,6 +32,9 @@ pub struct EngineConfig {
     pub alert_max: usize,
     /// Verdicts are carried out; otherwise they are only remembered, and alerts of `drop` rules say `allowed`.
     pub inline: bool,
+    /// Bytes on the wire, of both directions, after which a flow is not inspected any more, if there is an end to it: what is
+    /// wrong with a flow shows in its beginning, and a few large ones are most of the traffic.
+    pub shunt_after: Option<u64>,
     /// How long the matcher may take over a buffer before software does it.
     pub match_deadline: Duration,
     /// Measure how long each [`Stage`] takes.
@@ -62,6 +65,7 @@ impl Default for EngineConfig {
             stream: StreamConfig::default(),
             alert_max: 15,
             inline: false,
+            shunt_after: None,
             match_deadline: Duration::from_millis(100),
             profile: false,
             overrides: Arc::default(),
@@ -110,6 +114,8 @@ pub struct Found {
     pub matches: Vec<Matched>,
     /// The packet is to be dropped.
     pub dropped: bool,
+    /// Who is to be told, where a rule rejects it.
+    pub reject: Option<RejectTo>,
     /// The transaction that they matched in, if it is one.
     pub app: Option<Box<super::AppFacts>>,
 }
@@ -135,8 +141,10 @@ pub struct Counters {
     pub candidates: u64,
     /// Packets not inspected because their flow had been passed or dropped.
     pub skipped: u64,
-    /// Packets that a rule, or their flow's verdict, says to drop.
+    /// Packets that are dropped: inline, because a rule, their flow's verdict, or reassembly says so.
     pub dropped: u64,
+    /// Flows not inspected any more because they are so large.
+    pub shunted: u64,
 }
 
 /// One worker: frames in, matches out.
@@ -211,7 +219,9 @@ impl Engine {
     }
 
     /// Inspects one frame; what it matched is appended to `out`, in the order in which its packets were processed.
-    pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) {
+    ///
+    /// Says what is to become of the frame.
+    pub fn process(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Verdict {
         let Self {
             decoder,
             inspector,
@@ -226,10 +236,12 @@ impl Engine {
             flow_id: 0,
         });
         inspector.search.next_frame();
+        let mut verdict = Verdict::default();
         inspector.profile.lap(Stage::Read);
         decoder.decode(frame, &mut |packet| {
             inspector.profile.lap(Stage::Decode);
-            let ended = inspector.inspect(packet, out);
+            let (ended, of_packet) = inspector.inspect(packet, out);
+            verdict |= of_packet;
             inspector.profile.lap(ended);
         });
         inspector.hand_out_notices(frame.ts_ns, out);
@@ -250,6 +262,7 @@ impl Engine {
             });
         }
         inspector.profile.lap(Stage::Decode);
+        verdict
     }
 
     /// Time has come to `now_ns`, which is the time of frame `number` or later: ends the flows whose time is up. To be

@@ -21,6 +21,7 @@ mod profile;
 mod search;
 #[cfg(test)]
 mod strategies;
+mod verdict;
 
 pub use alert::{Alert, FlowFacts, PacketFacts};
 pub use change::{Change, Retired, Successor};
@@ -32,3 +33,4 @@ pub use inspector::inspected_payload;
 pub use prepared::Prepared;
 pub use profile::{Profile, Spent, Stage};
 pub use search::SearchCounters;
+pub use verdict::{FlowVerdict, Verdict};

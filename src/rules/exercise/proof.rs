@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::rules::{Evaluation, Evaluators};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
-use crate::run::pipeline::{self, Job};
+use crate::run::pipeline::{self, Dealt, Job};
 use crate::run::workers::Handover;
 use crate::ui::progress::Progress;
 
@@ -114,7 +114,7 @@ impl Stage {
         let mut fired = vec![HashSet::new(); talks.len()];
         let outcome = pipeline::run(
             &mut job,
-            Files::new(&captures, &stop, Progress::hidden()),
+            Dealt(Files::new(&captures, &stop, Progress::hidden())),
             &mut |record| {
                 if let Eve::Alert(alert) = record {
                     let packet = alert.packet;

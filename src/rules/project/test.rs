@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::rules::{self, Evaluators, Trusted};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
-use crate::run::pipeline::{self, Job};
+use crate::run::pipeline::{self, Dealt, Job};
 use crate::run::settings::Context;
 use crate::run::workers::Handover;
 use crate::run::{capture_size, stop_on_signals};
@@ -69,7 +69,7 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut fired = Vec::new();
     writeln!(out, "# packet sid flow message").map_err(Failure::stdout)?;
-    let outcome = pipeline::run(&mut job, files, &mut |record| match record {
+    let outcome = pipeline::run(&mut job, Dealt(files), &mut |record| match record {
         Eve::Alert(alert) => {
             let one = alerted(alert);
             fired.push(one);

@@ -86,7 +86,7 @@ pub struct Changed {
 
 impl Changed {
     /// Has a worker change.
-    pub(super) fn of<W: Inspect>(worker: &mut W, next: W::Next, events: &mut Vec<Event>) -> Self {
+    pub fn of<W: Inspect>(worker: &mut W, next: W::Next, events: &mut Vec<Event>) -> Self {
         let start = Instant::now();
         let retired = worker.change(next, events);
         Self {
@@ -96,7 +96,7 @@ impl Changed {
     }
 
     /// Both together.
-    pub(super) fn and(mut self, other: Self) -> Self {
+    pub fn and(mut self, other: Self) -> Self {
         self.retired.extend(other.retired);
         Self {
             took: self.took.max(other.took),

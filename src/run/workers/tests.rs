@@ -244,11 +244,14 @@ fn changing(
     let (mut committed, mut changed) = (Vec::new(), Vec::new());
     run(
         &mut fakes,
-        &order,
         &mut made,
-        &mut Profile::new(false),
-        (handover::Block::default(), Handover::Never),
-        &changes,
+        Course {
+            order: &order,
+            profile: &mut Profile::new(false),
+            block: handover::Block::default(),
+            handover: Handover::Never,
+            changes: &changes,
+        },
         &mut |step| {
             match step {
                 Step::Event(event) => committed.push(event.place),
@@ -347,15 +350,16 @@ fn a_run_goes_on_where_another_left_off() {
             for (at, fake) in fakes.iter_mut().enumerate() {
                 fake.turn = order.turn(at);
             }
-            let profile = &mut Profile::new(false);
-            let begin = (block.unwrap_or_default(), handover);
             block = run(
                 &mut fakes,
-                &order,
                 &mut source,
-                profile,
-                begin,
-                &Changes::default(),
+                Course {
+                    order: &order,
+                    profile: &mut Profile::new(false),
+                    block: block.unwrap_or_default(),
+                    handover,
+                    changes: &Changes::default(),
+                },
                 &mut |step| {
                     if let Step::Event(event) = step {
                         committed.push(event.place);

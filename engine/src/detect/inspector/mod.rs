@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use super::index::{Candidates, Role};
 use super::search::{LoadedMatcher, Search, Wanted};
+use super::verdict::FlowVerdict;
 use super::{
     Counters, EngineConfig, EngineError, Event, FlowFacts, Found, Noticed, PacketFacts, Place,
-    Prepared, Profile, Stage, What,
+    Prepared, Profile, Stage, Verdict, What,
 };
 use crate::app::Apps;
 use crate::eval::{AppSubject, Beyond, EvalCounters, Evaluator, Subject};
@@ -44,6 +45,11 @@ pub(super) struct Inspector {
     settler: Settler,
     screen: Screen,
     inline: bool,
+    shunt_after: u64,
+    /// Of the packet at hand.
+    verdict: Verdict,
+    /// The flow of the packet at hand; `None` without one.
+    at_hand: Option<u64>,
     flow_records: bool,
     /// Tagged packets are handed out.
     tagged_packets: bool,
@@ -92,6 +98,9 @@ impl Inspector {
             settler: Settler::new(seat),
             screen: Screen::default(),
             inline: config.inline,
+            shunt_after: config.shunt_after.unwrap_or(u64::MAX),
+            verdict: Verdict::default(),
+            at_hand: None,
             flow_records: config.flow_records,
             tagged_packets: config.tagged_packets,
             tags,
@@ -116,21 +125,46 @@ impl Inspector {
         self.search.ahead(frame, &self.prepared.groups);
     }
 
-    /// Inspects one packet, and says which stage it ended in.
-    pub(super) fn inspect(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) -> Stage {
+    /// Inspects one packet; says which stage it ended in, and what is to become of the packet.
+    pub(super) fn inspect(
+        &mut self,
+        packet: &Packet<'_>,
+        out: &mut Vec<Event>,
+    ) -> (Stage, Verdict) {
         if packet.bad_checksum {
             // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
-            return Stage::Decode;
+            return (Stage::Decode, Verdict::default());
         }
         let flow = self.flows.track(packet);
+        self.verdict = Verdict::default();
+        self.at_hand = flow.map(|view| self.flows.get(view).id);
         self.end_flows(out);
-        match flow.map_or(FlowAction::None, |view| self.flows.get(view).action) {
-            FlowAction::None => {}
-            action => {
-                self.counters.skipped += 1;
-                self.counters.dropped += u64::from(action == FlowAction::Drop);
-                return Stage::Flow;
+        let ended = self.tracked(packet, flow, out);
+        if let Some(view) = flow {
+            let flow = self.flows.get_mut(view);
+            let sum = flow.bytes[0].saturating_add(flow.bytes[1]);
+            if flow.action == FlowAction::None && sum >= self.shunt_after {
+                flow.action = FlowAction::Bypass;
+                self.counters.shunted += 1;
             }
+            self.verdict.drop |= flow.action == FlowAction::Drop;
+            self.verdict.flow = FlowVerdict::of(packet, flow);
+        }
+        self.verdict.drop &= self.inline;
+        self.counters.dropped += u64::from(self.verdict.drop);
+        (ended, self.verdict)
+    }
+
+    /// Inspects a packet whose flow is known.
+    fn tracked(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: Option<FlowView>,
+        out: &mut Vec<Event>,
+    ) -> Stage {
+        if flow.is_some_and(|view| self.flows.get(view).action != FlowAction::None) {
+            self.counters.skipped += 1;
+            return Stage::Flow;
         }
         self.profile.lap(Stage::Flow);
         let mut flow = flow;
@@ -260,7 +294,10 @@ impl Inspector {
     /// Hands out what matched; true when the packet is to be dropped.
     fn hand_out(&mut self, found: Found, out: &mut Vec<Event>) -> bool {
         let dropped = found.dropped && self.inline;
-        self.counters.dropped += u64::from(dropped);
+        // What comes of other flows, which gave way or whose time was up, is not about the packet at hand.
+        if found.packet.flow.map(|flow| flow.id) == self.at_hand {
+            self.verdict.add(&found);
+        }
         out.push(Event {
             place: self.place,
             what: What::Matches(Box::new(found)),

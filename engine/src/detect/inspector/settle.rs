@@ -1,5 +1,6 @@
 //! From the rules that matched to what they decide.
 
+use super::super::verdict::both;
 use super::super::{FlowFacts, Found, Matched, PacketFacts, Prepared};
 use crate::app::{AppId, FlowApp};
 use crate::eval::{self, Subject};
@@ -65,6 +66,7 @@ pub(super) fn settle(
         packet: facts(subject.packet, of_flow),
         matches: Vec::with_capacity(matches.len()),
         dropped: false,
+        reject: None,
         app: None,
     };
     for &id in matches {
@@ -103,8 +105,13 @@ pub(super) fn settle(
                 || (flow.as_ref()).is_some_and(|(flow, _)| flow.tcp.established()));
         let flow_action = match action {
             _ if due == Due::Nothing => FlowAction::None,
-            Action::Drop | Action::Reject(_) => {
+            Action::Drop => {
                 found.dropped = true;
+                FlowAction::Drop
+            }
+            Action::Reject(to) => {
+                found.dropped = true;
+                found.reject = Some(both(found.reject, to));
                 FlowAction::Drop
             }
             // What was dropped stays dropped.

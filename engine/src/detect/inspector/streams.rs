@@ -33,7 +33,7 @@ impl Inspector {
         let payload = inspected_payload(packet);
         let way = usize::from(!view.to_server);
         let flow = self.flows.get(view);
-        self.counters.dropped += u64::from(view.step.drop && self.inline);
+        self.verdict.drop |= view.step.drop;
         if view.step.rewound {
             self.streams.rewind(flow.streams, 0);
         }

@@ -1,0 +1,78 @@
+//! What is to become of a frame.
+
+use std::ops::BitOrAssign;
+
+use super::Found;
+use crate::flow::{Endpoint, Flow, FlowAction};
+use crate::packet::{Origin, Packet};
+use crate::plan::RejectTo;
+
+/// What is to become of a frame, where verdicts are carried out ([`super::EngineConfig::inline`]). Without, nothing is dropped,
+/// and only the flow's action means something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// The frame does not go on.
+    pub drop: bool,
+    /// A rule rejects it: these are to be told, by a TCP reset or an ICMP unreachable.
+    pub reject: Option<RejectTo>,
+    /// Its flow needs no inspection any more.
+    pub flow: Option<FlowVerdict>,
+}
+
+/// What was decided about all that is still to come of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowVerdict {
+    /// What: never [`FlowAction::None`].
+    pub action: FlowAction,
+    /// Who began it.
+    pub client: Endpoint,
+    /// The other end.
+    pub server: Endpoint,
+    /// IP protocol number.
+    pub proto: u8,
+    /// VLAN identifiers, outermost first, and how many.
+    pub vlan: ([u16; 3], u8),
+}
+
+impl FlowVerdict {
+    /// What was decided about the flow of `packet`, where that is a frame's only one: what came in a tunnel or in fragments
+    /// can be told from other packets only by looking into it.
+    pub(super) fn of(packet: &Packet<'_>, flow: &Flow) -> Option<Self> {
+        (flow.action != FlowAction::None && packet.origin == Origin::Wire).then_some(Self {
+            action: flow.action,
+            client: flow.client,
+            server: flow.server,
+            proto: packet.proto,
+            vlan: (packet.vlan, packet.vlan_layers),
+        })
+    }
+}
+
+impl Verdict {
+    /// What matched in the packet at hand is to be carried out.
+    pub(super) fn add(&mut self, found: &Found) {
+        self.drop |= found.dropped;
+        if let Some(to) = found.reject {
+            self.reject = Some(both(self.reject, to));
+        }
+    }
+}
+
+/// A frame that holds several packets goes on when all of them do.
+impl BitOrAssign for Verdict {
+    fn bitor_assign(&mut self, other: Self) {
+        self.drop |= other.drop;
+        if let Some(to) = other.reject {
+            self.reject = Some(both(self.reject, to));
+        }
+        self.flow = self.flow.or(other.flow);
+    }
+}
+
+/// Who is told when two say so.
+pub(super) fn both(before: Option<RejectTo>, now: RejectTo) -> RejectTo {
+    match before {
+        Some(before) if before != now => RejectTo::Both,
+        _ => now,
+    }
+}

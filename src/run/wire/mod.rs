@@ -1,0 +1,3 @@
+//! Traffic through ports.
+
+mod gather;

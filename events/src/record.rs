@@ -7,12 +7,12 @@ use std::net::IpAddr;
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
-use weir_engine::detect::{Alert, FlowFacts, PacketFacts};
+use weir_engine::detect::{Alert, CarriedOut, FlowFacts, PacketFacts};
 use weir_engine::packet::{Carrier, Origin, Tunnel};
-use weir_engine::plan::Rule;
+use weir_engine::plan::{RejectTo, Rule};
 
 use crate::app::Object;
-use crate::protocol::Protocol;
+use crate::protocol::{self, Protocol};
 
 /// Appends the alert's EVE record and a newline to `out`.
 ///
@@ -73,6 +73,49 @@ struct Record<'a> {
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow: Option<FlowPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictPart>,
+}
+
+/// The `verdict` object: what became of the packet, where something can.
+#[derive(Serialize)]
+struct VerdictPart {
+    action: &'static str,
+    #[serde(rename = "reject-target", skip_serializing_if = "Option::is_none")]
+    reject_target: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reject: Option<[&'static str; 1]>,
+}
+
+impl VerdictPart {
+    fn new(carried_out: CarriedOut, packet: &PacketFacts) -> Self {
+        let CarriedOut {
+            dropped,
+            reject,
+            passed,
+        } = carried_out;
+        // Without a flow, who begins to talk is the client.
+        let to_server = packet.flow.is_none_or(|flow| flow.to_server);
+        let target = |to| match (to, to_server) {
+            (RejectTo::Both, _) => "both",
+            (RejectTo::Source, true) | (RejectTo::Destination, false) => "to_client",
+            (RejectTo::Source, false) | (RejectTo::Destination, true) => "to_server",
+        };
+        let how = if packet.proto == protocol::TCP {
+            "tcp-reset"
+        } else {
+            "icmp-prohib"
+        };
+        Self {
+            action: match (dropped, passed) {
+                (true, _) => "drop",
+                (false, true) => "pass",
+                (false, false) => "alert",
+            },
+            reject_target: reject.map(target),
+            reject: reject.map(|_| [how]),
+        }
+    }
 }
 
 /// What a packet with an IP header has.
@@ -194,6 +237,7 @@ impl<'a> Record<'a> {
             flow: packet
                 .flow
                 .map(|flow| FlowPart::new(&flow, packet.ports.is_some())),
+            verdict: (alert.carried_out).map(|carried_out| VerdictPart::new(carried_out, packet)),
         }
     }
 }

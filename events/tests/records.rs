@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use weir_engine::app::{AppProto, FlowApp, Record};
-use weir_engine::detect::{Alert, AppFacts, AppRecord, FlowFacts, PacketFacts};
+use weir_engine::detect::{Alert, AppFacts, AppRecord, CarriedOut, FlowFacts, PacketFacts};
 use weir_engine::packet::{Carrier, Origin, Tunnel};
-use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, Rule};
+use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, RejectTo, Rule};
 use weir_events::record::Timestamp;
 use weir_events::{write_alert, write_app};
 
@@ -82,6 +82,7 @@ fn line(rule: &Rule, blocked: bool, packet: &PacketFacts) -> String {
             rule,
             id: 0,
             blocked,
+            carried_out: None,
             packet,
             app: None,
         },
@@ -292,6 +293,7 @@ fn an_alert_in_a_transaction_shows_it() {
         rule: &rule,
         id: 0,
         blocked: false,
+        carried_out: None,
         packet: &facts,
         app: Some(&app),
     };
@@ -332,4 +334,56 @@ fn a_record_of_a_protocol_has_its_objects_under_their_names() {
     assert!(json.get("app_proto").is_none());
     record.record.kind = "fileinfo";
     assert_eq!(line(&record)["app_proto"], "smtp");
+}
+
+#[test]
+fn a_verdict_says_what_became_of_the_packet() {
+    let rule = rule();
+    let udp = packet(17, "10.0.0.1", "10.0.0.2");
+    let mut tcp = packet(6, "10.0.0.1", "10.0.0.2");
+    tcp.flow = Some(speaking(AppProto::Http1));
+    let said = |packet: &PacketFacts, dropped, reject, passed| {
+        let carried_out = CarriedOut {
+            dropped,
+            reject,
+            passed,
+        };
+        let alert = Alert {
+            rule: &rule,
+            id: 0,
+            blocked: dropped,
+            carried_out: Some(carried_out),
+            packet,
+            app: None,
+        };
+        let mut out = Vec::new();
+        write_alert(&mut out, &alert);
+        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        json["verdict"].clone()
+    };
+    let action = |action: &str| serde_json::json!({ "action": action });
+    assert_eq!(said(&tcp, false, None, false), action("alert"));
+    assert_eq!(said(&tcp, false, None, true), action("pass"));
+    assert_eq!(said(&tcp, true, None, false), action("drop"));
+    let rejected = |target: &str, how: &str| serde_json::json!({ "action": "drop", "reject-target": target, "reject": [how] });
+    // Without a flow the sender counts as client.
+    for (to, to_server, target) in [
+        (RejectTo::Source, true, "to_client"),
+        (RejectTo::Source, false, "to_server"),
+        (RejectTo::Destination, true, "to_server"),
+        (RejectTo::Destination, false, "to_client"),
+        (RejectTo::Both, true, "both"),
+    ] {
+        if let Some(flow) = &mut tcp.flow {
+            flow.to_server = to_server;
+        }
+        assert_eq!(
+            said(&tcp, true, Some(to), false),
+            rejected(target, "tcp-reset")
+        );
+    }
+    assert_eq!(
+        said(&udp, true, Some(RejectTo::Source), false),
+        rejected("to_client", "icmp-prohib")
+    );
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::packet::{Carrier, Origin};
-use crate::plan::{Rule, RuleId};
+use crate::plan::{RejectTo, Rule, RuleId};
 
 /// A rule that matched, and the packet it matched on.
 #[derive(Clone, Copy, Debug)]
@@ -14,10 +14,23 @@ pub struct Alert<'a> {
     pub id: RuleId,
     /// True when the packet was dropped or rejected because of this rule (`alert.action: blocked`).
     pub blocked: bool,
+    /// What became of the packet, all rules together; `None` where verdicts are not carried out.
+    pub carried_out: Option<CarriedOut>,
     /// The packet.
     pub packet: &'a PacketFacts,
     /// The transaction that the rule matched in.
     pub app: Option<&'a super::AppFacts>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedOut {
+    /// It was dropped.
+    pub dropped: bool,
+    /// Who was told that it is rejected.
+    pub reject: Option<RejectTo>,
+    /// A rule passed it.
+    pub passed: bool,
 }
 
 /// What an alert record says about its packet; owned, so that it outlives the frame.

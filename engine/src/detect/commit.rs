@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Alert, Change, EngineConfig, Event, Found, Matched, What};
+use super::{Alert, CarriedOut, Change, EngineConfig, Event, Found, Matched, What};
 use crate::plan::{Action, RuleSet};
 use crate::state::{Counted, Decision, Due, Limits, SavedCount, Thresholds};
 
@@ -57,6 +57,7 @@ impl Alerts {
 
     fn matches(&mut self, found: &Found, sink: &mut dyn FnMut(&Alert<'_>)) {
         let mut written = 0;
+        let carried_out = self.inline.then(|| self.carried_out(found));
         for matched in &found.matches {
             let Some(rule) = self.rules.get(matched.rule) else {
                 continue;
@@ -73,10 +74,24 @@ impl Alerts {
                     rule,
                     id: matched.rule,
                     blocked,
+                    carried_out,
                     packet: &found.packet,
                     app: found.app.as_deref(),
                 });
             }
+        }
+    }
+
+    /// What became of a packet that rules matched.
+    fn carried_out(&self, found: &Found) -> CarriedOut {
+        let passes = |matched: &Matched| {
+            let rule = self.rules.get(matched.rule);
+            rule.is_some_and(|rule| rule.action == Action::Pass)
+        };
+        CarriedOut {
+            dropped: found.dropped,
+            reject: found.reject,
+            passed: !found.dropped && found.matches.iter().any(passes),
         }
     }
 

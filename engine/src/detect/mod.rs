@@ -23,7 +23,7 @@ mod search;
 mod strategies;
 mod verdict;
 
-pub use alert::{Alert, FlowFacts, PacketFacts};
+pub use alert::{Alert, CarriedOut, FlowFacts, PacketFacts};
 pub use change::{Change, Retired, Successor};
 pub use commit::Alerts;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, Found, Matched};

@@ -13,9 +13,7 @@ pub use rules::{
     BuildOptions, CheckOptions, ExerciseOptions, KeyOptions, LearnOptions, NewOptions,
     RulesCommand, TestOptions,
 };
-pub use run::{
-    DetachOptions, MatcherKind, OffloadPolicy, ReloadOptions, RunOptions, StatusOptions,
-};
+pub use run::{DetachOptions, MatcherKind, ReloadOptions, RunOptions, StatusOptions};
 
 use crate::card::CardCommand;
 use crate::hw::HwCommand;

@@ -1,10 +1,11 @@
 //! `weir rules …`
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::rules::Evaluation;
 use crate::rules::ranges::Ranges;
 
 /// The commands.

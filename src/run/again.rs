@@ -55,7 +55,7 @@ impl Again {
             require_signature: options.require_signature,
             evaluation: options.evaluator,
             workers: workers(options).get(),
-            live: options.live_interface().is_some(),
+            live: options.is_live(),
             times: options.profile_rules.then(Arc::default),
         }
     }

@@ -59,7 +59,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .transpose()?;
     let mut context = settings::Context::new(&config)?;
     // On the wire, a packet with a wrong checksum is one that its receiver throws away.
-    let verify = options.live_interface().is_some() && config.verify_checksums.is_none();
+    let verify = options.is_live() && config.verify_checksums.is_none();
     context.engine.decoder.verify_checksums |= verify;
     context.engine.profile = options.profile;
     let state = options.state_dir.as_deref();
@@ -265,7 +265,7 @@ fn open_sink(options: &RunOptions) -> Result<Option<FileSink>, Failure> {
 
 /// True when packets may come in while they happen: then alerts are wanted at once.
 fn is_live(options: &RunOptions) -> bool {
-    options.live_interface().is_some() || options.pcap.iter().any(|path| path == Path::new("-"))
+    options.is_live() || options.pcap.iter().any(|path| path == Path::new("-"))
 }
 
 /// One worker a core. Several work on blocks of packets, which may take long to fill when packets come in as they

@@ -266,6 +266,7 @@ mod tests {
                 module: "m".into(),
                 kind: weir_engine::eval::NoticeKind::Quarantined,
                 reason: String::new(),
+                failures: 0,
             },
         };
         Event {
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!(gathered(&mut gather), [0, 3]);
         assert!(!gather.is_over());
         voices.pop();
-        assert_eq!(gathered(&mut gather), []);
+        assert!(gathered(&mut gather).is_empty());
         assert!(gather.is_over());
     }
 
@@ -336,7 +337,7 @@ mod tests {
         };
         count(&mut voices[0]);
         count(&mut voices[0]);
-        assert_eq!(gathered(&mut gather), []);
+        assert!(gathered(&mut gather).is_empty());
         count(&mut voices[1]);
         assert_eq!(gathered(&mut gather), [1000, 1000]);
     }

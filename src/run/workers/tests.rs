@@ -122,6 +122,7 @@ impl Fake {
             packet,
             matches: Vec::new(),
             dropped: false,
+            reject: None,
             app: None,
         };
         events.push(Event {

@@ -63,6 +63,12 @@ pub struct Stats {
     /// What each rule took; left out where that was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_times: Option<serde_json::Value>,
+    /// How long frames were held before they went on, nanoseconds: p50, p90, p99, p999, max; left out where none are forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ns: Option<serde_json::Value>,
+    /// What became of every frame of ports; left out where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<serde_json::Value>,
     /// What is known of the card; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<serde_json::Value>,

@@ -1,5 +1,6 @@
 //! How rules are loaded, at the start and again.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use weir_rules::compile::Loaded;
 use weir_wasm::modules::Modules;
 use weir_wasm::runtime::Limits;
 
-use super::{report_refused, settings, workers};
+use super::{report_refused, settings};
 use crate::cli::RunOptions;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -46,7 +47,7 @@ pub struct Again {
 
 impl Again {
     /// Takes what a command line says.
-    pub fn of(options: &RunOptions) -> Self {
+    pub fn of(options: &RunOptions, workers: NonZeroUsize) -> Self {
         Self {
             rules: options.rules.clone(),
             config: options.config.clone(),
@@ -54,7 +55,7 @@ impl Again {
             strict: options.strict,
             require_signature: options.require_signature,
             evaluation: options.evaluator,
-            workers: workers(options).get(),
+            workers: workers.get(),
             live: options.is_live(),
             times: options.profile_rules.then(Arc::default),
         }

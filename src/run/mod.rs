@@ -41,7 +41,15 @@ use reload::{ControlSocket, Reload};
 use summary::Summary;
 use workers::Handover;
 
-/// Reads captures or an interface, applies rules, writes alerts.
+/// Where traffic comes from.
+enum Traffic<'a> {
+    Files,
+    #[cfg(feature = "libpcap")]
+    Live(Dealt<live::Live<'a>>),
+    Wire(wire::Wire<'a>),
+}
+
+/// Reads captures or ports, applies rules, writes alerts, and keeps attacks out.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let started = Instant::now();
     let config = Config::load(options.config.as_deref())
@@ -58,6 +66,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .map(live::PacketFilter::new)
         .transpose()?;
     let mut context = settings::Context::new(&config)?;
+    let plan = wire::Plan::of(options, &config.wire)?;
+    if plan.is_some() {
+        context.engine.inline = !options.inline.is_empty();
+        context.engine.shunt_after = config.wire.shunt;
+    }
     // On the wire, a packet with a wrong checksum is one that its receiver throws away.
     let verify = options.is_live() && config.verify_checksums.is_none();
     context.engine.decoder.verify_checksums |= verify;
@@ -68,7 +81,12 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     context.engine.handover = state.is_some();
     context.engine.state.folder = state.as_ref().map(|state| state.folder().to_owned());
     let engine = context.engine.clone();
-    let again = Again::of(options);
+    let worker_count = match &plan {
+        // One for each queue.
+        Some(plan) => plan.workers(),
+        None => workers(options),
+    };
+    let again = Again::of(options, worker_count);
     let times = again.times.clone();
     let Fresh {
         rules,
@@ -83,22 +101,31 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .transpose()?;
     let stop = stop_on_signals()?;
     let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
+    let mut sink = open_sink(options)?;
+    if let Some(plan) = plan.as_ref().filter(|_| options.dry_run) {
+        return wire::dry_run(plan, &loaded);
+    }
+    // Nothing holds traffic up from here on but what inspects it.
+    let traffic = match plan {
+        Some(plan) => Traffic::Wire(wire::Wire::open(plan, &stop)?),
+        #[cfg(feature = "libpcap")]
+        None if let Some(interface) = options.interface.as_deref() => {
+            let live = live::Live::open(interface, options.filter.as_deref(), &stop)?;
+            Traffic::Live(Dealt(live))
+        }
+        None => Traffic::Files,
+    };
+    // After ports: threads have no more capabilities than who starts them.
     if let Some(control) = &mut control {
         control.begin(&reload.hub)?;
     }
-    #[cfg(feature = "libpcap")]
-    let live = options
-        .live_interface()
-        .map(|interface| live::Live::open(interface, options.filter.as_deref(), &stop))
-        .transpose()?;
-    let mut sink = open_sink(options)?;
     let captures: Vec<Capture> = options.pcap.iter().cloned().map(Capture::File).collect();
     let mut job = Job {
         rules,
         evaluators,
         engine,
         matchers: Arc::new(matchers),
-        workers: workers(options),
+        workers: worker_count,
         handover: match &state {
             _ if options.handover => Handover::Always,
             Some(_) => Handover::Stopped,
@@ -122,13 +149,15 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         (None, _) => Ok(()),
     };
     let files = || Files::new(&captures, &stop, Progress::new(total));
-    #[cfg(feature = "libpcap")]
-    let outcome = match live {
-        Some(live) => pipeline::run(&mut job, Dealt(live), &mut on_record),
-        None => pipeline::run(&mut job, Dealt(files().filtered(filter)), &mut on_record),
+    let outcome = match traffic {
+        Traffic::Wire(wire) => pipeline::run(&mut job, wire, &mut on_record),
+        #[cfg(feature = "libpcap")]
+        Traffic::Live(live) => pipeline::run(&mut job, live, &mut on_record),
+        #[cfg(feature = "libpcap")]
+        Traffic::Files => pipeline::run(&mut job, Dealt(files().filtered(filter)), &mut on_record),
+        #[cfg(not(feature = "libpcap"))]
+        Traffic::Files => pipeline::run(&mut job, Dealt(files()), &mut on_record),
     };
-    #[cfg(not(feature = "libpcap"))]
-    let outcome = pipeline::run(&mut job, Dealt(files()), &mut on_record);
     let mut outcome = outcome?;
     if verify {
         outcome.judge_checksums();
@@ -369,6 +398,8 @@ fn stats(
         reload: outcome.reload.as_ref().map(|reload| reload.stats),
         evaluator: outcome.evaluator,
         rule_times,
+        latency_ns: (outcome.seen.wire.as_ref()).and_then(wire::Accounts::latency_json),
+        wire: outcome.seen.wire.as_ref().map(wire::Accounts::json),
         card: card.and_then(|card| serde_json::to_value(card).ok()),
     }
 }

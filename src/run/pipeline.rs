@@ -20,6 +20,7 @@ use super::handover::StateDir;
 use super::matcher::Matchers;
 use super::reload::{self, InForce, Reload};
 use super::workers::changes::{Changes, Step};
+use super::wire::Accounts;
 use super::workers::{self, Commit, Course, Handover, Source};
 use crate::failure::Failure;
 use crate::rules::Evaluators;
@@ -116,6 +117,8 @@ pub struct Seen {
     pub warnings: Vec<String>,
     /// Why it ended early, or cannot count as done.
     pub failure: Option<String>,
+    /// What became of every frame of ports.
+    pub wire: Option<Accounts>,
 }
 
 impl Seen {

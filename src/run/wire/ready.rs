@@ -12,8 +12,15 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// Workers are at work. For a service manager that restarts those that are not (WatchdogSec=).
+pub fn alive() {
+    if sd_notify::watchdog_enabled().is_some() {
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(false, states) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!("cannot tell the service manager: {error}");
     }
 }

@@ -65,6 +65,11 @@ impl<N> Changes<N> {
         self.frames.load(Ordering::Relaxed)
     }
 
+    /// So many more frames have come.
+    pub fn add(&self, frames: u64) {
+        self.frames.fetch_add(frames, Ordering::Relaxed);
+    }
+
     /// A frame has come. Only the thread that reads frames calls this.
     #[inline]
     pub(super) fn count(&self) {

@@ -1,0 +1,519 @@
+//! Ports: what is wanted of them, what they are, and what the kernel knows.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::ops::AddAssign;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use weir_rules::compile::Loaded;
+use weir_xdp::interface::{Change, Facts, Monitor};
+use weir_xdp::program::{
+    self, AttachMode, AttachOptions, Attached, Checked, FlowEnd, KernelCounters, QueueCell,
+};
+use weir_xdp::worker::{Bridge, BridgeOptions, BridgePort, Worker, frame_size_for};
+
+use super::accounts::{PortSnapshot, tallies};
+use crate::cli::{Capture, DetachOptions, RunOptions};
+use crate::config::{Fail, Mode, WireSection};
+use crate::failure::Failure;
+use crate::ui::figures;
+
+/// A bypassed flow without packets for so long is over, as far as the kernel is concerned: Suricata's timeout of such flows.
+const IDLE: Duration = Duration::from_secs(100);
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    attach: AttachOptions,
+    frames: Option<u32>,
+    frame_size: Option<u32>,
+    bypass: bool,
+    workers: NonZeroUsize,
+}
+
+impl Plan {
+    /// What the command line and the configuration ask for; `None` where no ports are to be had by XDP.
+    ///
+    /// # Errors
+    /// When they do not fit together, or the ports cannot be had: before rules are read, which may take a while.
+    pub fn of(options: &RunOptions, wire: &WireSection) -> Result<Option<Self>, Failure> {
+        let interfaces = match (&options.interface, options.inline.as_slice()) {
+            (None, []) => return Ok(None),
+            (Some(interface), _) => vec![interface.clone()],
+            (None, [a, b]) => vec![a.clone(), b.clone()],
+            (None, other) => {
+                return Err(Failure::Usage(format!(
+                    "--inline takes two ports, IF_A,IF_B, not {}",
+                    other.len()
+                )));
+            }
+        };
+        #[cfg(feature = "libpcap")]
+        if options.capture == Capture::Libpcap || options.filter.is_some() {
+            return Ok(None);
+        }
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let queues = options.workers.map(NonZeroUsize::get).or(wire.queues);
+        let attach = AttachOptions {
+            mode: match options.xdp.or(wire.mode).unwrap_or_default() {
+                Mode::Auto => AttachMode::Auto,
+                Mode::Native => AttachMode::Native,
+                Mode::Generic => AttachMode::Generic,
+            },
+            fail: match options.fail.or(wire.fail).unwrap_or_default() {
+                Fail::Open => program::Fail::Open,
+                Fail::Closed => program::Fail::Closed,
+            },
+            heartbeat: wire.heartbeat(),
+            queues: queues.map(number),
+            bpffs: wire
+                .bpffs
+                .clone()
+                .unwrap_or_else(|| PathBuf::from(program::BPFFS)),
+            ..AttachOptions::new(interfaces)
+        };
+        let Checked {
+            ports,
+            workers,
+            problems,
+            ..
+        } = program::check(&attach);
+        if !problems.is_empty() && !options.dry_run {
+            return Err(Failure::Failed(listed(&problems)));
+        }
+        if options.inline.is_empty()
+            && options.capture == Capture::Auto
+            && let Some(port) = ports.iter().find(|port| port.addressed)
+        {
+            return Err(Failure::Failed(format!(
+                "{} has addresses, and XDP would take its packets away from this host: use a port that gets a mirror of traffic, \
+                 or insist with --capture xdp{}",
+                port.name,
+                if cfg!(feature = "libpcap") {
+                    ", or watch it with --capture libpcap"
+                } else {
+                    "; a build with the feature libpcap can watch it"
+                }
+            )));
+        }
+        let workers = workers.and_then(|workers| NonZeroUsize::new(workers as usize));
+        Ok(Some(Self {
+            attach,
+            frames: wire.frames.map(number),
+            frame_size: wire.frame_size.map(number),
+            bypass: wire.bypass.unwrap_or(true),
+            workers: workers.unwrap_or(NonZeroUsize::MIN),
+        }))
+    }
+
+    /// One for each queue.
+    pub fn workers(&self) -> NonZeroUsize {
+        self.workers
+    }
+
+    /// The size of frames that these ports take.
+    fn frame_size(&self, ports: &[Facts]) -> Result<u32, Failure> {
+        let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
+        let needed = frame_size_for(mtu).ok_or_else(|| {
+            Failure::Failed(format!(
+                "packets of {mtu} bytes do not fit into a frame: set the MTU of the ports to {} at most \
+                 (`ip link set NAME mtu …`)",
+                largest_mtu()
+            ))
+        })?;
+        match self.frame_size {
+            Some(size) if size < needed => Err(Failure::Usage(format!(
+                "wire.frame-size: packets of {mtu} bytes take frames of {needed} bytes, not {size}"
+            ))),
+            Some(size) => Ok(size),
+            None => Ok(needed),
+        }
+    }
+}
+
+/// The largest MTU that fits into a frame.
+fn largest_mtu() -> u32 {
+    (0..4096)
+        .rev()
+        .find(|&mtu| frame_size_for(mtu).is_some())
+        .unwrap_or(0)
+}
+
+/// Problems, a line each.
+fn listed(problems: &[program::Error]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Says what a run would find, and changes nothing.
+///
+/// # Errors
+/// When it could not run.
+pub fn dry_run(plan: &Plan, loaded: &Loaded) -> Result<(), Failure> {
+    let checked = program::check(&plan.attach);
+    let mut text = String::new();
+    for port in &checked.ports {
+        let mode = checked.mode.map_or("none", |mode| match mode {
+            program::Mode::Native => "native",
+            program::Mode::Generic => "generic",
+        });
+        let _ = writeln!(
+            text,
+            "{}: driver {}, MTU {}, {}, {}, XDP {mode}{}",
+            port.name,
+            if port.driver.is_empty() { "unknown" } else { &port.driver },
+            port.mtu,
+            figures::counted(port.queues.into(), "queue"),
+            if port.up && port.carrier { "up" } else { "down" },
+            if port.xdp.is_some_and(|xdp| xdp.zero_copy()) {
+                ", zero-copy"
+            } else {
+                ""
+            }
+        );
+    }
+    let workers = plan.workers.get() as u64;
+    let fail = match plan.attach.fail {
+        program::Fail::Open => "open",
+        program::Fail::Closed => "closed",
+    };
+    let _ = writeln!(
+        text,
+        "{}, fails {fail} after {} ms{}",
+        figures::counted(workers, "worker"),
+        plan.attach.heartbeat.as_millis(),
+        if checked.adopts {
+            ", takes over what another run left on these ports"
+        } else {
+            ""
+        }
+    );
+    let _ = writeln!(text, "{}", loaded.counts);
+    for warning in &checked.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::stdout)?;
+    if !checked.problems.is_empty() {
+        return Err(Failure::Failed(listed(&checked.problems)));
+    }
+    plan.frame_size(&checked.ports).map(drop)
+}
+
+/// `weir detach`.
+///
+/// # Errors
+/// When there is nothing, or a sensor runs there.
+pub fn detach(options: &DetachOptions) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    let mut done: Vec<String> = Vec::new();
+    for port in &options.ports {
+        if done.contains(port) {
+            continue;
+        }
+        match program::detach(port, &options.bpffs) {
+            Ok(detached) => {
+                println!("detached: {}", detached.interfaces.join(", "));
+                for problem in detached.problems {
+                    tracing::warn!("{problem}");
+                }
+                done.extend(detached.interfaces);
+            }
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(failures.join("\n")))
+    }
+}
+
+/// What the kernel did for flows that are over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowsEnded {
+    pub bypassed: u64,
+    pub bypassed_packets: u64,
+    pub bypassed_bytes: u64,
+    pub blocked: u64,
+    pub blocked_packets: u64,
+    pub blocked_bytes: u64,
+}
+
+impl AddAssign<&FlowEnd> for FlowsEnded {
+    fn add_assign(&mut self, end: &FlowEnd) {
+        let (flows, packets, bytes) = if end.blocked {
+            (
+                &mut self.blocked,
+                &mut self.blocked_packets,
+                &mut self.blocked_bytes,
+            )
+        } else {
+            (
+                &mut self.bypassed,
+                &mut self.bypassed_packets,
+                &mut self.bypassed_bytes,
+            )
+        };
+        *flows += 1;
+        *packets += end.packets;
+        *bytes += end.bytes;
+    }
+}
+
+impl AddAssign for FlowsEnded {
+    fn add_assign(&mut self, other: Self) {
+        self.bypassed += other.bypassed;
+        self.bypassed_packets += other.bypassed_packets;
+        self.bypassed_bytes += other.bypassed_bytes;
+        self.blocked += other.blocked;
+        self.blocked_packets += other.blocked_packets;
+        self.blocked_bytes += other.blocked_bytes;
+    }
+}
+
+/// The ports of a run.
+pub struct Ports {
+    plan: Plan,
+    /// Shared with workers while they run.
+    attached: Arc<Attached>,
+    monitor: Option<Monitor>,
+    frame_size: u32,
+    /// Whether frames are copied; unknown before there are sockets.
+    copied: Option<bool>,
+    /// A port is not there, or is another one.
+    gone: Vec<bool>,
+}
+
+impl Ports {
+    /// Attaches to them.
+    pub fn open(plan: Plan) -> Result<Self, Failure> {
+        let attached = program::Ports::attach(&plan.attach).map_err(Failure::failed)?;
+        let frame_size = plan.frame_size(attached.ports())?;
+        let names = attached.ports().iter().map(|port| port.name.clone());
+        let monitor = Monitor::new(names);
+        if let Err(error) = &monitor {
+            tracing::warn!("changes of ports are not noticed: {error}");
+        }
+        if let Some(adopted) = attached.adopted() {
+            let lost: u64 = (adopted.lost.iter())
+                .map(|lost| lost.in_rings + lost.in_hands)
+                .sum();
+            tracing::info!(
+                "took over the ports of process {}, with which {} ended",
+                adopted.pid,
+                figures::counted(lost, "packet")
+            );
+        }
+        if attached.mode() == program::Mode::Generic && plan.attach.mode == AttachMode::Auto {
+            tracing::warn!("XDP is generic here, which is slower: the driver of a port has none");
+        }
+        Ok(Self {
+            gone: vec![false; attached.ports().len()],
+            attached: Arc::new(attached),
+            monitor: monitor.ok(),
+            plan,
+            frame_size,
+            copied: None,
+        })
+    }
+
+    /// Opens the workers' sockets; traffic goes through them from here on.
+    pub fn bridge(&mut self) -> Result<Vec<Worker>, String> {
+        self.reattach()?;
+        let attached = &self.attached;
+        let workers = attached.workers();
+        let defaults = BridgeOptions::default();
+        let heartbeat = self.plan.attach.heartbeat;
+        let ports = attached.ports().iter().map(|port| BridgePort {
+            name: port.name.clone(),
+            interface: port.ifindex,
+        });
+        let options = BridgeOptions {
+            ports: ports.collect(),
+            workers,
+            frames: self.plan.frames.unwrap_or(defaults.frames),
+            frame_size: self.frame_size,
+            heartbeat,
+            poll: defaults.poll.min(heartbeat / 4),
+            transmit_wait: defaults.transmit_wait.min(heartbeat / 4),
+            ..defaults
+        };
+        let cells: Vec<QueueCell> = (0..workers as usize)
+            .filter_map(|worker| attached.cell(worker))
+            .collect();
+        let mut set_socket = |port: u32, queue: u32, socket: std::os::fd::BorrowedFd<'_>| {
+            attached
+                .set_socket(port as usize, queue, socket)
+                .map_err(Into::into)
+        };
+        let bridge =
+            Bridge::open(&options, cells, &mut set_socket).map_err(|error| error.to_string())?;
+        self.copied = Some(bridge.copy_mode() == weir_xdp::socket::CopyMode::Copy);
+        Ok(bridge.into_workers())
+    }
+
+    /// Takes ports up again that were gone.
+    fn reattach(&mut self) -> Result<(), String> {
+        self.changes();
+        for port in 0..self.gone.len() {
+            if !self.gone.get(port).copied().unwrap_or(false) {
+                continue;
+            }
+            // No worker is at work, so nobody else has it.
+            let Some(attached) = Arc::get_mut(&mut self.attached) else {
+                return Err("the ports are in use".to_owned());
+            };
+            attached.reattach(port).map_err(|error| error.to_string())?;
+            if let Some(gone) = self.gone.get_mut(port) {
+                *gone = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks what has become of the ports; true when workers cannot go on.
+    pub fn lost_one(&mut self) -> bool {
+        self.changes();
+        self.gone.contains(&true)
+    }
+
+    fn changes(&mut self) {
+        let Some(monitor) = &mut self.monitor else {
+            return;
+        };
+        let changes = monitor.changes().unwrap_or_else(|error| {
+            tracing::warn!("changes of ports are not noticed: {error}");
+            Vec::new()
+        });
+        for (port, change) in changes {
+            let name = self.attached.ports().get(port);
+            let name = name.map_or("a port", |port| port.name.as_str());
+            match change {
+                Change::Vanished => tracing::warn!("{name} is gone"),
+                Change::Returned { .. } => tracing::info!("{name} is back"),
+                Change::Mtu { before, now } => {
+                    let fits = frame_size_for(now).is_some_and(|size| size <= self.frame_size);
+                    if fits {
+                        tracing::info!("{name}: the MTU is {now}, it was {before}");
+                    } else {
+                        tracing::warn!(
+                            "{name}: the MTU is {now}, it was {before}; packets that are longer than a frame of {} bytes are lost \
+                             until the sensor is started again",
+                            self.frame_size
+                        );
+                    }
+                }
+                Change::Link { up: true } => tracing::info!("{name} is up"),
+                Change::Link { up: false } => tracing::warn!("{name} is down"),
+                Change::NotPromiscuous => tracing::warn!(
+                    "{name} does not receive all packets any more: somebody has ended its promiscuous mode"
+                ),
+                Change::Program => tracing::warn!(
+                    "{name} has another XDP program than Weir's: traffic goes past the sensor"
+                ),
+            }
+            let gone = match change {
+                Change::Vanished | Change::Returned { .. } => true,
+                _ => continue,
+            };
+            if let Some(slot) = self.gone.get_mut(port) {
+                *slot = gone;
+            }
+        }
+    }
+
+    /// What tells the kernel about flows, where it is to be told.
+    pub fn flows(&self) -> Option<Arc<Attached>> {
+        self.plan.bypass.then(|| Arc::clone(&self.attached))
+    }
+
+    /// What has been counted until now.
+    pub fn snapshots(&self) -> Vec<PortSnapshot> {
+        let kernel = self.attached.counters().unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            KernelCounters::default()
+        });
+        let port = |port: usize| PortSnapshot {
+            kernel: kernel.ports.get(port).copied().unwrap_or_default(),
+            tallies: tallies(|what| self.attached.tally(port, what)),
+        };
+        (0..self.attached.ports().len()).map(port).collect()
+    }
+
+    /// Forgets flows that are over in the kernel.
+    pub fn sweep(&self) -> FlowsEnded {
+        let mut ended = FlowsEnded::default();
+        let idle = u64::try_from(IDLE.as_nanos()).unwrap_or(u64::MAX);
+        match self.attached.sweep(weir_xdp::monotonic_ns(), idle) {
+            Ok(sweep) => sweep.ended.iter().for_each(|end| ended += end),
+            Err(error) => tracing::warn!("{error}"),
+        }
+        ended
+    }
+
+    /// What was taken over from another process.
+    pub fn adopted(&self) -> Option<Value> {
+        self.attached.adopted().map(|adopted| {
+            json!({
+                "pid": adopted.pid,
+                "lost_in_rings": adopted.lost.iter().map(|lost| lost.in_rings).sum::<u64>(),
+                "lost_in_hands": adopted.lost.iter().map(|lost| lost.in_hands).sum::<u64>(),
+                "program_replaced": adopted.replaced,
+                "flows": adopted.flows,
+            })
+        })
+    }
+
+    /// A port's name, its mode, and whether frames are copied.
+    pub fn facts(&self, port: usize) -> (String, String, Option<bool>) {
+        let name = self.attached.ports().get(port);
+        let name = name.map_or_else(String::new, |port| port.name.clone());
+        (name, self.attached.mode().to_string(), self.copied)
+    }
+
+    /// How traffic goes through, in a line.
+    pub fn describe(&self) -> String {
+        let names: Vec<&str> = (self.attached.ports().iter())
+            .map(|port| port.name.as_str())
+            .collect();
+        let copies = match self.copied {
+            Some(false) => "zero-copy",
+            _ => "frames are copied",
+        };
+        format!(
+            "traffic goes through: {}, {} XDP, {copies}, {}",
+            names.join(" and "),
+            self.attached.mode(),
+            figures::counted(self.attached.workers().into(), "worker")
+        )
+    }
+
+    /// Goes. Between two ports the kernel goes on, as it was told; a port that was watched is given back.
+    pub fn leave(self) {
+        let passive = self.attached.ports().len() < 2;
+        let Ok(attached) = Arc::try_unwrap(self.attached) else {
+            return;
+        };
+        if passive {
+            match attached.detach() {
+                Ok(problems) => problems
+                    .iter()
+                    .for_each(|problem| tracing::warn!("{problem}")),
+                Err(error) => tracing::warn!("{error}"),
+            }
+        } else {
+            let what = match self.plan.attach.fail {
+                program::Fail::Open => "goes on uninspected",
+                program::Fail::Closed => "is dropped",
+            };
+            tracing::info!("traffic {what} until the next run, or `weir detach`");
+            attached.leave();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The wire stays up when the process does not, or nothing passes: as it was chosen.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use weir_testbed::serve::{Echo, Pulse};
+use weir_testbed::{Load, Signal, Sink, generate};
+
+use crate::common::wait_for;
+use crate::sensor::{PATIENCE, Scene, balanced, figure};
+
+const RULES: &str = "alert udp any any -> any 7 (sid:1;)\n";
+
+/// A connection that beats through the sensor.
+fn pulse(scene: &Scene, echo: &Echo) -> Pulse {
+    let to = IpAddr::V4(scene.bed.server().v4());
+    let every = Duration::from_millis(2);
+    Pulse::start(scene.bed.client(), to, echo.port(), every).expect("a connection")
+}
+
+fn goes_on(pulse: &Pulse) {
+    let before = pulse.so_far();
+    wait_for("the connection to go on", || pulse.so_far() > before + 20);
+}
+
+#[test]
+fn open_a_connection_survives_the_death_of_the_sensor() {
+    let Some(scene) = Scene::new(1, RULES) else {
+        return;
+    };
+    let mut sensor = scene.sensor("--fail open");
+    let echo = Echo::start(scene.bed.server(), 0).expect("a server");
+    let pulse = pulse(&scene, &echo);
+    goes_on(&pulse);
+    sensor.child.signal(Signal::KILL).expect("it runs");
+    sensor.child.wait(PATIENCE).expect("it is dead");
+    goes_on(&pulse);
+    // The next one takes the ports over, and says what the dead one lost.
+    let sensor = scene.sensor("--fail open");
+    goes_on(&pulse);
+    let pulses = pulse.stop();
+    assert_eq!((pulses.broken, pulses.echoed), (None, pulses.sent));
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert!(stats["wire"]["adopted"].is_object(), "{stats:#}");
+}
+
+#[test]
+fn closed_nothing_passes_uninspected() {
+    let Some(scene) = Scene::new(1, RULES) else {
+        return;
+    };
+    let load = |seed| Load {
+        frames: 200,
+        rate: Some(2000.0),
+        seed,
+        ..Load::default()
+    };
+    let through = |seed| {
+        let load = load(seed);
+        let sink = Sink::start(scene.bed.server(), &load).expect("it can listen");
+        let sent = generate(scene.bed.client(), &load).expect("it can send");
+        assert_eq!(sent.frames, 200);
+        sink.stop().expect("it listened").unique
+    };
+    let mut sensor = scene.sensor("--fail closed");
+    assert_eq!(through(1), 200);
+    sensor.child.signal(Signal::KILL).expect("it runs");
+    sensor.child.wait(PATIENCE).expect("it is dead");
+    assert_eq!(through(2), 0);
+    // Whoever comes next begins where it was, and all that was dropped is in the books.
+    let sensor = scene.sensor("--fail closed");
+    assert_eq!(through(3), 200);
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert_eq!(through(4), 0, "an orderly end leaves the choice in force");
+    // Taken away, the ports are two interfaces like any other.
+    let (code, out, error) = scene.weir("detach port-b");
+    assert_eq!(code, 0, "{out}{error}");
+}
+
+#[test]
+fn open_a_sensor_that_hangs_is_passed_by_and_taken_back() {
+    let Some(scene) = Scene::new(1, RULES) else {
+        return;
+    };
+    let mut sensor = scene.sensor("--fail open");
+    let echo = Echo::start(scene.bed.server(), 0).expect("a server");
+    let pulse = pulse(&scene, &echo);
+    goes_on(&pulse);
+    sensor.child.signal(Signal::STOP).expect("it runs");
+    goes_on(&pulse);
+    sensor.child.signal(Signal::CONT).expect("it is there");
+    goes_on(&pulse);
+    let pulses = pulse.stop();
+    assert_eq!((pulses.broken, pulses.echoed), (None, pulses.sent));
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert!(figure(&stats, 0, "failed_open") > 0, "{stats:#}");
+}
+
+#[test]
+fn a_port_that_vanishes_and_returns_is_taken_up_again() {
+    let Some(scene) = Scene::new(1, RULES) else {
+        return;
+    };
+    let sensor = scene.sensor("--fail closed");
+    let middle = scene.bed.middle();
+    for state in ["down", "up"] {
+        middle
+            .ip(&format!("link set port-b {state}\n"))
+            .expect("it can be set");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let load = |seed| Load {
+        frames: 100,
+        rate: Some(1000.0),
+        seed,
+        ..Load::default()
+    };
+    let mut seed = 0;
+    wait_for("frames to go through again", || {
+        seed += 1;
+        let load = load(seed);
+        let sink = Sink::start(scene.bed.server(), &load).expect("it can listen");
+        generate(scene.bed.client(), &load).expect("it can send");
+        sink.stop().expect("it listened").unique == 100
+    });
+    balanced(&sensor.stop());
+}

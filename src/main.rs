@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     start_log(cli.verbose);
     let result = match &cli.command {
         Command::Run(options) => run::run(options),
-        Command::Detach(_) => Ok(()),
+        Command::Detach(options) => run::wire::detach(options),
         Command::Reload(options) => run::reload::reload(options),
         Command::Status(options) => run::reload::status(options),
         Command::Rules(RulesCommand::Check(options)) => rules::check::check(options),

@@ -13,7 +13,7 @@ pub use rules::{
     BuildOptions, CheckOptions, ExerciseOptions, KeyOptions, LearnOptions, NewOptions,
     RulesCommand, TestOptions,
 };
-pub use run::{DetachOptions, MatcherKind, ReloadOptions, RunOptions, StatusOptions};
+pub use run::{Capture, DetachOptions, MatcherKind, ReloadOptions, RunOptions, StatusOptions};
 
 use crate::card::CardCommand;
 use crate::hw::HwCommand;

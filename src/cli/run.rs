@@ -60,7 +60,7 @@ pub struct RunOptions {
     /// Look whether everything is there for the ports, rules and configuration, and change nothing
     #[arg(long, conflicts_with = "pcap")]
     pub dry_run: bool,
-    /// What takes packets from --interface: auto is xdp, but for ports that have addresses, where xdp would take packets away from this host
+    /// What takes packets from --interface: auto is xdp, but for interfaces that this host itself speaks on: xdp would take its packets away
     #[arg(
         long,
         value_enum,

@@ -12,7 +12,7 @@ pub mod reload;
 pub mod settings;
 mod stages;
 mod summary;
-mod wire;
+pub mod wire;
 pub mod workers;
 
 use std::num::NonZeroUsize;

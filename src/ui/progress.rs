@@ -64,7 +64,6 @@ impl Progress {
     }
 
     /// The same where there is no total, and time to look at the clock.
-    #[cfg(feature = "libpcap")]
     pub fn now(&mut self, packets: u64, bytes: u64) {
         if self.bar.is_some() && self.shown.elapsed() >= PERIOD {
             self.show(packets, bytes, 0);

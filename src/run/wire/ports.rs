@@ -87,10 +87,10 @@ impl Plan {
         }
         if options.inline.is_empty()
             && options.capture == Capture::Auto
-            && let Some(port) = ports.iter().find(|port| port.addressed)
+            && let Some(port) = ports.iter().find(|port| is_the_hosts(&port.name))
         {
             return Err(Failure::Failed(format!(
-                "{} has addresses, and XDP would take its packets away from this host: use a port that gets a mirror of traffic, \
+                "this host itself speaks on {}, and XDP would take its packets away: use a port that gets a mirror of traffic, \
                  or insist with --capture xdp{}",
                 port.name,
                 if cfg!(feature = "libpcap") {
@@ -133,6 +133,23 @@ impl Plan {
             None => Ok(needed),
         }
     }
+}
+
+/// True when the host itself speaks on an interface: it has a route, or an IPv6 address of more than the link.
+fn is_the_hosts(name: &str) -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    // The interface, destination, gateway, …
+    let routes = read("/proc/net/route");
+    let routed = routes.lines().skip(1);
+    let mut routed = routed.filter_map(|line| line.split_whitespace().next());
+    // Address, index, length of the prefix, scope (0x20: the link), flags, the interface.
+    let addresses = read("/proc/net/if_inet6");
+    let mut addressed = addresses.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(3);
+        let scope = words.next()?;
+        (scope != "20").then(|| words.nth(1)).flatten()
+    });
+    routed.any(|of| of == name) || addressed.any(|of| of == name)
 }
 
 /// The largest MTU that fits into a frame.

@@ -1,1 +1,4 @@
 //! Weir on the wire: an XDP program, AF_XDP sockets, and the bridge between two ports.
+
+mod ring;
+mod umem;

@@ -1,1 +1,3 @@
 //! Weir on the wire: an XDP program, AF_XDP sockets, and the bridge between two ports.
+
+pub mod program;

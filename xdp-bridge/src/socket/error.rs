@@ -65,8 +65,13 @@ impl SocketError {
         self.step == Step::Bind
             && matches!(
                 errno,
-                Some(Errno::OPNOTSUPP | Errno::NOTSUP | Errno::PROTONOSUPPORT | Errno::INVAL)
+                Some(Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::INVAL)
             )
+    }
+
+    /// True where another socket has the queue.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.step == Step::Bind && Errno::from_io_error(&self.source) == Some(Errno::BUSY)
     }
 }
 

@@ -197,6 +197,12 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Kernel for Socket {
     fn kick(&self) -> Kick {
         match rustix::net::send(&self.fd, &[], SendFlags::DONTWAIT) {

@@ -11,9 +11,9 @@ mod memory;
 
 use std::sync::atomic::Ordering;
 
-pub(crate) use memory::{Mapped, Memory};
 #[cfg(test)]
 pub(crate) use memory::Heap;
+pub(crate) use memory::{Mapped, Memory};
 
 /// The flag by which the kernel asks to be woken.
 const NEED_WAKEUP: u32 = libc::XDP_RING_NEED_WAKEUP;
@@ -52,8 +52,7 @@ impl<M: Memory, const WORDS: usize> Producer<M, WORDS> {
         }
         // Pairs with the kernel's release: it has read what it took before we write there again.
         self.taken = self.memory.consumer().load(Ordering::Acquire);
-        self.size
-            .saturating_sub(self.put.wrapping_sub(self.taken))
+        self.size.saturating_sub(self.put.wrapping_sub(self.taken))
     }
 
     /// Puts an entry in, to be published; false when there is no room.

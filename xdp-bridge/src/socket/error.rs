@@ -94,7 +94,9 @@ fn advice(step: Step, error: &io::Error) -> &'static str {
         (Step::Bind, Some(Errno::INVAL)) => {
             " (the interface has no such queue: see `ethtool -l`; or it has no XDP program in the right mode)"
         }
-        (Step::Bind, Some(Errno::OPNOTSUPP)) => " (the driver does not do zero-copy: ask for copy mode)",
+        (Step::Bind, Some(Errno::OPNOTSUPP)) => {
+            " (the driver does not do zero-copy: ask for copy mode)"
+        }
         (Step::Bind, Some(Errno::NODEV | Errno::NXIO)) => {
             " (there is no such interface any more: has it been removed?)"
         }

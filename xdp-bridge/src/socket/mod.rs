@@ -153,13 +153,13 @@ impl Socket {
             Mapped::new(fd.as_fd(), page, offsets, entries as usize * words)
                 .map_err(|error| SocketError::io(seat.name, seat.queue, Step::Rings, error))
         };
-        let rings = Rings {
-            number: seat.number,
-            fill: Producer::new(map(XDP_UMEM_PGOFF_FILL_RING, &at.fr, 1)?),
-            completion: Consumer::new(map(XDP_UMEM_PGOFF_COMPLETION_RING, &at.cr, 1)?),
-            receive: Consumer::new(map(XDP_PGOFF_RX_RING, &at.rx, 2)?),
-            transmit: Producer::new(map(XDP_PGOFF_TX_RING, &at.tx, 2)?),
-        };
+        let rings = Rings::new(
+            seat.number,
+            Producer::new(map(XDP_UMEM_PGOFF_FILL_RING, &at.fr, 1)?),
+            Consumer::new(map(XDP_UMEM_PGOFF_COMPLETION_RING, &at.cr, 1)?),
+            Consumer::new(map(XDP_PGOFF_RX_RING, &at.rx, 2)?),
+            Producer::new(map(XDP_PGOFF_TX_RING, &at.tx, 2)?),
+        );
 
         let address = |flags| SocketAddrXdp::new(flags, seat.interface, seat.queue);
         match binding {

@@ -26,14 +26,31 @@ pub(crate) enum Receipt {
 /// The rings of a socket.
 pub(crate) struct Rings<M> {
     /// The socket's number in its bridge.
-    pub(super) number: u8,
-    pub(super) fill: Producer<M, 1>,
-    pub(super) completion: Consumer<M, 1>,
-    pub(super) receive: Consumer<M, 2>,
-    pub(super) transmit: Producer<M, 2>,
+    number: u8,
+    fill: Producer<M, 1>,
+    completion: Consumer<M, 1>,
+    receive: Consumer<M, 2>,
+    transmit: Producer<M, 2>,
 }
 
 impl<M: Memory> Rings<M> {
+    /// The rings of the socket with this number.
+    pub(crate) fn new(
+        number: u8,
+        fill: Producer<M, 1>,
+        completion: Consumer<M, 1>,
+        receive: Consumer<M, 2>,
+        transmit: Producer<M, 2>,
+    ) -> Self {
+        Self {
+            number,
+            fill,
+            completion,
+            receive,
+            transmit,
+        }
+    }
+
     /// Frames that can be put into the fill ring: at least `wanted` if there is so much room.
     pub(crate) fn fill_room(&mut self, wanted: u32) -> u32 {
         self.fill.room(wanted)
@@ -154,10 +171,7 @@ impl Descriptor {
     fn to_words(self) -> [u64; 2] {
         let [a, b, c, d] = self.length.to_ne_bytes();
         let [e, f, g, h] = self.options.to_ne_bytes();
-        [
-            self.address,
-            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        ]
+        [self.address, u64::from_ne_bytes([a, b, c, d, e, f, g, h])]
     }
 }
 

@@ -26,9 +26,8 @@ impl Map {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
         // SAFETY: the kernel chooses a place where nothing else is.
-        let reserve = |flags| unsafe {
-            mmap_anonymous(std::ptr::null_mut(), length, protection, flags)
-        };
+        let reserve =
+            |flags| unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, flags) };
         if huge && let Ok(start) = reserve(flags | MapFlags::HUGETLB) {
             return Self::at(start, length);
         }

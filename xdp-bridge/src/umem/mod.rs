@@ -126,15 +126,50 @@ impl Umem {
         let within = address % u64::from(self.frame_size);
         Some((Frame(number as u32), within as u32))
     }
+}
 
+/// What only a kernel may do: tests are one.
+#[cfg(test)]
+impl Umem {
     /// How many frames are in each place.
-    #[cfg(test)]
     pub(crate) fn census(&self) -> std::collections::BTreeMap<Place, u32> {
         let mut census = std::collections::BTreeMap::new();
         for place in &self.places {
-            *census.entry(Place(place.load(Ordering::Relaxed))).or_default() += 1;
+            *census
+                .entry(Place(place.load(Ordering::Relaxed)))
+                .or_default() += 1;
         }
         census
+    }
+
+    /// Where a frame is.
+    pub(crate) fn place_of(&self, number: u64) -> Option<Place> {
+        let place = self.places.get(usize::try_from(number).ok()?)?;
+        Some(Place(place.load(Ordering::Relaxed)))
+    }
+
+    /// Writes to a frame that the kernel has.
+    pub(crate) fn write_as_kernel(&self, address: u64, bytes: &[u8]) {
+        assert_ne!(
+            self.place_of(address / u64::from(self.frame_size)),
+            Some(Place::HELD)
+        );
+        let place = self.map.place::<u8>(address as usize, bytes.len());
+        let place = place.expect("within the memory").as_ptr();
+        // SAFETY: within the mapping, and nobody holds the frame, so that nobody refers to its bytes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+    }
+
+    /// Reads from a frame that the kernel has.
+    pub(crate) fn read_as_kernel(&self, address: u64, length: u32) -> Vec<u8> {
+        assert_ne!(
+            self.place_of(address / u64::from(self.frame_size)),
+            Some(Place::HELD)
+        );
+        let place = self.map.place::<u8>(address as usize, length as usize);
+        let place = place.expect("within the memory").as_ptr();
+        // SAFETY: as above: nobody writes to it either.
+        unsafe { std::slice::from_raw_parts(place, length as usize) }.to_vec()
     }
 }
 
@@ -153,7 +188,11 @@ mod tests {
         // The kernel's address is of the packet in it.
         let address = address + 256;
         assert_eq!(umem.take(address, Place::sending(3)), None, "another ring");
-        assert_eq!(umem.take(address, Place::receiving(2)), None, "another socket");
+        assert_eq!(
+            umem.take(address, Place::receiving(2)),
+            None,
+            "another socket"
+        );
         assert_eq!(umem.take(0, there), None, "another frame");
         assert_eq!(umem.take(4 * 2048, there), None, "beyond");
         assert_eq!(umem.take(u64::MAX, there), None, "far beyond");

@@ -52,7 +52,9 @@ pub enum BridgeError {
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// A socket could not be given to the program.
-    #[error("interface {interface}, queue {queue}: the socket could not be given to the XDP program: {source}")]
+    #[error(
+        "interface {interface}, queue {queue}: the socket could not be given to the XDP program: {source}"
+    )]
     Map {
         /// The interface's name.
         interface: String,

@@ -43,7 +43,8 @@ impl Crossing {
     }
 
     fn slot(&self, count: u32) -> Option<&[AtomicU64; 3]> {
-        self.slots.get(count as usize & self.slots.len().checked_sub(1)?)
+        self.slots
+            .get(count as usize & self.slots.len().checked_sub(1)?)
     }
 
     /// True while another parcel fits; stays true until one is put in. For the producing worker alone.

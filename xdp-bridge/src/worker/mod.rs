@@ -91,6 +91,13 @@ impl Worker {
         self.inner.statistics(port)
     }
 
+    /// Completions of a port that were for no frame that it was sending: a driver's mistake, which does no harm here. `None` where
+    /// there is no such port.
+    #[must_use]
+    pub fn odd_completions(&self, port: usize) -> Option<u64> {
+        self.inner.odd_completions(port)
+    }
+
     /// Ends a [`Worker::rest`] from another thread.
     #[must_use]
     pub fn waker(&self) -> Waker {

@@ -121,7 +121,11 @@ impl BridgeOptions {
             && a.interface == b.interface
         {
             let index = u64::from(b.interface);
-            return refuse("the second port's index", index, "another interface than the first");
+            return refuse(
+                "the second port's index",
+                index,
+                "another interface than the first",
+            );
         }
         if !(1..=MAX_QUEUES).contains(&self.workers) {
             return refuse("the number of workers", self.workers.into(), "1 to 64");
@@ -134,7 +138,11 @@ impl BridgeOptions {
             return refuse("the rings' size", self.ring.into(), expected);
         }
         if !(2 * MAX_BATCH as u32..=1 << 20).contains(&self.frames) {
-            return refuse("the number of frames a worker", self.frames.into(), "128 to 1048576");
+            return refuse(
+                "the number of frames a worker",
+                self.frames.into(),
+                "128 to 1048576",
+            );
         }
         if !(1..=MAX_BATCH).contains(&self.batch) {
             return refuse("the batch", self.batch as u64, "1 to 64");
@@ -145,7 +153,11 @@ impl BridgeOptions {
         }
         if self.transmit_wait > self.heartbeat / 2 {
             let expected = "at most half of the heartbeat's timeout";
-            return refuse("the wait for room (ms)", millis(self.transmit_wait), expected);
+            return refuse(
+                "the wait for room (ms)",
+                millis(self.transmit_wait),
+                expected,
+            );
         }
         Ok(())
     }
@@ -171,7 +183,9 @@ mod tests {
         assert_eq!(two_ports().check(), Ok(()));
         let refused: [(&str, fn(&mut BridgeOptions)); 13] = [
             ("ports", |options| options.ports.clear()),
-            ("ports", |options| options.ports.push(options.ports[0].clone())),
+            ("ports", |options| {
+                options.ports.push(options.ports[0].clone())
+            }),
             ("second port", |options| options.ports[1].interface = 2),
             ("workers", |options| options.workers = 0),
             ("workers", |options| options.workers = 65),
@@ -182,7 +196,9 @@ mod tests {
             ("batch", |options| options.batch = 65),
             ("sleep", |options| options.poll = Duration::from_millis(16)),
             ("sleep", |options| options.poll = Duration::ZERO),
-            ("room", |options| options.transmit_wait = Duration::from_millis(16)),
+            ("room", |options| {
+                options.transmit_wait = Duration::from_millis(16)
+            }),
         ];
         for (word, change) in refused {
             let mut options = two_ports();

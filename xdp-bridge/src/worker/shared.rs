@@ -50,7 +50,9 @@ impl Shared {
                 .flat_map(|from| (0..workers).map(move |to| (from, to)))
                 .map(|(from, to)| Crossing::new(if from == to { 0 } else { size }))
                 .collect(),
-            mail: (0..workers).map(|_| Mail::new()).collect::<io::Result<_>>()?,
+            mail: (0..workers)
+                .map(|_| Mail::new())
+                .collect::<io::Result<_>>()?,
         };
         Ok((shared, all))
     }

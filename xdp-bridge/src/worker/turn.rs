@@ -180,6 +180,12 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         Some(self.ports.get(port)?.odd)
     }
 
+    /// Free frames.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> u32 {
+        self.stock.count()
+    }
+
     pub(super) fn waker(&self) -> Waker {
         Waker {
             shared: Arc::clone(&self.stock.shared),
@@ -285,7 +291,9 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         let mut taken = self.take_parcels(for_parcels);
         let rest = self.batch.saturating_sub(taken);
         let waiting = |ports: &mut Vec<Port<M, K>>, index: usize| {
-            ports.get_mut(index).map_or(0, |port| port.rings.received() as usize)
+            ports
+                .get_mut(index)
+                .map_or(0, |port| port.rings.received() as usize)
         };
         // Both ports get half of it, and what the other one does not need.
         let (first, second) = if odd_turn { (1, 0) } else { (0, 1) };
@@ -490,7 +498,9 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
 
     /// Sends a packet on the other port.
     fn pass(&mut self, held: Held) {
-        let out = self.other(held.port).and_then(|other| self.ports.get_mut(other));
+        let out = self
+            .other(held.port)
+            .and_then(|other| self.ports.get_mut(other));
         let sent = match out {
             Some(out) => out.send(&mut self.stock, held.packet, self.times.wait),
             None => {
@@ -573,7 +583,10 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         let fed = busy
             || down
             || self.stock.count() > RESERVE
-            || self.ports.iter_mut().any(|port| port.rings.fill_waiting() > 0);
+            || self
+                .ports
+                .iter_mut()
+                .any(|port| port.rings.fill_waiting() > 0);
         if fed {
             self.fed_ns = now;
         } else if now.saturating_sub(self.fed_ns) > nanoseconds(self.times.stall * 9) {

@@ -149,7 +149,11 @@ fn both_ways(queues: u32, mode: Mode) {
         assert_eq!(sum(Tally::Injected), sent.of(Fate::Reject));
     }
     let handed = bridge.sum(0, Tally::HandedOver) + bridge.sum(1, Tally::HandedOver);
-    assert_eq!(handed > 0, queues > 1, "flows on a queue that is not theirs: {handed}");
+    assert_eq!(
+        handed > 0,
+        queues > 1,
+        "flows on a queue that is not theirs: {handed}"
+    );
     for (worker, _) in &ended {
         assert_eq!(worker.copy_mode(0), Some(CopyMode::Copy));
         assert_eq!(worker.statistics(1).map(|lost| lost.lost()), Some(0));
@@ -199,9 +203,8 @@ fn an_interface_that_is_down_is_waited_for() {
         for number in 0..300 {
             from.send(&Flow(1).frame(true, Fate::Pass, number, 100));
         }
-        let counted = |bridge: &Running| {
-            bridge.sum(0, Tally::Passed) + bridge.sum(0, Tally::TxFull)
-        };
+        let counted =
+            |bridge: &Running| bridge.sum(0, Tally::Passed) + bridge.sum(0, Tally::TxFull);
         eventually("all are counted", || counted(&bridge) == 300);
         assert!(bridge.sum(0, Tally::TxFull) > 200, "lost, and counted");
         ip("link set pb up").expect("up");
@@ -238,7 +241,9 @@ fn a_worker_that_ends_is_missed_by_the_others_and_nothing_vanishes() {
         let mut again = Running::start(&options(2), Mode::Native);
         let flows = [Flow(1), Flow(2), Flow(3)];
         let sent = run_both_ways(&flows, 500);
-        eventually("all are counted", || again.sum(0, Tally::Received) == sent.total);
+        eventually("all are counted", || {
+            again.sum(0, Tally::Received) == sent.total
+        });
         again.stop();
         again.assert_balanced();
     });
@@ -257,14 +262,26 @@ fn what_cannot_be_had_is_refused_with_its_reason() {
         let mut wrong = options(1);
         wrong.zero_copy = ZeroCopy::Require;
         let error = refused(&wrong);
-        assert!(error.contains("interface pa, queue 0") && error.contains("copy mode"), "{error}");
+        assert!(
+            error.contains("interface pa, queue 0") && error.contains("copy mode"),
+            "{error}"
+        );
         let error = refused(&options(2));
-        assert!(error.contains("queue 1") && error.contains("no such queue"), "{error}");
+        assert!(
+            error.contains("queue 1") && error.contains("no such queue"),
+            "{error}"
+        );
         let mut wrong = options(1);
         wrong.ports[1].interface = 4000;
         let error = refused(&wrong);
-        assert!(error.contains("interface pb") && error.contains("no such interface"), "{error}");
+        assert!(
+            error.contains("interface pb") && error.contains("no such interface"),
+            "{error}"
+        );
         let cells = Bridge::open(&options(1), Vec::new(), &mut |_, _, _| Ok(()));
-        assert!(matches!(cells, Err(BridgeError::Cells { got: 0, workers: 1 })));
+        assert!(matches!(
+            cells,
+            Err(BridgeError::Cells { got: 0, workers: 1 })
+        ));
     });
 }

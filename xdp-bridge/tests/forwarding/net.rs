@@ -9,7 +9,10 @@ pub fn in_a_network(test: impl FnOnce() + Send + 'static) {
     let refused = std::thread::spawn(|| {
         // SAFETY: it concerns this thread alone.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            return Some(format!("no network namespace: {}", io::Error::last_os_error()));
+            return Some(format!(
+                "no network namespace: {}",
+                io::Error::last_os_error()
+            ));
         }
         if let Err(error) = ip("link set lo up") {
             return Some(format!("`ip` of iproute2 does not work: {error}"));

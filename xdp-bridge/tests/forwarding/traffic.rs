@@ -33,7 +33,22 @@ impl Flow {
         let (source, destination) = if forth { (here, there) } else { (there, here) };
         let ports = [1000 + u16::from(self.0), 53];
         let length = size as u16;
-        let mut frame = vec![2, 0, 0, 0, 0, u8::from(forth), 2, 0, 0, 0, 0, u8::from(!forth), 8, 0];
+        let mut frame = vec![
+            2,
+            0,
+            0,
+            0,
+            0,
+            u8::from(forth),
+            2,
+            0,
+            0,
+            0,
+            0,
+            u8::from(!forth),
+            8,
+            0,
+        ];
         frame.extend([0x45, 0]);
         frame.extend((length - 14).to_be_bytes());
         frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
@@ -122,8 +137,12 @@ fn size(number: u32) -> usize {
 fn one_end(mut tap: Tap, forth: bool, flows: &[Flow], count: u32) -> Sent {
     let mut sent = Sent::default();
     let flow = |number: u32| flows[number as usize % flows.len()];
-    let expected: u32 = (0..count).filter(|&number| fate(number) == Fate::Pass).count() as u32;
-    let rejected = (0..count).filter(|&number| fate(number) == Fate::Reject).count() as u32;
+    let expected: u32 = (0..count)
+        .filter(|&number| fate(number) == Fate::Pass)
+        .count() as u32;
+    let rejected = (0..count)
+        .filter(|&number| fate(number) == Fate::Reject)
+        .count() as u32;
     let (mut passed, mut arrived, mut errors, mut number) = (0, 0, 0, 0);
     let mut seen = vec![false; count as usize];
     let mut latest = vec![None; flows.len()];

@@ -31,18 +31,29 @@ pub(super) fn holds(bytes: &[u8]) -> bool {
     fold(sum(bytes)) == 0xffff
 }
 
-/// True when `bytes`, their checksum included, add up with the pseudo header of TCP, UDP or ICMPv6 in front.
-pub(super) fn holds_with_pseudo(src: IpAddr, dst: IpAddr, proto: u8, bytes: &[u8]) -> bool {
+/// Sum of `bytes` and of the pseudo header of TCP, UDP or ICMPv6 in front of them.
+fn sum_with_pseudo(src: IpAddr, dst: IpAddr, proto: u8, bytes: &[u8]) -> u64 {
     let address = |address: IpAddr| match address {
         IpAddr::V4(address) => sum(&address.octets()),
         IpAddr::V6(address) => sum(&address.octets()),
     };
-    fold(address(src) + address(dst) + u64::from(proto) + bytes.len() as u64 + sum(bytes)) == 0xffff
+    address(src) + address(dst) + u64::from(proto) + bytes.len() as u64 + sum(bytes)
+}
+
+/// True when `bytes`, their checksum included, add up with the pseudo header of TCP, UDP or ICMPv6 in front.
+pub(super) fn holds_with_pseudo(src: IpAddr, dst: IpAddr, proto: u8, bytes: &[u8]) -> bool {
+    fold(sum_with_pseudo(src, dst, proto, bytes)) == 0xffff
 }
 
 /// The checksum of `bytes`, whose checksum field is zero.
-pub(super) fn of(bytes: &[u8]) -> u16 {
+pub fn of(bytes: &[u8]) -> u16 {
     !fold(sum(bytes))
+}
+
+/// The checksum of a TCP segment or an ICMPv6 message, whose checksum field is zero, between these addresses (RFC 9293, 3.1;
+/// RFC 4443, 2.3).
+pub fn of_with_pseudo(src: IpAddr, dst: IpAddr, proto: u8, bytes: &[u8]) -> u16 {
+    !fold(sum_with_pseudo(src, dst, proto, bytes))
 }
 
 #[cfg(test)]
@@ -57,6 +68,21 @@ mod tests {
         assert!(holds(&bytes));
         bytes[0] ^= 1;
         assert!(!holds(&bytes));
+    }
+
+    #[test]
+    fn what_is_computed_holds() {
+        let addresses = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().expect("an address"));
+        for address in addresses {
+            for length in 8..12 {
+                let mut segment: Vec<u8> = (0..length).map(|byte| byte * 37).collect();
+                segment[6..8].fill(0);
+                let sum = of_with_pseudo(address, address, 6, &segment);
+                segment[6..8].copy_from_slice(&sum.to_be_bytes());
+                assert!(holds_with_pseudo(address, address, 6, &segment));
+                assert!(!holds_with_pseudo(address, address, 17, &segment));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the same [`DecoderEvent`]s. It never fails. What a frame holds that cannot be decoded is a packet with events.
 
 mod access;
-mod checksum;
+pub mod checksum;
 mod decoder;
 mod defrag;
 mod event;

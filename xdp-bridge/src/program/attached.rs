@@ -1,0 +1,385 @@
+//! The program on its ports.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use weir_xdp_common::{FlowEntry, FlowKey, Settings, Tally, action, socket_index};
+
+use super::attach::{self, Adopted};
+use super::cell::QueueCell;
+use super::cells::Mapped;
+use super::counters::{self, KernelCounters};
+use super::error::Error;
+use super::object::Loaded;
+use super::options::{AttachOptions, Fail, Mode};
+use super::orders::{FlowEnd, Orders, Sweep};
+use super::place::{Place, PortLock};
+use super::{ports, sys};
+use crate::interface::Facts;
+
+/// Ports to put the program on.
+#[derive(Debug)]
+pub struct Ports;
+
+impl Ports {
+    /// Puts the program on the ports, or takes over the one that an earlier process has left there. Nothing reaches user
+    /// space until sockets are set and workers beat: until then frames fail, open or closed.
+    ///
+    /// # Errors
+    ///
+    /// Each says what to do about it; nothing new is left behind.
+    pub fn attach(options: &AttachOptions) -> Result<Attached, Error> {
+        attach::attach(options)
+    }
+}
+
+/// The program on its ports. When it is dropped the program stays there, and frames fail, open or closed.
+#[derive(Debug)]
+pub struct Attached {
+    pub(super) orders: Orders,
+    pub(super) ordered: AtomicBool,
+    pub(super) loaded: Loaded,
+    pub(super) cells: Arc<Mapped>,
+    pub(super) ports: Vec<Facts>,
+    pub(super) mode: Mode,
+    pub(super) links: Vec<OwnedFd>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) place: Place,
+    pub(super) adopted: Option<Adopted>,
+    pub(super) warnings: Vec<String>,
+    pub(super) workers: u32,
+    pub(super) _locks: Vec<PortLock>,
+}
+
+impl Attached {
+    /// How the program runs.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The ports, as they were when the program was attached: A, then B if there is one.
+    #[must_use]
+    pub fn ports(&self) -> &[Facts] {
+        &self.ports
+    }
+
+    /// How many workers there are to be; each serves the queue of its number on all ports.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.workers
+    }
+
+    /// What was taken over, if anything was.
+    #[must_use]
+    pub fn adopted(&self) -> Option<&Adopted> {
+        self.adopted.as_ref()
+    }
+
+    /// What is likely not meant; has been logged.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Has the frames of a port's queue go to this AF_XDP socket, which must be bound to them. When the socket is closed
+    /// the kernel forgets it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn set_socket(&self, port: usize, queue: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+        let name = self.ports.get(port).map_or("", |port| &port.name);
+        let index = socket_index(u32::try_from(port).unwrap_or(u32::MAX).min(1), queue);
+        // Descriptors are never negative.
+        let fd = socket.as_raw_fd().unsigned_abs();
+        sys::map_set(self.loaded.maps.xsks.as_fd(), index, fd).map_err(Error::doing(format!(
+            "giving the frames of queue {queue} of {name} to its socket"
+        )))
+    }
+
+    /// A worker's cell; `None` past [`weir_xdp_common::MAX_QUEUES`].
+    #[must_use]
+    pub fn cell(&self, worker: usize) -> Option<QueueCell> {
+        self.cells.get(worker)
+    }
+
+    /// A tally of all workers together, past ones included.
+    #[must_use]
+    pub fn tally(&self, port: usize, what: Tally) -> u64 {
+        let sum = |sum: u64, cell: QueueCell| sum.wrapping_add(cell.get(port, what));
+        self.cells.all().fold(0, sum)
+    }
+
+    /// What the program has counted.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn counters(&self) -> Result<KernelCounters, Error> {
+        let mut ports = counters::read(&self.loaded.maps)?;
+        ports.truncate(self.ports.len());
+        Ok(KernelCounters { ports })
+    }
+
+    /// Has the kernel forward a flow by itself, past user space. `now_ns` is `CLOCK_MONOTONIC`'s.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; the flow then goes on to user space.
+    pub fn bypass(&self, key: &FlowKey, now_ns: u64) -> Result<(), Error> {
+        self.order(
+            key,
+            FlowEntry {
+                action: action::BYPASS,
+                last_ns: now_ns,
+                ..FlowEntry::default()
+            },
+        )
+    }
+
+    /// Has the kernel drop a flow by itself until `until_ns`; both are `CLOCK_MONOTONIC`'s nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; the flow then goes on to user space.
+    pub fn block(&self, key: &FlowKey, now_ns: u64, until_ns: u64) -> Result<(), Error> {
+        self.order(
+            key,
+            FlowEntry {
+                action: action::BLOCK,
+                last_ns: now_ns,
+                until_ns,
+                ..FlowEntry::default()
+            },
+        )
+    }
+
+    fn order(&self, key: &FlowKey, entry: FlowEntry) -> Result<(), Error> {
+        self.orders.give(key, entry)?;
+        // From the first order on the program looks into frames.
+        if !self.ordered.swap(true, Ordering::Relaxed) {
+            self.write(|settings| settings.orders = 1)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a flow back from the kernel: its frames come to user space again. `None` if the kernel did not have it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn withdraw(&self, key: &FlowKey) -> Result<Option<FlowEnd>, Error> {
+        self.orders.withdraw(key)
+    }
+
+    /// Looks through the flows that the kernel has and removes those that are over, with what it did for each: blocked
+    /// ones whose time has come, and bypassed ones without a frame for `idle_ns`. Takes about a microsecond a flow: not for a
+    /// thread that handles frames. Times are `CLOCK_MONOTONIC`'s nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn sweep(&self, now_ns: u64, idle_ns: u64) -> Result<Sweep, Error> {
+        self.orders.sweep(now_ns, idle_ns)
+    }
+
+    /// Flows whose end no sweep will tell, as too many ended between two.
+    #[must_use]
+    pub fn unnoted_flows(&self) -> u64 {
+        self.orders.unnoted()
+    }
+
+    /// What becomes of frames that user space does not take, from now on.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn set_fail(&self, fail: Fail) -> Result<(), Error> {
+        self.write(|settings| settings.fail = fail.code())
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        match self.settings.lock() {
+            Ok(settings) => settings,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.loaded
+            .maps
+            .settings
+            .set(&0, &settings, sys::ANY)
+            .map_err(Error::doing("writing the program's settings"))
+    }
+
+    /// Puts the program on an interface that has come back, as another one of the same name. Sockets have to be bound and
+    /// set anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Ports::attach`].
+    pub fn reattach(&mut self, port: usize) -> Result<(), Error> {
+        let Some(before) = self.ports.get(port) else {
+            return Err(Error::Interfaces(port + 1));
+        };
+        let mut facts = ports::facts(&before.name)?;
+        if let Some(link) = self.links.get(port)
+            && sys::link_info(link.as_fd()).is_ok_and(|(ifindex, _)| ifindex == facts.ifindex)
+        {
+            // It is the same, after all.
+            self.ports[port] = facts;
+            return Ok(());
+        }
+        if facts.queues > self.workers {
+            return Err(Error::Queues {
+                interface: facts.name,
+                has: facts.queues,
+                served: self.workers,
+            });
+        }
+        ports::no_foreign_program(&facts, &[])?;
+        let link = attach::create(&self.loaded, &facts, self.mode).map_err(attach::not_attached)?;
+        let pin = self.place.link(port);
+        let pinning = || Error::doing("pinning a link");
+        match std::fs::remove_file(&pin) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(pinning()(error));
+            }
+            _ => {}
+        }
+        sys::pin(link.as_fd(), &pin).map_err(pinning())?;
+        let changed = ports::prepare(&facts, 0, &mut self.warnings);
+        self.write(|settings| {
+            if let Some(slot) = settings.ports.get_mut(port) {
+                *slot = changed;
+            }
+        })?;
+        std::mem::swap(&mut self.ports[port], &mut facts);
+        self.links[port] = link;
+        attach::connect(&self.loaded.maps, &self.ports)
+    }
+
+    /// Goes, and leaves the program on its ports: frames fail from now on, open or closed, until another process takes
+    /// over.
+    pub fn leave(self) {
+        for cell in self.cells.all() {
+            cell.beat(0);
+        }
+    }
+
+    /// Takes the program off its ports, and puts the interfaces back as they were. Returns what could not be put back.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn detach(self) -> Result<Vec<String>, Error> {
+        let settings = *self.settings();
+        Ok(attach::remove(&self.place, Some(settings)))
+    }
+}
+
+/// What [`detach`] removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detached {
+    /// The interfaces of the bridge.
+    pub interfaces: Vec<String>,
+    /// What could not be put back as it was.
+    pub problems: Vec<String>,
+}
+
+/// Removes what a Weir that has ended left on an interface: the program from all ports of its bridge, maps, and what was
+/// changed on the interfaces.
+///
+/// # Errors
+///
+/// There is nothing, or a Weir still runs there, or what the system says.
+pub fn detach(interface: &str, bpffs: &std::path::Path) -> Result<Detached, Error> {
+    let places = Place::all(bpffs)?;
+    let place = places
+        .into_iter()
+        .find(|place| place.names.iter().any(|name| name == interface))
+        .ok_or_else(|| Error::NothingThere(interface.into()))?;
+    let locks = place.names.iter().map(|name| PortLock::take(name));
+    let _locks = locks.collect::<Result<Vec<PortLock>, Error>>()?;
+    let settings = attach::settings_at(&place)?;
+    let problems = attach::remove(&place, settings);
+    Ok(Detached {
+        interfaces: place.names,
+        problems,
+    })
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The interfaces, as far as they are there.
+    pub ports: Vec<Facts>,
+    /// How the program would run.
+    pub mode: Option<Mode>,
+    /// How many workers there would be.
+    pub workers: Option<u32>,
+    /// An earlier process's program would be taken over.
+    pub adopts: bool,
+    /// Why it would not work.
+    pub problems: Vec<Error>,
+    /// What is likely not meant.
+    pub warnings: Vec<String>,
+}
+
+/// Tries everything but the last step: the kernel is given the program, which goes to no port, and nothing is changed.
+#[must_use]
+pub fn check(options: &AttachOptions) -> Checked {
+    let mut checked = Checked {
+        ports: Vec::new(),
+        mode: None,
+        workers: None,
+        adopts: false,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if let Err(error) = options.validate() {
+        checked.problems.push(error);
+        return checked;
+    }
+    for name in &options.interfaces {
+        match ports::facts(name) {
+            Ok(facts) => {
+                checked.warnings.extend(ports::warnings(&facts));
+                checked.ports.push(facts);
+            }
+            Err(error) => checked.problems.push(error),
+        }
+        if let Err(error) = PortLock::take(name) {
+            checked.problems.push(error);
+        }
+    }
+    let problems = &mut checked.problems;
+    let mut keep = |error| problems.push(error);
+    let ours = attach::programs(options, &checked.ports, &mut keep);
+    checked.adopts = !ours.is_empty();
+    for port in &checked.ports {
+        if let Err(error) = ports::no_foreign_program(port, &ours) {
+            keep(error);
+        }
+    }
+    match ports::workers(options, &checked.ports) {
+        Ok(workers) => checked.workers = Some(workers),
+        Err(error) => keep(error),
+    }
+    match ports::mode(options.mode, &checked.ports) {
+        Ok((mode, why)) => {
+            checked.mode = Some(mode);
+            checked.warnings.extend(why);
+        }
+        Err(error) => keep(error),
+    }
+    if let Err(error) = super::object::load(None, options.flows) {
+        keep(error);
+    }
+    checked
+}

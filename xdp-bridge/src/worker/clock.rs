@@ -1,0 +1,19 @@
+//! Times in nanoseconds.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// The clock of heartbeats: the one that an XDP program can read.
+pub(super) fn monotonic_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::Monotonic))
+}
+
+/// Time since the Unix epoch.
+pub(super) fn realtime_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::Realtime))
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let rest = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}

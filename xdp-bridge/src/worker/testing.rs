@@ -1,0 +1,669 @@
+//! Workers against a kernel of our own, which does what it likes: no frame is lost or doubled, and everything is counted.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weir_engine::flow::shard;
+use weir_engine::packet::{Frame as Bytes, LinkType};
+use weir_xdp_common::Tally;
+
+use super::inspect::{Inspect, Received, Verdict};
+use super::options::BridgeOptions;
+use super::shared::Shared;
+use super::turn::{Trouble, Worker};
+use crate::program::QueueCell;
+use crate::ring::{Consumer, Heap, Memory, Producer};
+use crate::socket::{Kernel, Kick, Rings, SocketStatistics};
+use crate::umem::Place;
+
+const RING: u32 = 64;
+const FRAMES: u32 = 200;
+const FRAME_SIZE: u32 = 2048;
+const HEADROOM: u64 = 256;
+
+/// The kernel's side of a socket.
+struct Device {
+    fill: Consumer<Heap, 1>,
+    completion: Producer<Heap, 1>,
+    receive: Producer<Heap, 2>,
+    transmit: Consumer<Heap, 2>,
+    flags: Heap,
+    /// Taken from the transmit ring, not completed.
+    sending: Vec<u64>,
+    /// Bytes that were sent.
+    sent: Vec<Vec<u8>>,
+    answer: Kick,
+    lost: u64,
+}
+
+/// What a worker is given in the place of a socket. A test has one thread.
+#[derive(Clone)]
+struct Mock(Rc<RefCell<Device>>);
+
+impl Kernel for Mock {
+    fn kick(&self) -> Kick {
+        self.0.borrow().answer
+    }
+
+    fn wake_receive(&self) {}
+
+    fn statistics(&self) -> io::Result<SocketStatistics> {
+        Ok(SocketStatistics {
+            dropped: self.0.borrow().lost,
+            ..SocketStatistics::default()
+        })
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+fn socket(number: u8) -> (Mock, Rings<Heap>) {
+    // Counts soon wrap.
+    let ring = |words: u32| Heap::new((RING * words) as usize, u32::MAX - 100);
+    let (fill, completion, receive, transmit) = (ring(1), ring(1), ring(2), ring(2));
+    let rings = Rings::new(
+        number,
+        Producer::new(fill.clone()),
+        Consumer::new(completion.clone()),
+        Consumer::new(receive.clone()),
+        Producer::new(transmit.clone()),
+    );
+    let device = Device {
+        fill: Consumer::new(fill),
+        completion: Producer::new(completion),
+        receive: Producer::new(receive),
+        flags: transmit.clone(),
+        transmit: Consumer::new(transmit),
+        sending: Vec::new(),
+        sent: Vec::new(),
+        answer: Kick::Done,
+        lost: 0,
+    };
+    device
+        .flags
+        .flags()
+        .store(1, std::sync::atomic::Ordering::Relaxed);
+    (Mock(Rc::new(RefCell::new(device))), rings)
+}
+
+/// A bridge of two ports whose kernel is at hand.
+struct Bench {
+    shared: Arc<Shared>,
+    workers: Vec<Worker<Heap, Mock>>,
+    cells: Vec<QueueCell>,
+    /// By worker, then by port.
+    devices: Vec<[Mock; 2]>,
+    /// Good packets that were delivered, by port.
+    delivered: [u64; 2],
+    /// Descriptors that were none, by port.
+    forged: [u64; 2],
+}
+
+/// Bytes that say what is to become of them, of a flow that belongs to a worker.
+fn packet(owner: u32, workers: u32, fate: u8) -> Vec<u8> {
+    (0..=255)
+        .map(|host| {
+            let mut packet = vec![
+                2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 46, 0, 0,
+            ];
+            packet.extend([0x40, 0, 64, 17, 0, 0, 192, 0, 2, host, 198, 51, 100, 1]);
+            packet.extend([0, 9, 0, 9, 0, 26, 0, 0]);
+            packet.push(fate);
+            packet.resize(60, host);
+            packet
+        })
+        .find(|packet| {
+            let (data, link) = (&packet[..], LinkType::ETHERNET);
+            let frame = Bytes {
+                ts_ns: 0,
+                number: 0,
+                link,
+                data,
+                wire_len: 60,
+            };
+            shard(&frame) % u64::from(workers) == u64::from(owner)
+        })
+        .expect("a host for each worker")
+}
+
+/// Where a packet's fate stands.
+const FATE: usize = 42;
+
+/// Does what packets say.
+struct Obey {
+    batch: usize,
+    owner: u32,
+    workers: u32,
+    seen: u64,
+}
+
+impl Inspect for Obey {
+    fn batch(&mut self, frames: &[Received<'_>], verdicts: &mut [Verdict]) {
+        assert!((1..=self.batch).contains(&frames.len()));
+        assert_eq!(frames.len(), verdicts.len());
+        for (frame, verdict) in frames.iter().zip(verdicts) {
+            self.seen += 1;
+            assert_eq!(frame.data.len(), 60);
+            assert_eq!(
+                frame.data,
+                packet(self.owner, self.workers, frame.data[FATE])
+            );
+            *verdict = match frame.data[FATE] {
+                0 => Verdict::Pass,
+                1 => Verdict::Drop,
+                kind => Verdict::Reject {
+                    to_source: kind & 2 != 0,
+                    to_destination: kind & 4 != 0,
+                },
+            };
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// Packets come to a worker's queue of a port, of flows that belong to a worker.
+    Deliver {
+        worker: u32,
+        port: usize,
+        owner: u32,
+        fate: u8,
+        count: u8,
+    },
+    /// A descriptor of what the kernel does not have: any address, any length.
+    Forge {
+        worker: u32,
+        port: usize,
+        address: u64,
+        length: u32,
+    },
+    /// A descriptor of a frame that the kernel has, with a length that is too long.
+    Overlong { worker: u32, port: usize },
+    /// The kernel takes frames to be sent.
+    Take { worker: u32, port: usize, count: u8 },
+    /// It has sent some: the latest first, or the earliest.
+    Complete {
+        worker: u32,
+        port: usize,
+        count: u8,
+        latest: bool,
+    },
+    /// It completes what it was not given.
+    Miscomplete {
+        worker: u32,
+        port: usize,
+        address: u64,
+    },
+    /// How it answers calls from now on.
+    Answer {
+        worker: u32,
+        port: usize,
+        answer: u8,
+    },
+    /// A worker has its turn.
+    Turn { worker: u32 },
+}
+
+fn event(workers: u32) -> impl Strategy<Value = Event> {
+    let at = move || (0..workers, 0usize..2);
+    prop_oneof![
+        4 => (at(), 0..workers, 0u8..8, 1u8..40).prop_map(
+            |((worker, port), owner, fate, count)| Event::Deliver { worker, port, owner, fate, count }
+        ),
+        1 => (at(), prop_oneof![any::<u64>(), 0..u64::from(FRAMES * FRAME_SIZE * 2)], any::<u32>())
+            .prop_map(|((worker, port), address, length)| Event::Forge { worker, port, address, length }),
+        1 => at().prop_map(|(worker, port)| Event::Overlong { worker, port }),
+        3 => (at(), 1u8..80).prop_map(|((worker, port), count)| Event::Take { worker, port, count }),
+        3 => (at(), 1u8..80, any::<bool>()).prop_map(
+            |((worker, port), count, latest)| Event::Complete { worker, port, count, latest }
+        ),
+        1 => (at(), 0..u64::from(FRAMES * FRAME_SIZE * 2))
+            .prop_map(|((worker, port), address)| Event::Miscomplete { worker, port, address }),
+        1 => (at(), 0u8..8).prop_map(|((worker, port), answer)| Event::Answer { worker, port, answer }),
+        8 => (0..workers).prop_map(|worker| Event::Turn { worker }),
+    ]
+}
+
+impl Bench {
+    fn new(workers: u32) -> Self {
+        let (shared, mut all) = Shared::new(workers, FRAMES, FRAME_SIZE, false).expect("memory");
+        let shared = Arc::new(shared);
+        let options = BridgeOptions {
+            workers,
+            frames: FRAMES,
+            ring: RING,
+            transmit_wait: Duration::ZERO,
+            ..BridgeOptions::default()
+        };
+        let mut bench = Self {
+            shared: Arc::clone(&shared),
+            workers: Vec::new(),
+            cells: Vec::new(),
+            devices: Vec::new(),
+            delivered: [0; 2],
+            forged: [0; 2],
+        };
+        for number in 0..workers {
+            let rest = all.split_off(FRAMES as usize);
+            let sockets = [0, 64].map(|port| socket(port + number as u8));
+            bench
+                .devices
+                .push(sockets.each_ref().map(|(mock, _)| mock.clone()));
+            let cell = QueueCell::heap();
+            bench.cells.push(cell.clone());
+            let shared = Arc::clone(&shared);
+            let worker = Worker::new(shared, number, all, sockets.into(), cell, &options);
+            bench.workers.push(worker);
+            all = rest;
+        }
+        bench
+    }
+
+    fn device(&self, worker: u32, port: usize) -> std::cell::RefMut<'_, Device> {
+        self.devices[worker as usize][port].0.borrow_mut()
+    }
+
+    /// Writes to a frame that the kernel has.
+    fn write(&self, address: u64, bytes: &[u8]) {
+        self.shared.umem.write_as_kernel(address, bytes);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Deliver {
+                worker,
+                port,
+                owner,
+                fate,
+                count,
+            } => {
+                let bytes = packet(owner, self.shared.workers, fate);
+                for _ in 0..count {
+                    let mut device = self.device(worker, port);
+                    if device.receive.room(1) == 0 {
+                        break;
+                    }
+                    let Some([address]) = device.fill.pull() else {
+                        break;
+                    };
+                    self.write(address + HEADROOM, &bytes);
+                    device
+                        .receive
+                        .push([address + HEADROOM, bytes.len() as u64]);
+                    drop(device);
+                    self.delivered[port] += 1;
+                }
+                let mut device = self.device(worker, port);
+                device.fill.release();
+                device.receive.publish();
+            }
+            Event::Forge {
+                worker,
+                port,
+                address,
+                length,
+            } => {
+                // What it really has would not be forged.
+                let number = address / u64::from(FRAME_SIZE);
+                let place = Place::receiving((port * 64) as u8 + worker as u8);
+                if self.shared.umem.place_of(number) == Some(place) {
+                    return;
+                }
+                let mut device = self.device(worker, port);
+                if device.receive.push([address, length.into()]) {
+                    device.receive.publish();
+                    drop(device);
+                    self.forged[port] += 1;
+                }
+            }
+            Event::Overlong { worker, port } => {
+                let mut device = self.device(worker, port);
+                if device.receive.room(1) == 0 {
+                    return;
+                }
+                if let Some([address]) = device.fill.pull() {
+                    device.fill.release();
+                    device
+                        .receive
+                        .push([address + HEADROOM, u64::from(FRAME_SIZE)]);
+                    device.receive.publish();
+                    drop(device);
+                    self.forged[port] += 1;
+                }
+            }
+            Event::Take {
+                worker,
+                port,
+                count,
+            } => {
+                let mut device = self.device(worker, port);
+                for _ in 0..count {
+                    let Some([address, length]) = device.transmit.pull() else {
+                        break;
+                    };
+                    let bytes = self.shared.umem.read_as_kernel(address, length as u32);
+                    device.sent.push(bytes);
+                    device.sending.push(address);
+                }
+                device.transmit.release();
+            }
+            Event::Complete {
+                worker,
+                port,
+                count,
+                latest,
+            } => {
+                let mut device = self.device(worker, port);
+                for _ in 0..count {
+                    if device.sending.is_empty() || device.completion.room(1) == 0 {
+                        break;
+                    }
+                    let address = match latest {
+                        true => device.sending.pop().expect("some"),
+                        false => device.sending.remove(0),
+                    };
+                    device.completion.push([address]);
+                }
+                device.completion.publish();
+            }
+            Event::Miscomplete {
+                worker,
+                port,
+                address,
+            } => {
+                let number = address / u64::from(FRAME_SIZE);
+                let place = Place::sending((port * 64) as u8 + worker as u8);
+                if self.shared.umem.place_of(number) != Some(place) {
+                    let mut device = self.device(worker, port);
+                    device.completion.push([address]);
+                    device.completion.publish();
+                }
+            }
+            Event::Answer {
+                worker,
+                port,
+                answer,
+            } => {
+                self.device(worker, port).answer = match answer {
+                    0 => Kick::Down,
+                    1 => Kick::Again,
+                    _ => Kick::Done,
+                };
+            }
+            Event::Turn { worker } => self.turn(worker),
+        }
+    }
+
+    fn turn(&mut self, worker: u32) {
+        let mut obey = Obey {
+            batch: 64,
+            owner: worker,
+            workers: self.shared.workers,
+            seen: 0,
+        };
+        let turn = self.workers[worker as usize].turn(&mut obey);
+        assert_eq!(u64::from(turn.inspected), obey.seen);
+    }
+
+    fn sum(&self, port: usize, tallies: &[Tally]) -> u64 {
+        let one = |cell: &QueueCell| {
+            tallies
+                .iter()
+                .map(|&what| cell.get(port, what))
+                .sum::<u64>()
+        };
+        self.cells.iter().map(one).sum()
+    }
+
+    /// Every worker's account holds.
+    fn assert_balanced(&self) {
+        const IN: [Tally; 2] = [Tally::Received, Tally::TakenOver];
+        const OUT: [Tally; 7] = [
+            Tally::Passed,
+            Tally::Dropped,
+            Tally::Rejected,
+            Tally::TxFull,
+            Tally::Invalid,
+            Tally::HandedOver,
+            Tally::HandOverFull,
+        ];
+        for (worker, cell) in self.cells.iter().enumerate() {
+            for port in 0..2 {
+                let sum = |of: &[Tally]| of.iter().map(|&what| cell.get(port, what)).sum::<u64>();
+                assert_eq!(sum(&IN), sum(&OUT), "worker {worker}, port {port}");
+            }
+        }
+    }
+
+    /// All frames are where they should be: each in one place, and as many in each as the holder thinks.
+    fn assert_conserved(&self) {
+        let census = self.shared.umem.census();
+        let at = |place| census.get(&place).copied().unwrap_or(0);
+        let mut places: BTreeMap<&str, u32> = BTreeMap::new();
+        let free: u32 = self.workers.iter().map(Worker::free).sum();
+        places.insert("held", free);
+        assert_eq!(at(Place::HELD), free, "{census:?}");
+        assert_eq!(census.values().sum::<u32>(), FRAMES * self.shared.workers);
+    }
+
+    /// Lets everything come to rest, and checks that nothing is left anywhere.
+    fn settle(&mut self) {
+        for _ in 0..60 {
+            for worker in 0..self.shared.workers {
+                for port in 0..2 {
+                    self.device(worker, port).answer = Kick::Done;
+                    self.happen(Event::Take {
+                        worker,
+                        port,
+                        count: 255,
+                    });
+                    self.happen(Event::Complete {
+                        worker,
+                        port,
+                        count: 255,
+                        latest: false,
+                    });
+                }
+                self.turn(worker);
+            }
+        }
+    }
+}
+
+fn run(workers: u32, events: &[Event]) {
+    let mut bench = Bench::new(workers);
+    for &event in events {
+        bench.happen(event);
+        bench.assert_balanced();
+        bench.assert_conserved();
+    }
+    bench.settle();
+    bench.assert_balanced();
+    let census = bench.shared.umem.census();
+    for worker in 0..workers as u8 {
+        for port in [0, 64] {
+            assert_eq!(census.get(&Place::sending(port + worker)), None);
+        }
+    }
+    for place in [Place::CROSSING, Place::HOMEWARD] {
+        assert_eq!(census.get(&place), None, "{census:?}");
+    }
+    for port in 0..2 {
+        let (delivered, forged) = (bench.delivered[port], bench.forged[port]);
+        assert_eq!(bench.sum(port, &[Tally::Received]), delivered + forged);
+        assert_eq!(bench.sum(port, &[Tally::Invalid]), forged);
+        let crossed = bench.sum(port, &[Tally::HandedOver]);
+        assert_eq!(crossed, bench.sum(port, &[Tally::TakenOver]));
+        // What came out of a port is what was passed to it, and what we made ourselves.
+        let sent: usize = (0..workers)
+            .map(|worker| bench.device(worker, port).sent.len())
+            .sum();
+        let passed = bench.sum(1 - port, &[Tally::Passed]) + bench.sum(port, &[Tally::Injected]);
+        assert_eq!(sent as u64, passed);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn one_worker_loses_and_doubles_nothing(events in prop::collection::vec(event(1), 0..150)) {
+        run(1, &events);
+    }
+
+    #[test]
+    fn three_workers_lose_and_double_nothing(events in prop::collection::vec(event(3), 0..250)) {
+        run(3, &events);
+    }
+}
+
+/// Delivers a packet and gives the worker a turn.
+fn one_packet(bench: &mut Bench, fate: u8) {
+    let (worker, port, owner, count) = (0, 0, 0, 1);
+    bench.happen(Event::Deliver {
+        worker,
+        port,
+        owner,
+        fate,
+        count,
+    });
+    bench.turn(0);
+}
+
+#[test]
+fn a_full_ring_costs_frames_that_are_counted_and_ends_with_the_jam() {
+    let mut bench = Bench::new(1);
+    for _ in 0..RING + 10 {
+        one_packet(&mut bench, 0);
+    }
+    let passed = bench.sum(0, &[Tally::Passed]);
+    let full = bench.sum(0, &[Tally::TxFull]);
+    assert_eq!((passed, full), (RING.into(), 10));
+    bench.settle();
+    one_packet(&mut bench, 0);
+    assert_eq!(bench.sum(0, &[Tally::Passed]), u64::from(RING) + 1);
+}
+
+#[test]
+fn a_ring_that_does_not_move_is_kicked_then_given_up_and_the_heart_stops() {
+    let mut bench = Bench::new(1);
+    one_packet(&mut bench, 0);
+    let mut obey = Obey {
+        batch: 64,
+        owner: 0,
+        workers: 1,
+        seen: 0,
+    };
+    let trouble = (0..2000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        bench.workers[0].turn(&mut obey).trouble
+    });
+    assert_eq!(trouble, Some(Trouble::Stalled { port: 1 }));
+    assert_eq!(bench.sum(1, &[Tally::Kicked]), 8);
+    let beat = bench.cells[0].heartbeat();
+    bench.turn(0);
+    assert_eq!(bench.cells[0].heartbeat(), beat, "no heartbeat any more");
+}
+
+#[test]
+fn a_worker_that_gets_on_has_a_heartbeat() {
+    let mut bench = Bench::new(1);
+    let mut last = 0;
+    for _ in 0..3 {
+        bench.turn(0);
+        let beat = bench.cells[0].heartbeat();
+        assert!(beat > last);
+        last = beat;
+    }
+}
+
+#[test]
+fn what_is_lost_in_the_kernel_is_counted_once() {
+    let mut bench = Bench::new(1);
+    bench.device(0, 1).lost = 5;
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(110));
+        bench.turn(0);
+    }
+    bench.device(0, 1).lost = 7;
+    std::thread::sleep(Duration::from_millis(110));
+    bench.turn(0);
+    assert_eq!(bench.sum(1, &[Tally::RingDropped]), 7);
+    assert_eq!(bench.sum(0, &[Tally::RingDropped]), 0);
+}
+
+#[test]
+fn an_interface_that_is_gone_is_reported() {
+    let mut bench = Bench::new(1);
+    bench.device(0, 1).answer = Kick::Gone;
+    one_packet(&mut bench, 0);
+    one_packet(&mut bench, 0);
+    let mut obey = Obey {
+        batch: 64,
+        owner: 0,
+        workers: 1,
+        seen: 0,
+    };
+    assert_eq!(
+        bench.workers[0].turn(&mut obey).trouble,
+        Some(Trouble::Gone { port: 1 })
+    );
+    bench.assert_balanced();
+}
+
+#[test]
+fn frames_for_a_worker_that_ended_are_lost_and_counted() {
+    let mut bench = Bench::new(2);
+    drop(bench.workers.remove(1));
+    let (worker, port, owner, fate, count) = (0, 0, 1, 0, 5);
+    bench.happen(Event::Deliver {
+        worker,
+        port,
+        owner,
+        fate,
+        count,
+    });
+    bench.turn(0);
+    assert_eq!(bench.sum(0, &[Tally::HandOverFull]), 5);
+    bench.assert_balanced();
+}
+
+#[test]
+fn a_worker_that_does_not_keep_up_costs_frames_that_are_counted() {
+    let mut bench = Bench::new(2);
+    let room = (0..)
+        .take_while(|_| {
+            bench
+                .shared
+                .crossing(0, 1)
+                .is_some_and(|crossing| crossing.has_room())
+        })
+        .take(10_000);
+    assert!(room.count() > 0);
+    // More than all frames of worker 0 cannot be under way.
+    for _ in 0..40 {
+        let (worker, port, owner, fate, count) = (0, 0, 1, 0, 20);
+        bench.happen(Event::Deliver {
+            worker,
+            port,
+            owner,
+            fate,
+            count,
+        });
+        bench.turn(0);
+        bench.assert_balanced();
+        bench.assert_conserved();
+    }
+    let before = bench.delivered[0];
+    assert!(before <= u64::from(FRAMES));
+    bench.settle();
+    assert_eq!(bench.sum(0, &[Tally::Passed, Tally::TxFull]), before);
+}

@@ -214,6 +214,15 @@ impl Host {
         self.enter(|| link::counters(interface))?
     }
 
+    /// What the driver of an interface counts (as `ethtool -S` has it). A veth counts by queue where it polls, that is
+    /// with GRO or an XDP program: `rx_queue_0_xdp_packets` counts all frames, whatever its name says.
+    ///
+    /// # Errors
+    /// [`BedError::System`].
+    pub fn statistics(&self, interface: &str) -> Result<Vec<(String, u64)>, BedError> {
+        self.enter(|| link::Features::open(interface)?.statistics())?
+    }
+
     /// Turns a feature of an interface on or off, by the kernel's name for it (as `ethtool -k` and `-K` have them).
     ///
     /// # Errors

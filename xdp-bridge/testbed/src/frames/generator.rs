@@ -28,14 +28,15 @@ pub struct Sent {
     pub frames: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Frames that the kernel refused because the queue was full.
+    /// Frames that the kernel refused, because the queue was full or the link down. [`Sent::frames`] is without them.
     pub refused: u64,
-    /// Frames that the interface dropped while this was sent, whoever sent them: of a veth's ring that was full the
-    /// sender hears nothing. [`Sent::frames`] includes them.
+    /// Frames that the interface dropped while this was sent, whoever sent them, by its own counter. Those that found a
+    /// veth's ring full are among them, and in [`Sent::frames`]: the sender does not hear of them. Those that were
+    /// refused because the link is down are among them, too.
     pub dropped_by_link: u64,
     /// From the first frame to the last.
     pub elapsed: Duration,
-    /// CPU time of the generator's thread; what the far end does in its stead is included, see
+    /// CPU time of the generator's threads, waiting for the next frame's time included; what the far end does in its stead is included, see
     /// [`CpuUse`](crate::CpuUse).
     pub cpu: Duration,
     /// By how many nanoseconds frames were late; empty when there was no rate to keep to.
@@ -43,6 +44,29 @@ pub struct Sent {
 }
 
 impl Sent {
+    fn none() -> Self {
+        Self {
+            frames: 0,
+            bytes: 0,
+            refused: 0,
+            dropped_by_link: 0,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            late: crate::histogram(),
+        }
+    }
+
+    /// Another thread's share of the same load.
+    fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.refused += other.refused;
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.cpu += other.cpu;
+        // Both have the same bounds.
+        let _ = self.late.add(&other.late);
+    }
+
     /// Frames a second.
     pub fn rate(&self) -> f64 {
         let seconds = self.elapsed.as_secs_f64();
@@ -81,7 +105,6 @@ pub fn inject(host: &Host, frames: &[Vec<u8>]) -> Result<(), BedError> {
 
 /// A load on its way. Dropping it stops it.
 ///
-/// It is one thread: for more than it can send, start several with loads of different seeds.
 pub struct Generator {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -92,21 +115,21 @@ impl Generator {
     /// Begins to send.
     ///
     /// A host with one queue sends past the queueing discipline (PACKET_QDISC_BYPASS). One with more says the queue by
-    /// the frame's mark, which a program on the way out reads; this is slower by a little, but reaches every queue from
-    /// any CPU.
+    /// the frame's mark, which a program on the way out reads: that reaches every queue from any CPU.
     ///
     /// # Errors
     /// [`BedError::Invalid`] for a load that makes no sense, [`BedError::System`] when the kernel refuses.
     pub fn start(host: &Host, load: &Load) -> Result<Self, BedError> {
         let pattern = Pattern::new(load, host.station, host.far_station, host.mtu())?;
         let marks = marks(host, load, &pattern)?;
-        let socket = opened(host, marks.is_none())?;
+        let open = |_| opened(host, marks.is_none());
+        let sockets = (0..load.threads).map(open).collect::<Result<_, _>>()?;
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicU64::new(0));
         let sending = Sending {
             pattern,
             marks,
-            socket,
+            sockets,
             load: load.clone(),
             stop: Arc::clone(&stop),
             sent: Arc::clone(&sent),
@@ -116,7 +139,7 @@ impl Generator {
         let thread = std::thread::spawn(move || {
             let counters = || namespace.enter(|| link::counters(&interface))?;
             let before = counters()?;
-            let mut sent = sending.run()?;
+            let mut sent = sending.all()?;
             sent.dropped_by_link = counters()?.since(&before).tx_dropped;
             Ok(sent)
         });
@@ -219,60 +242,85 @@ fn marks(host: &Host, load: &Load, pattern: &Pattern) -> Result<Option<Vec<u32>>
 struct Sending {
     pattern: Pattern,
     marks: Option<Vec<u32>>,
-    socket: PacketSocket,
+    /// One a thread.
+    sockets: Vec<PacketSocket>,
     load: Load,
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
 }
 
 impl Sending {
-    fn run(&self) -> Result<Sent, BedError> {
+    /// All threads' share.
+    fn all(&self) -> Result<Sent, BedError> {
+        let start = Instant::now() + LEAD;
+        let shares: Vec<_> = std::thread::scope(|scope| {
+            let share = |(first, socket)| scope.spawn(move || self.share(start, first, socket));
+            let threads: Vec<_> = (0..).zip(&self.sockets).map(share).collect();
+            let ends = threads.into_iter().map(|thread| joined(thread.join()));
+            ends.collect()
+        });
+        let mut all = Sent::none();
+        for share in shares {
+            all.add(&share?);
+        }
+        Ok(all)
+    }
+
+    /// One thread's share: of `threads` frames one. The flows are a multiple of the threads, so that each flow is one
+    /// thread's, which keeps its order.
+    fn share(&self, start: Instant, first: u64, socket: &PacketSocket) -> Result<Sent, BedError> {
         // Sleeps end when they should, not 50 µs later.
         let slack = std::num::NonZeroU64::new(1);
         let _ = rustix::thread::set_current_timer_slack(slack);
+        let step = self.sockets.len() as u64;
         let mut frames = vec![self.pattern.buffer(); BATCH];
         let mut marks = [0; BATCH];
-        let mut sent = Sent {
-            frames: 0,
-            bytes: 0,
-            refused: 0,
-            dropped_by_link: 0,
-            elapsed: Duration::ZERO,
-            cpu: Duration::ZERO,
-            late: crate::histogram(),
-        };
+        let mut sent = Sent::none();
         let busy = thread_time();
-        let start = Instant::now() + LEAD;
         let end = self
             .load
             .duration
             .and_then(|limit| start.checked_add(limit));
         let mut last = start;
-        let mut number = 0;
+        let mut number = first;
         while number < self.load.frames && !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
+            if now < start {
+                pause(start - now);
+                continue;
+            }
             if end.is_some_and(|end| now >= end) {
                 break;
             }
-            let mut batch = (self.load.frames - number).min(BATCH as u64) as usize;
+            let left = (self.load.frames - number).div_ceil(step);
+            let mut batch = left.min(BATCH as u64) as usize;
+            let mut numbers = (number..).step_by(step as usize);
             if let Some(rate) = self.load.rate {
                 let wait = due(start, number, rate).saturating_duration_since(now);
                 if !wait.is_zero() {
                     pause(wait);
                     continue;
                 }
-                batch = self.due_by(start, number, batch, rate, now, &mut sent.late);
+                let late = |number| now.checked_duration_since(due(start, number, rate));
+                let due = numbers.clone().take(batch).map_while(late);
+                let mut count = 0;
+                for late in due {
+                    sent.late
+                        .saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+                    count += 1;
+                }
+                batch = count;
             }
-            for (index, frame) in frames.iter_mut().take(batch).enumerate() {
-                let number = number + index as u64;
+            for (frame, mark) in frames.iter_mut().zip(&mut marks).take(batch) {
+                number = numbers.next().unwrap_or(number);
                 self.pattern.write(number, wall_ns(), frame);
                 if let Some(all) = &self.marks {
                     let flow = self.pattern.flow(number) as usize;
-                    marks[index] = all.get(flow).copied().unwrap_or(0);
+                    *mark = all.get(flow).copied().unwrap_or(0);
                 }
             }
-            self.send(&frames[..batch], &marks[..batch], &mut sent)?;
-            number += batch as u64;
+            number += step;
+            self.send(socket, &frames[..batch], &marks[..batch], &mut sent)?;
             last = Instant::now();
         }
         sent.elapsed = last.saturating_duration_since(start);
@@ -280,29 +328,13 @@ impl Sending {
         Ok(sent)
     }
 
-    /// How many of the next `batch` frames should have been sent by now, the first of which is; notes how late.
-    fn due_by(
+    fn send(
         &self,
-        start: Instant,
-        number: u64,
-        batch: usize,
-        rate: f64,
-        now: Instant,
-        late: &mut Histogram<u64>,
-    ) -> usize {
-        let mut count = 0;
-        while count < batch {
-            let when = due(start, number + count as u64, rate);
-            let Some(by) = now.checked_duration_since(when) else {
-                break;
-            };
-            late.saturating_record(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX));
-            count += 1;
-        }
-        count.max(1)
-    }
-
-    fn send(&self, frames: &[Vec<u8>], marks: &[u32], sent: &mut Sent) -> Result<(), BedError> {
+        socket: &PacketSocket,
+        frames: &[Vec<u8>],
+        marks: &[u32],
+        sent: &mut Sent,
+    ) -> Result<(), BedError> {
         let mut views: [&[u8]; BATCH] = [&[]; BATCH];
         for (view, frame) in views.iter_mut().zip(frames) {
             *view = frame;
@@ -311,10 +343,11 @@ impl Sending {
         let mut done = 0;
         while done < frames.len() {
             let rest = marks.and_then(|marks| marks.get(done..));
-            match self.socket.send(&views[done..frames.len()], rest) {
+            match socket.send(&views[done..frames.len()], rest) {
                 Ok(count) => {
                     done += count;
                     sent.frames += count as u64;
+                    self.sent.fetch_add(count as u64, Ordering::Relaxed);
                     sent.bytes += (count * self.load.size) as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -325,7 +358,6 @@ impl Sending {
                 Err(error) => return Err(BedError::system("sending a frame")(error)),
             }
         }
-        self.sent.store(sent.frames, Ordering::Relaxed);
         Ok(())
     }
 }

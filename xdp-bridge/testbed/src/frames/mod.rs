@@ -84,6 +84,8 @@ pub struct Load {
     pub content: Vec<u8>,
     /// Which queues the flows go by.
     pub steer: Steer,
+    /// Threads that send, 1 to 64; `flows` is a multiple of it. They share the rate.
+    pub threads: u32,
 }
 
 impl Default for Load {
@@ -101,6 +103,7 @@ impl Default for Load {
             port: 9,
             content: Vec::new(),
             steer: Steer::Spread,
+            threads: 1,
         }
     }
 }

@@ -215,6 +215,12 @@ fn check(load: &Load, mtu: u32) -> Result<(), BedError> {
             load.flows
         ));
     }
+    if !(1..=64).contains(&load.threads) || !load.flows.is_multiple_of(load.threads) {
+        return invalid(format!(
+            "{} threads: 1 to 64 that {} flows can be divided by",
+            load.threads, load.flows
+        ));
+    }
     if load.frames > MAX_FRAMES {
         return invalid(format!("{} frames: {MAX_FRAMES} at most", load.frames));
     }

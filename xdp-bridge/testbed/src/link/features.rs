@@ -1,4 +1,5 @@
-//! An interface's features, by ethtool's ioctl (`linux/ethtool.h`): offloads on and off by the kernel's names.
+//! An interface's features and statistics, by ethtool's ioctl (`linux/ethtool.h`): offloads on and off, and what the
+//! driver counts, by the kernel's names.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,9 +9,12 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use crate::BedError;
 
 const GSTRINGS: u32 = 0x1b;
+const GSTATS: u32 = 0x1d;
 const GSSET_INFO: u32 = 0x37;
 const GFEATURES: u32 = 0x3a;
 const SFEATURES: u32 = 0x3b;
+/// The set of strings that names the statistics.
+const SS_STATS: u32 = 1;
 /// The set of strings that names the features.
 const SS_FEATURES: u32 = 4;
 /// Bytes of a name.
@@ -113,10 +117,30 @@ impl Features {
             interface: interface.to_owned(),
             names: Vec::new(),
         };
-        features.names = features.read_names().map_err(BedError::system(format!(
-            "reading the features of {interface}"
-        )))?;
+        features.names = features
+            .strings(SS_FEATURES)
+            .map_err(BedError::system(format!(
+                "reading the features of {interface}"
+            )))?;
         Ok(features)
+    }
+
+    /// What the driver counts.
+    pub fn statistics(&self) -> Result<Vec<(String, u64)>, BedError> {
+        let read = || -> io::Result<Vec<(String, u64)>> {
+            let names = self.strings(SS_STATS)?;
+            let mut buffer = vec![0_u32; 2 + 2 * names.len()];
+            buffer[..2].copy_from_slice(&[GSTATS, u32::try_from(names.len()).unwrap_or(0)]);
+            // SAFETY: there is room for as many numbers as there are names.
+            unsafe { self.ethtool(&mut buffer) }?;
+            let values = buffer[2..].chunks_exact(2).map(|pair| {
+                let ([a, b, c, d], [e, f, g, h]) = (pair[0].to_ne_bytes(), pair[1].to_ne_bytes());
+                u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+            });
+            Ok(names.into_iter().zip(values).collect())
+        };
+        let what = format!("reading the statistics of {}", self.interface);
+        read().map_err(BedError::system(what))
     }
 
     /// Whether a feature is on.
@@ -169,10 +193,10 @@ impl Features {
             })
     }
 
-    fn read_names(&self) -> io::Result<Vec<String>> {
+    fn strings(&self, set: u32) -> io::Result<Vec<String>> {
         // Command, reserved, a mask of 64 bits, and the count of strings of the one set that was asked for.
         let mut count = [GSSET_INFO, 0, 0, 0, 0];
-        let mask = (1_u64 << SS_FEATURES).to_ne_bytes();
+        let mask = (1_u64 << set).to_ne_bytes();
         for (word, bytes) in count[2..4].iter_mut().zip(mask.chunks_exact(4)) {
             *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
@@ -180,7 +204,7 @@ impl Features {
         unsafe { self.ethtool(&mut count) }?;
         let names = count[4].min(1024);
         let mut buffer = vec![0_u32; 3 + names as usize * (NAME / 4)];
-        buffer[..3].copy_from_slice(&[GSTRINGS, SS_FEATURES, names]);
+        buffer[..3].copy_from_slice(&[GSTRINGS, set, names]);
         // SAFETY: there is room for as many names as the set has.
         unsafe { self.ethtool(&mut buffer) }?;
         let text: Vec<u8> = buffer[3..]

@@ -19,24 +19,12 @@ fn bed(queues: u32) -> Bed {
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// How many frames came by each RX queue of an interface, by what a packet socket says of it.
+/// How many frames came by each RX queue of an interface.
 fn by_queue(host: &Host, interface: &str) -> Vec<u64> {
-    // The kernel counts a veth's queues apart (`ethtool -S`).
-    let mut command = host.command("ethtool");
-    command.args(["-S", interface]);
-    let text = host
-        .run(command)
-        .expect("ethtool runs")
-        .success()
-        .expect("it is known")
-        .stdout;
-    text.lines()
-        .filter_map(|line| {
-            let (name, value) = line.trim().split_once(": ")?;
-            (name.starts_with("rx_queue_") && name.ends_with("_xdp_packets"))
-                .then(|| value.parse().ok())?
-        })
-        .collect()
+    let counted = host.statistics(interface).expect("they can be read");
+    let packets = |name: &str| name.starts_with("rx_queue_") && name.ends_with("_xdp_packets");
+    let of_queues = counted.into_iter().filter(|(name, _)| packets(name));
+    of_queues.map(|(_, count)| count).collect()
 }
 
 #[test]
@@ -71,6 +59,7 @@ fn every_frame_comes_through_once_and_whole() {
                 size: 100,
                 vlans: vec![7, 8],
                 steer: Steer::One(queues - 1),
+                threads: 2,
                 ..plain
             },
         ];
@@ -246,44 +235,80 @@ fn flows_go_by_the_queues_that_they_are_told() {
 }
 
 #[test]
+fn a_link_that_is_down_takes_nothing() {
+    if !ready(&[]) {
+        return;
+    }
+    for queues in [1, 2] {
+        let bed = bed(queues);
+        let _bridge = bed.bridge().expect("a bridge can be made");
+        let load = Load {
+            frames: 200,
+            flows: 2,
+            ..Load::default()
+        };
+        bed.middle()
+            .ip("link set port-a down\n")
+            .expect("it goes down");
+        let sink = Sink::start(bed.server(), &load).expect("a sink can be had");
+        let sent = generate(bed.client(), &load).expect("it can be sent");
+        assert_eq!(sink.stop().expect("it can be stopped").unique, 0);
+        assert_eq!(
+            (sent.frames + sent.refused, sent.dropped_by_link),
+            (200, 200)
+        );
+        bed.middle()
+            .ip("link set port-a up\n")
+            .expect("it comes up");
+    }
+}
+
+#[test]
 fn flat_out_sent_is_received_and_counted_drops() {
     if !ready(&[]) {
         return;
     }
-    let bed = bed(1);
-    let _bridge = bed.bridge().expect("a bridge can be made");
-    let load = Load {
-        frames: 200_000,
-        flows: 64,
-        ..Load::default()
-    };
-    let before = bed.counters().expect("they can be read");
-    let busy = CpuUse::now().expect("it can be read");
-    let sink = Sink::start(bed.server(), &load).expect("a sink can be had");
-    let sent = generate(bed.client(), &load).expect("it can be sent");
-    let received = sink.stop().expect("it can be stopped");
-    let used = CpuUse::now().expect("it can be read").since(&busy);
-    let counted = bed.counters().expect("they can be read").since(&before);
-    assert_eq!(sent.frames + sent.refused, load.frames);
-    assert_eq!(sent.dropped_by_link, counted.client.tx_dropped);
-    let drops = counted.client.tx_dropped
-        + counted.a.rx_dropped
-        + counted.b.tx_dropped
-        + counted.server.rx_dropped;
-    let seen = received.unique + received.lost_in_sink + drops;
-    assert_eq!(seen, sent.frames, "{counted:?} {received:?}");
-    assert_eq!(
-        (received.duplicated, received.damaged, received.reordered),
-        (0, 0, 0)
-    );
-    assert!(
-        sent.cpu > Duration::ZERO && received.cpu > Duration::ZERO && used.busy() > Duration::ZERO
-    );
-    println!(
-        "{:.0} frames a second, {drops} dropped, CPU: generator {:?}, sink {:?}, machine {:?}",
-        sent.rate(),
-        sent.cpu,
-        received.cpu,
-        used.busy()
-    );
+    // A ring and polling at each interface, or the backlog of the CPU; two threads fill either.
+    for polled in [false, true] {
+        let mut options = BedOptions {
+            queues: 2,
+            v6: false,
+            ..BedOptions::default()
+        };
+        options.ends.gro = polled;
+        options.ports.gro = polled;
+        let bed = Bed::new(&options).expect("a bed can be made");
+        let _bridge = bed.bridge().expect("a bridge can be made");
+        let load = Load {
+            frames: 100_000,
+            flows: 64,
+            threads: 2,
+            ..Load::default()
+        };
+        let before = bed.counters().expect("they can be read");
+        let busy = CpuUse::now().expect("it can be read");
+        let sink = Sink::start(bed.server(), &load).expect("a sink can be had");
+        let sent = generate(bed.client(), &load).expect("it can be sent");
+        let received = sink.stop().expect("it can be stopped");
+        let used = CpuUse::now().expect("it can be read").since(&busy);
+        let counted = bed.counters().expect("they can be read").since(&before);
+        assert_eq!(sent.frames + sent.refused, load.frames);
+        assert_eq!(sent.dropped_by_link, counted.client.tx_dropped);
+        let drops = [counted.client, counted.a, counted.b, counted.server];
+        let drops: u64 = drops.iter().map(weir_testbed::LinkCounters::dropped).sum();
+        let seen = received.unique + received.lost_in_sink + drops;
+        assert_eq!(seen, sent.frames, "{counted:?}");
+        assert_eq!((received.duplicated, received.damaged), (0, 0));
+        assert!(sent.elapsed > Duration::ZERO && sent.cpu > Duration::ZERO);
+        assert!(received.cpu > Duration::ZERO && used.busy() > Duration::ZERO);
+        println!(
+            "{:.0} frames a second, {drops} dropped, {} in the sink, {} late, CPU: generator {:?}, sink {:?}, machine {:?}",
+            sent.rate(),
+            received.lost_in_sink,
+            received.reordered,
+            sent.cpu,
+            received.cpu,
+            used.busy()
+        );
+    }
 }

@@ -114,7 +114,7 @@ fn flows_reach_all_workers() {
 #[test]
 fn loads_that_make_no_sense_are_refused() {
     let good = Load::default();
-    let cases: [(&str, Load); 7] = [
+    let cases: [(&str, Load); 8] = [
         (
             "59 bytes",
             Load {
@@ -155,6 +155,14 @@ fn loads_that_make_no_sense_are_refused() {
             "1073741825 frames",
             Load {
                 frames: MAX_FRAMES + 1,
+                ..good.clone()
+            },
+        ),
+        (
+            "3 threads",
+            Load {
+                threads: 3,
+                flows: 4,
                 ..good.clone()
             },
         ),

@@ -25,7 +25,6 @@
 //! on memory of its own; the program and what it counted stay.
 
 mod bridge;
-mod clock;
 mod crossing;
 mod home;
 mod inspect;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::clock;
+use crate::clock;
 use super::stock::Stock;
 use crate::ring::Memory;
 use crate::socket::{Arrived, Kernel, Kick, Rings, SocketStatistics};

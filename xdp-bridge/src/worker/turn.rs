@@ -8,7 +8,7 @@ use weir_engine::flow::shard;
 use weir_engine::packet::{Frame as Bytes, LinkType};
 use weir_xdp_common::{MAX_PORTS, Tally};
 
-use super::clock;
+use crate::clock;
 use super::crossing::Parcel;
 use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
 use super::mail::Waker;

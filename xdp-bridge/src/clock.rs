@@ -2,13 +2,14 @@
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// The clock of heartbeats: the one that an XDP program can read.
-pub(super) fn monotonic_ns() -> u64 {
+/// `CLOCK_MONOTONIC`, the clock of heartbeats: the one that an XDP program can read.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
 /// Time since the Unix epoch.
-pub(super) fn realtime_ns() -> u64 {
+pub(crate) fn realtime_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
 }
 

@@ -40,7 +40,9 @@ pub struct Received {
     /// Frames that came to the interface but found the sink's memory full: they are missing, and nobody else's fault.
     pub lost_in_sink: u64,
     /// Nanoseconds from just before a frame was handed to the sender's kernel until the receiver's kernel had it at its
-    /// packet socket, by CLOCK_REALTIME; three digits, up to 60 s. Frames of `unique`.
+    /// packet socket, by CLOCK_REALTIME; three digits, up to 60 s. Frames of `unique`. Flat out, and where the generator
+    /// has to catch up, up to 64 frames are handed over together: each then has the sending of those before it in its
+    /// time, so that only a load that is sent in time ([`Sent::late`]) tells what the path takes.
     pub latency: Histogram<u64>,
     /// Frames that came before they were sent: the clock was set meanwhile. Their latency is not counted.
     pub before_sent: u64,

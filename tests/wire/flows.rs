@@ -36,7 +36,10 @@ fn what_needs_no_inspection_goes_through_the_kernel() {
     assert_eq!(came, 2000);
     let bypassed = figure(&stats, 0, "bypassed");
     assert!(bypassed > 1500, "{stats:#}");
-    assert_eq!(bypassed + figure(&stats, 0, "passed"), figure(&stats, 0, "seen"));
+    assert_eq!(
+        bypassed + figure(&stats, 0, "passed"),
+        figure(&stats, 0, "seen")
+    );
     assert_eq!(figure(&stats, 0, "flows_bypassed"), 1);
     assert_eq!(scene.alerts()[&1], 1);
 }
@@ -61,9 +64,7 @@ fn large_flows_are_shunted() {
     let Some(scene) = Scene::new(1, rules) else {
         return;
     };
-    scene
-        .bench
-        .file("a.toml", "[wire]\nshunt = \"20 KiB\"\n");
+    scene.bench.file("a.toml", "[wire]\nshunt = \"20 KiB\"\n");
     let sensor = scene.sensor("");
     assert_eq!(flow(&scene, 2000, b"x"), 2000);
     let stats = sensor.stop();
@@ -89,8 +90,10 @@ fn flows_stay_with_user_space_where_that_is_wanted() {
 
 #[test]
 fn a_connection_goes_on_while_rules_change() {
-    let Some(scene) = Scene::new(2, "alert tcp any any -> any any (msg:\"first\"; flow:established; sid:1;)")
-    else {
+    let Some(scene) = Scene::new(
+        2,
+        "alert tcp any any -> any any (msg:\"first\"; flow:established; sid:1;)",
+    ) else {
         return;
     };
     let sensor = scene.sensor("--control c.sock");

@@ -49,8 +49,7 @@ fn a_dry_run_says_what_would_be_and_changes_nothing() {
     let Some(scene) = Scene::new(2, RULES) else {
         return;
     };
-    let (code, out, error) =
-        scene.weir("run --rules a.rules --inline port-a,port-b --dry-run");
+    let (code, out, error) = scene.weir("run --rules a.rules --inline port-a,port-b --dry-run");
     assert_eq!(code, 0, "{out}{error}");
     assert!(out.contains("port-a") && out.contains("2 queues"), "{out}");
     let (code, ..) = scene.weir("detach port-a");

@@ -50,12 +50,7 @@ impl Scene {
             .current_dir(self.bench.path("."))
             .args(["-v", "run", "--inline", "port-a,port-b"])
             .args([
-                "--rules",
-                "a.rules",
-                "--config",
-                "a.toml",
-                "--stats",
-                "s.json",
+                "--rules", "a.rules", "--config", "a.toml", "--stats", "s.json",
             ])
             .args(["--eve", "e.json"])
             .args(options.split_whitespace());
@@ -158,7 +153,8 @@ pub fn figure(stats: &Value, port: usize, name: &str) -> u64 {
 /// Every frame that the kernel saw came to one end, and every frame that a worker had, too.
 pub fn balanced(stats: &Value) {
     for port in [0, 1] {
-        let sum = |names: &[&str]| -> u64 { names.iter().map(|name| figure(stats, port, name)).sum() };
+        let sum =
+            |names: &[&str]| -> u64 { names.iter().map(|name| figure(stats, port, name)).sum() };
         assert_eq!(
             figure(stats, port, "seen"),
             sum(&[
@@ -178,7 +174,14 @@ pub fn balanced(stats: &Value) {
         );
         assert_eq!(
             figure(stats, port, "received"),
-            sum(&["passed", "dropped", "rejected", "tx_full", "invalid", "lost_in_hands"]),
+            sum(&[
+                "passed",
+                "dropped",
+                "rejected",
+                "tx_full",
+                "invalid",
+                "lost_in_hands"
+            ]),
             "port {port}: {stats:#}"
         );
     }

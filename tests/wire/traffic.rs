@@ -61,7 +61,10 @@ fn clients_and_servers_talk_and_attacks_do_not_get_through() {
         let stats = sensor.stop();
         balanced(&stats);
         let asked = http.requests();
-        assert!(asked.iter().all(|request| request.target != "/attack"), "{asked:?}");
+        assert!(
+            asked.iter().all(|request| request.target != "/attack"),
+            "{asked:?}"
+        );
         assert!(!dns.log().contains("bad.example"), "{}", dns.log());
         let alerts = scene.records("alert");
         let fired = sids(&alerts);
@@ -119,7 +122,9 @@ fn who_is_rejected_is_told() {
     assert!(figure(&stats, 0, "rejected") >= 1);
     assert!(figure(&stats, 0, "injected") >= 1);
     let alerts = scene.records("alert");
-    let rejected = alerts.iter().find(|alert| alert["alert"]["signature_id"] == 5);
+    let rejected = alerts
+        .iter()
+        .find(|alert| alert["alert"]["signature_id"] == 5);
     let verdict = &rejected.expect("it fired")["verdict"];
     assert_eq!(
         *verdict,

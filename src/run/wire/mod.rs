@@ -34,8 +34,8 @@ pub use accounts::Accounts;
 use gather::{Gather, Slot, Voice, channels};
 use inspector::Inspector;
 use orders::Orders;
-pub use ports::{Plan, detach, dry_run};
 use ports::Ports;
+pub use ports::{Plan, detach, dry_run};
 
 /// How long who writes records waits at most before it looks at everything else.
 const LOOK: Duration = Duration::from_millis(50);

@@ -64,7 +64,13 @@ impl<'a> Orders<'a> {
         // The kernel looks at no more than two tags.
         let key = (layers <= 2)
             .then(|| {
-                let tag = |at: usize| if at < usize::from(layers) { tags[at] } else { 0 };
+                let tag = |at: usize| {
+                    if at < usize::from(layers) {
+                        tags[at]
+                    } else {
+                        0
+                    }
+                };
                 FlowKey::between(flow.client, flow.server, flow.proto, tag(0), tag(1))
             })
             .flatten();

@@ -182,10 +182,18 @@ pub fn dry_run(plan: &Plan, loaded: &Loaded) -> Result<(), Failure> {
             text,
             "{}: driver {}, MTU {}, {}, {}, XDP {mode}{}",
             port.name,
-            if port.driver.is_empty() { "unknown" } else { &port.driver },
+            if port.driver.is_empty() {
+                "unknown"
+            } else {
+                &port.driver
+            },
             port.mtu,
             figures::counted(port.queues.into(), "queue"),
-            if port.up && port.carrier { "up" } else { "down" },
+            if port.up && port.carrier {
+                "up"
+            } else {
+                "down"
+            },
             if port.xdp.is_some_and(|xdp| xdp.zero_copy()) {
                 ", zero-copy"
             } else {

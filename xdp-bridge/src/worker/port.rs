@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock;
 use super::stock::Stock;
+use crate::clock;
 use crate::ring::Memory;
 use crate::socket::{Arrived, Kernel, Kick, Rings, SocketStatistics};
 

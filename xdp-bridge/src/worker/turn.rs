@@ -8,7 +8,6 @@ use weir_engine::flow::shard;
 use weir_engine::packet::{Frame as Bytes, LinkType};
 use weir_xdp_common::{MAX_PORTS, Tally};
 
-use crate::clock;
 use super::crossing::Parcel;
 use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
 use super::mail::Waker;
@@ -16,6 +15,7 @@ use super::options::BridgeOptions;
 use super::port::{Port, State, Watch};
 use super::shared::Shared;
 use super::stock::Stock;
+use crate::clock;
 use crate::program::QueueCell;
 use crate::reject;
 use crate::ring::Memory;

@@ -22,6 +22,7 @@ const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const MAP_LOOKUP_AND_DELETE_ELEM: libc::c_int = 21;
 const LINK_CREATE: libc::c_int = 28;
 const LINK_UPDATE: libc::c_int = 29;
+const LINK_DETACH: libc::c_int = 34;
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
 const ATTACH_XDP: u32 = 37;
@@ -315,6 +316,13 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     let mut attr = [fd(link), fd(program), 0, 0];
     // SAFETY: `link_update`, no addresses.
     unsafe { bpf(LINK_UPDATE, &mut attr) }.map(drop)
+}
+
+/// Takes a link's program off its interface, at once: when its last name and descriptor go, the kernel does so later.
+pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = fd(link);
+    // SAFETY: `link_detach`, no addresses.
+    unsafe { bpf(LINK_DETACH, &mut attr) }.map(drop)
 }
 
 #[repr(C)]

@@ -7,9 +7,10 @@ use rustix::thread::{
 
 use crate::failure::Failure;
 
-/// What goes on being needed: ports that come back are attached to anew, and flows are left to the kernel.
+/// What goes on being needed: ports that come back are attached to anew, with memory that is locked, and flows are left to the kernel.
 const KEPT: CapabilitySet = CapabilitySet::NET_ADMIN
     .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::IPC_LOCK)
     .union(CapabilitySet::BPF);
 
 /// Gives up all capabilities but those that ports take, for this thread and those that it starts from now on. Files that are

@@ -186,6 +186,17 @@ pub fn pcap_of(link: LinkType, frames: &[Vec<u8>], snap: usize) -> Vec<u8> {
     write_pcap(link, (0..).step_by(1_000_000).zip(frames), snap)
 }
 
+/// A capture of these frames, each with its time in nanoseconds since the Unix epoch.
+pub fn pcap_timed(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let frames = frames
+        .iter()
+        .map(|(time, frame)| (time.saturating_sub(EPOCH_NS), frame));
+    write_pcap(LinkType::ETHERNET, frames, usize::MAX)
+}
+
+/// When captures that are made up begin: 2020-01-01, in nanoseconds since the Unix epoch.
+const EPOCH_NS: u64 = 1_577_836_800_000_000_000;
+
 /// A capture of these frames, so many seconds after 2020-01-01 began.
 pub fn pcap_spaced(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let frames = frames
@@ -206,7 +217,7 @@ fn write_pcap<'a>(
         let wire_len = u32::try_from(frame.len()).expect("it fits");
         writer
             .write(&Frame {
-                ts_ns: 1_577_836_800_000_000_000 + after_ns,
+                ts_ns: EPOCH_NS + after_ns,
                 number,
                 link,
                 data,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_testbed::serve::{Dns, Http, curl, dig};
 use weir_testbed::{Load, Sink, generate, needs};
 
-use crate::common::pcap_spaced;
+use crate::common::pcap_timed;
 use crate::sensor::{Scene, balanced, figure, sids};
 
 const RULES: &str = "\
@@ -87,7 +87,7 @@ fn clients_and_servers_talk_and_attacks_do_not_get_through() {
         let records: Vec<(u64, Vec<u8>)> = (frames.into_iter())
             .map(|frame| (frame.time_ns, frame.data))
             .collect();
-        scene.bench.file("sent.pcap", pcap_spaced(&records));
+        scene.bench.file("sent.pcap", pcap_timed(&records));
         scene
             .bench
             .weir("run --pcap sent.pcap --rules a.rules --config a.toml --eve f.json")

@@ -129,8 +129,9 @@ impl Bed {
         self.middle.ip(&pairs)?;
         for (host, offloads) in [
             (&mut self.client, options.ends),
-            (&mut self.middle, options.ports),
             (&mut self.server, options.ends),
+            // Last: when a veth comes up the kernel says whether it can be redirected to, which hangs on its peer's GRO.
+            (&mut self.middle, options.ports),
         ] {
             host.queues = options.queues;
             host.mtu = options.mtu;

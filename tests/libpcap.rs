@@ -80,17 +80,17 @@ fn a_wrong_filter_or_interface_is_said_before_anything_is_written() {
         .code(2)
         .says("filter \"nonsense\": ");
     bench
-        .weir("run --interface no-such-one --rules a.rules --eve eve.json")
+        .weir("run --interface no-such-one --capture libpcap --rules a.rules --eve eve.json")
         .code(1)
         .says("no-such-one: cannot capture: ");
     bench
-        .weir("run --interface lo --pcap in.pcap --rules a.rules --eve eve.json")
+        .weir("run --interface lo --capture libpcap --pcap in.pcap --rules a.rules --eve eve.json")
         .code(2)
         .says("--interface <IF>");
     bench
         .weir("run --rules a.rules --eve eve.json")
         .code(2)
-        .says("<--pcap <FILE>...|--interface <IF>>");
+        .says("<--pcap <FILE>...|--interface <IF>|--inline <IF_A,IF_B>>");
     assert!(!bench.path("eve.json").exists());
 }
 
@@ -106,7 +106,7 @@ fn help_shows_what_this_build_can_do() {
 /// capture.
 fn live(bench: &Bench, port: u16, arguments: &str) -> Option<Child> {
     let mut command = bench.command(&format!(
-        "run --interface lo --rules a.rules --eve eve.json --stats stats.json {arguments}"
+        "run --interface lo --capture libpcap --rules a.rules --eve eve.json --stats stats.json {arguments}"
     ));
     command
         .args(["--filter", &format!("udp dst port {port}")])

@@ -101,6 +101,11 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .transpose()?;
     let stop = stop_on_signals()?;
     let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
+    #[cfg(feature = "libpcap")]
+    let live = (options.interface.as_deref())
+        .filter(|_| plan.is_none())
+        .map(|interface| live::Live::open(interface, options.filter.as_deref(), &stop))
+        .transpose()?;
     let mut sink = open_sink(options)?;
     if let Some(plan) = plan.as_ref().filter(|_| options.dry_run) {
         return wire::dry_run(plan, &loaded);
@@ -109,10 +114,8 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let traffic = match plan {
         Some(plan) => Traffic::Wire(wire::Wire::open(plan, &stop)?),
         #[cfg(feature = "libpcap")]
-        None if let Some(interface) = options.interface.as_deref() => {
-            let live = live::Live::open(interface, options.filter.as_deref(), &stop)?;
-            Traffic::Live(Dealt(live))
-        }
+        None => live.map_or(Traffic::Files, |live| Traffic::Live(Dealt(live))),
+        #[cfg(not(feature = "libpcap"))]
         None => Traffic::Files,
     };
     // After ports: threads have no more capabilities than who starts them.

@@ -147,6 +147,38 @@ fn native_mode_that_would_lose_frames_is_refused_or_avoided() {
     });
 }
 
+#[test]
+fn a_driver_that_will_not_says_why() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        // Larger than a page, in which the driver would have to put it.
+        for name in ["client", "a"] {
+            ip(&format!("link set dev {name} mtu 9000"));
+        }
+        match Ports::attach(&bridge(&path, AttachMode::Native)) {
+            Err(Error::NoNative { interface, why }) => {
+                assert_eq!(interface, "a");
+                assert!(why.contains("MTU"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        for name in ["a", "b"] {
+            let facts = Facts::by_name(name).expect("asked").expect("there");
+            assert!(facts.program.is_none() && !facts.promiscuous, "{facts:?}");
+        }
+        assert!(
+            !path
+                .join("weir")
+                .read_dir()
+                .is_ok_and(|mut left| left.next().is_some())
+        );
+        let attached = Ports::attach(&bridge(&path, AttachMode::Auto)).expect("attached");
+        assert_eq!(attached.mode(), Mode::Generic);
+        assert!(attached.warnings().iter().any(|w| w.contains("MTU")));
+        attached.detach().expect("detached");
+    });
+}
+
 /// Not a test: the process that the tests below start, and kill.
 #[test]
 #[ignore = "started by other tests"]

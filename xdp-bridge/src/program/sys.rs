@@ -376,14 +376,16 @@ impl<K, V> AsFd for Table<K, V> {
     }
 }
 
-/// Runs an XDP program on a frame that comes on an interface's queue; what it answers.
+/// Runs an XDP program so many times on a frame that comes on an interface's queue; what it answers, and how many
+/// nanoseconds it takes.
 #[cfg(test)]
 pub(super) fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
     ifindex: u32,
     queue: u32,
-) -> io::Result<u32> {
+    repeat: u32,
+) -> io::Result<(u32, u32)> {
     const PROG_TEST_RUN: libc::c_int = 10;
     #[repr(C)]
     struct Run {
@@ -406,7 +408,7 @@ pub(super) fn test_run(
         sizes: [frame.len() as u32, 0],
         frame: frame.as_ptr() as u64,
         result: 0,
-        repeat: 1,
+        repeat,
         duration: 0,
         context_sizes: [size_of_val(&context) as u32, 0],
         context: context.as_ptr() as u64,
@@ -414,5 +416,5 @@ pub(super) fn test_run(
     };
     // SAFETY: frame and context with their sizes, and no room for results, which are then not written.
     unsafe { bpf(PROG_TEST_RUN, &mut run) }?;
-    Ok(run.answer)
+    Ok((run.answer, run.duration))
 }

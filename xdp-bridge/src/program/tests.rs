@@ -375,8 +375,8 @@ fn check_all(ports: &[Facts; 2]) {
         let (answer, counts, entry) = meant(&case, before);
         let counted = counters::read(&loaded.maps).expect("read");
         let ifindex = ports[case.port as usize].ifindex;
-        let got =
-            sys::test_run(loaded.program.as_fd(), &case.frame, ifindex, case.queue).expect("run");
+        let (got, _) = sys::test_run(loaded.program.as_fd(), &case.frame, ifindex, case.queue, 1)
+            .expect("run");
         let after = counters::read(&loaded.maps).expect("read");
         let port = case.port as usize;
         prop_assert_eq!(difference(&after[port], &counted[port]), counts);
@@ -405,18 +405,104 @@ fn check_all(ports: &[Facts; 2]) {
     assert!(all.min().is_some_and(|least| least > 20), "{seen:?}");
 }
 
-#[test]
-fn the_program_does_what_it_is_meant_to() {
+/// Prints how long the program takes for a frame, by what becomes of it.
+fn measure(ports: &[Facts; 2]) {
+    let loaded = load(None, 65_536).expect("the kernel takes the program");
+    let cells = Mapped::new(loaded.maps.workers.as_fd()).expect("mapped");
+    // SAFETY: without conditions; the descriptor is new.
+    let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_XDP, libc::SOCK_RAW, 0)) };
+    let mut frame = vec![2; 12];
+    frame.extend([
+        8, 0, 0x45, 0, 0, 40, 0, 1, 0, 0, 64, TCP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ]);
+    frame.extend([
+        0, 99, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0, 1, 0, 0, 0, 0,
+    ]);
+    let base = Case {
+        frame,
+        passive: false,
+        closed: false,
+        orders: false,
+        queues: 1,
+        port: 0,
+        queue: 0,
+        beats: [-1000; QUEUES as usize],
+        socket: true,
+        peer: true,
+        flow: None,
+    };
+    let orders = Case {
+        orders: true,
+        ..base.clone()
+    };
+    let cases = [
+        ("to user space, no orders", base.clone()),
+        ("to user space, not ordered", orders.clone()),
+        (
+            "bypassed",
+            Case {
+                flow: Some((action::BYPASS, true)),
+                ..orders.clone()
+            },
+        ),
+        (
+            "blocked",
+            Case {
+                flow: Some((action::BLOCK, true)),
+                ..orders.clone()
+            },
+        ),
+        (
+            "failed open",
+            Case {
+                beats: [1000; QUEUES as usize],
+                ..base
+            },
+        ),
+    ];
+    for (what, case) in cases {
+        let now = now_ns();
+        let beat = i128::from(now) - i128::from(case.beats[0]) * i128::from(SECOND);
+        cells
+            .get(0)
+            .expect("a cell")
+            .beat(u64::try_from(beat).unwrap_or(0));
+        arrange(&case, &loaded, ports, &socket, now);
+        let run = || {
+            let program = loaded.program.as_fd();
+            sys::test_run(program, &case.frame, ports[0].ifindex, 0, 1_000_000)
+                .expect("run")
+                .1
+        };
+        let mut times: [u32; 5] = std::array::from_fn(|_| run());
+        times.sort_unstable();
+        println!("{what}: {} ns (of five: {times:?})", times[2]);
+    }
+}
+
+/// Runs a test on interfaces of its own, or says why it does not.
+fn on_interfaces(test: fn(&[Facts; 2])) {
     // A thread of its own, which takes its network namespace with it.
-    let test = std::thread::spawn(|| match own_interfaces() {
-        Ok(ports) => check_all(&ports),
+    let thread = std::thread::spawn(move || match own_interfaces() {
+        Ok(ports) => test(&ports),
         Err(why) => {
             let ci = std::env::var_os("WEIR_CI").is_some_and(|v| v == "1");
             assert!(!ci, "may not be skipped in CI: {why}");
             eprintln!("skipped: {why}");
         }
     });
-    if let Err(panic) = test.join() {
+    if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+#[test]
+fn the_program_does_what_it_is_meant_to() {
+    on_interfaces(check_all);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn how_long_the_program_takes() {
+    on_interfaces(measure);
 }

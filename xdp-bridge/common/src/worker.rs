@@ -8,7 +8,7 @@ use crate::MAX_PORTS;
 ///
 /// For the sum of all workers, and for each port, once the workers are still:
 /// `Outcome::ToUser` of the kernel = `Received` + `RingDropped` + `LostInRings`, and
-/// `Received` = `Passed` + `Dropped` + `Rejected` + `TxFull` + `Invalid` + `LostInHands`.
+/// `Received` = `Passed` + `Dropped` + `Rejected` + `TxFull` + `Invalid` + `HandOverFull` + `LostInHands`.
 /// For one worker, frames that it gave away and was given come on top: `HandedOver` on the right, `TakenOver` on the left.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub enum Tally {
     Rebuilt = 17,
     /// Frames for which inspection took longer than the heartbeat's timeout.
     Late = 18,
-    /// Frames that could not be given to the worker they belong to, as its ring was full; they were inspected where they came.
+    /// Frames lost as the worker that they belong to did not keep up, or had ended: nobody else may inspect them.
     HandOverFull = 19,
 }
 

@@ -359,6 +359,7 @@ fn settle(left: &Settings, maps: &Maps, cells: &std::sync::Arc<Mapped>) -> Resul
             Tally::Rejected,
             Tally::TxFull,
             Tally::Invalid,
+            Tally::HandOverFull,
             Tally::LostInHands,
         ]);
         let lost = Lost {

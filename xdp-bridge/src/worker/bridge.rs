@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Puts the socket of a port's queue into the map that the program redirects by: port, queue, socket.
 pub type SetSocket<'a> =
-    dyn FnMut(u32, u32, BorrowedFd<'_>) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
+    dyn FnMut(usize, u32, BorrowedFd<'_>) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
 
 /// A bridge that could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -150,8 +150,8 @@ impl Bridge {
         // Last, so that the first frame finds everything in its place.
         for worker in &opened {
             let queue = worker.number();
-            for (index, port) in (0..).zip(&options.ports) {
-                let Some(socket) = worker.inner.kernel(index as usize) else {
+            for (index, port) in options.ports.iter().enumerate() {
+                let Some(socket) = worker.inner.kernel(index) else {
                     continue;
                 };
                 set_socket(index, queue, socket.as_fd()).map_err(|source| BridgeError::Map {

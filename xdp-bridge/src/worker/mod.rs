@@ -16,7 +16,9 @@
 //!
 //! `Received + TakenOver = Passed + Dropped + Rejected + TxFull + Invalid + HandedOver + HandOverFull`
 //!
-//! and for all workers the frames that are crossing come on top.
+//! and for all workers the frames that are crossing come on top. A worker that is dropped counts what was left in its receive
+//! rings as `LostInRings`, and what was on its way to it as `LostInHands`. What comes after that and before the socket is
+//! closed is the difference to what the program gave away.
 //!
 //! # When something breaks
 //!

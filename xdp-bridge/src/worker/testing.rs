@@ -667,3 +667,37 @@ fn a_worker_that_does_not_keep_up_costs_frames_that_are_counted() {
     bench.settle();
     assert_eq!(bench.sum(0, &[Tally::Passed, Tally::TxFull]), before);
 }
+
+#[test]
+fn what_a_worker_leaves_behind_is_counted() {
+    let mut bench = Bench::new(2);
+    for owner in [0, 1] {
+        let (worker, port, fate, count) = (0, 1, 0, 7);
+        bench.happen(Event::Deliver {
+            worker,
+            port,
+            owner,
+            fate,
+            count,
+        });
+    }
+    bench.turn(0);
+    // Seven are on their way to worker 1, and five wait on its queue.
+    let (worker, port, owner, fate, count) = (1, 0, 1, 0, 5);
+    bench.happen(Event::Deliver {
+        worker,
+        port,
+        owner,
+        fate,
+        count,
+    });
+    bench.device(1, 1).lost = 3;
+    drop(bench.workers.pop());
+    assert_eq!(bench.sum(1, &[Tally::LostInHands]), 7);
+    assert_eq!(bench.sum(0, &[Tally::LostInRings]), 5);
+    assert_eq!(bench.sum(1, &[Tally::RingDropped]), 3);
+    assert_eq!(
+        bench.sum(1, &[Tally::Received]),
+        bench.sum(1, &[Tally::Passed, Tally::LostInHands])
+    );
+}

@@ -98,7 +98,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(super) struct Worker<M, K> {
+pub(super) struct Worker<M: Memory, K: Kernel> {
     stock: Stock,
     ports: Vec<Port<M, K>>,
     cell: QueueCell,
@@ -116,7 +116,7 @@ pub(super) struct Worker<M, K> {
     trouble: Option<Trouble>,
 }
 
-impl<M, K> std::fmt::Debug for Worker<M, K> {
+impl<M: Memory, K: Kernel> std::fmt::Debug for Worker<M, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Worker")
             .field("number", &self.stock.worker)
@@ -617,10 +617,35 @@ fn bytes<'a>(stock: &'a Stock, packet: &'a Arrived) -> &'a [u8] {
     bytes.unwrap_or_default()
 }
 
-impl<M, K> Drop for Worker<M, K> {
+impl<M: Memory, K: Kernel> Drop for Worker<M, K> {
+    /// What was given to it and is not inspected any more is lost, and counted.
     fn drop(&mut self) {
-        if let Some(mail) = self.stock.shared.mail(self.stock.worker) {
-            mail.close();
+        let Self {
+            stock,
+            ports,
+            cell,
+            unread,
+            ..
+        } = self;
+        let Some(mail) = stock.shared.mail(stock.worker) else {
+            return;
+        };
+        mail.close();
+        let mut senders = mail.collect() | *unread;
+        while senders != 0 {
+            let crossing = stock
+                .shared
+                .crossing(senders.trailing_zeros(), stock.worker);
+            while let Some(parcel) = crossing.and_then(|crossing| crossing.pop()) {
+                cell.add(parcel.port as usize, Tally::LostInHands, 1);
+            }
+            senders &= senders - 1;
+        }
+        for (index, port) in ports.iter_mut().enumerate() {
+            while port.rings.receive(stock.umem()).is_some() {
+                cell.add(index, Tally::LostInRings, 1);
+            }
+            cell.add(index, Tally::RingDropped, port.newly_lost());
         }
     }
 }

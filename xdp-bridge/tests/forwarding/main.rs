@@ -3,6 +3,7 @@
 mod bpf;
 mod net;
 mod traffic;
+mod whole;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,7 @@ fn open(options: &BridgeOptions, mode: Mode) -> (Vec<Worker>, Vec<QueueCell>, [R
     });
     let cells: Vec<_> = (0..options.workers).map(|_| QueueCell::heap()).collect();
     let bridge = Bridge::open(options, cells.clone(), &mut |port, queue, socket| {
-        Ok(programs[port as usize].set(queue, socket)?)
+        Ok(programs[port].set(queue, socket)?)
     })
     .expect("the bridge opens");
     (bridge.into_workers(), cells, programs)

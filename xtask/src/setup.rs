@@ -113,6 +113,18 @@ fn has_wasm_target() -> bool {
     })
 }
 
+/// What test networks are made of; the list is theirs.
+#[path = "../../xdp-bridge/testbed/src/needs.rs"]
+mod networks;
+
+fn networks() -> impl Iterator<Item = Need> {
+    networks::NEEDS.iter().map(|need| Need {
+        package: need.package,
+        why: need.why,
+        present: need.present,
+    })
+}
+
 /// Python, for the conformance runner.
 pub const PYTHON: Need = Need {
     package: "python3",
@@ -125,6 +137,7 @@ pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG, hdl::VERILATOR];
     needs.extend([WASM_RUSTC, WASM_LIBRARY, WASM_LINKER]);
     needs.extend([WASM_CLANG, WASM_CLANG_LINKER, MAKE]);
+    needs.extend(networks());
     needs.extend(ebpf::NEEDS);
     if crate::conformance::runner(workspace).is_some() {
         needs.push(PYTHON);

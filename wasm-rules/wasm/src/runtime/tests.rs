@@ -84,3 +84,22 @@ fn the_ticker_sleeps_while_nobody_calls() {
         assert!(runtime.ticker().ticks() > ticks);
     }
 }
+
+#[test]
+fn a_runtime_is_kept_where_it_has_room() {
+    let config = RuntimeConfig::inline(2, 1);
+    let first = Runtime::new(config).expect("runtime");
+    let kept = |config| first.with_room(config).expect("runtime").is_same(&first);
+    assert!(kept(config));
+    assert!(kept(RuntimeConfig::inline(1, 1)), "there is room to spare");
+    assert!(!kept(RuntimeConfig::inline(3, 1)), "one module more");
+    assert!(!kept(RuntimeConfig::inline(2, 2)), "one worker more");
+    assert!(!kept(RuntimeConfig {
+        memory: config.memory + 1,
+        ..config
+    }));
+    assert!(
+        !kept(RuntimeConfig::offline(2, 1)),
+        "its clock goes otherwise"
+    );
+}

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use weir_engine::eval::NoticeKind;
 use weir_rules::compile::module::DeclaredPattern;
-use weir_wasm::modules::{Module, ModuleCounters, Offences, Policy, Unusable};
+use weir_wasm::modules::{Grant, Module, ModuleCounters, Offences, Policy, Unusable};
 use weir_wasm::runtime::Limits;
 
 use super::guest::{ALL, Guest, WIT, component, guest, rule};
@@ -31,14 +31,22 @@ fn hostile(evaluate: &str) -> Guest {
 /// Runs a hostile module beside a good one and a text rule. Holds that both of them fire at every packet, that the
 /// module is in quarantine after five offences, and that none took much longer than its limit.
 fn contained(guest: &Guest, counted: fn(&ModuleCounters) -> u64, why: &str) {
-    let policy = policy();
+    contained_within(&policy(), guest, counted, why);
+}
+
+fn contained_within(
+    policy: &Policy,
+    guest: &Guest,
+    counted: fn(&ModuleCounters) -> u64,
+    why: &str,
+) {
     let module = |guest: &Guest| {
-        Module::load(&runtime(), "a.wasm", &guest.build(), &policy).expect("a module")
+        Module::load(&runtime(), "a.wasm", &guest.build(), policy).expect("a module")
     };
     let good = super::guest::guest("good", vec![rule(2)]);
     let text = r#"alert udp any any -> any any (msg:"text"; content:"x"; sid:3;)"#;
     let modules = vec![module(guest), module(&good)];
-    let mut sensor = Sensor::new(&runtime(), &policy, text, modules, None);
+    let mut sensor = Sensor::new(&runtime(), policy, text, modules, None);
     let mut notices = Vec::new();
     for number in 1..=8 {
         let begun = Instant::now();
@@ -144,6 +152,68 @@ fn a_flood_of_bytes() {
 }
 
 #[test]
+fn a_flood_of_what_the_host_hands_over() {
+    let mut guest = hostile(
+        "(loop (call $buffer (i32.const 0) (i32.const 0) (i32.const 1024))
+            (call $reset) (br 0)) (unreachable)",
+    );
+    guest.imports =
+        r#"(import "weir:rules/host@1.0.0" "buffer" (func $buffer (param i32 i32 i32)))"#
+            .to_owned();
+    // The room for what is handed over is the same each time.
+    guest.more = "(func $reset (global.set $next (i32.const 524288)))".to_owned();
+    let limits = Limits {
+        host_bytes: 4096,
+        host_calls: 1_000_000,
+        ..policy().limits
+    };
+    contained_within(
+        &Policy::new(limits),
+        &guest,
+        |counters| counters.limits,
+        "it was handed more than 4096 bytes",
+    );
+}
+
+#[test]
+fn a_flood_of_lines() {
+    let mut guest = hostile(&format!(
+        "(local $left i32) (local.set $left (i32.const 40))
+        (loop $more
+            (call $write (i32.const 2) (i32.const 1024) (i32.const 5))
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $more (local.get $left)))
+        {ALL}"
+    ));
+    guest.imports =
+        r#"(import "weir:rules/log@1.0.0" "write" (func $write (param i32 i32 i32)))"#.to_owned();
+    let mut policy = policy();
+    let grants = [Grant::Log].into_iter().collect();
+    policy.grants.insert("hostile".to_owned(), grants);
+    let module = Module::load(&runtime(), "a.wasm", &guest.build(), &policy).expect("a module");
+    let mut sensor = Sensor::new(&runtime(), &policy, "", vec![module], None);
+    assert_eq!(sensor.packet(1, b"x").alerts, [(1, 1)]);
+    // Sixteen a second; the machine may have taken more than one for them.
+    let dropped = sensor.counters(0).log_dropped;
+    assert!((1..=24).contains(&dropped), "{dropped}");
+}
+
+#[test]
+fn a_table_hog() {
+    let mut guest = hostile(&format!(
+        "(if (i32.ne (table.grow $many (ref.null func) (i32.const 100000)) (i32.const -1))
+            (then (unreachable)))
+        (if (i32.eq (table.grow $many (ref.null func) (i32.const 1000)) (i32.const -1))
+            (then (unreachable)))
+        {ALL}"
+    ));
+    guest.more = "(table $many 1 funcref)".to_owned();
+    let module = Module::load(&runtime(), "a.wasm", &guest.build(), &policy()).expect("a module");
+    let mut sensor = Sensor::new(&runtime(), &policy(), "", vec![module], None);
+    assert_eq!(sensor.packet(1, b"x").alerts, [(1, 1)], "it goes without");
+}
+
+#[test]
 fn answers_that_were_not_asked() {
     let guest = hostile(
         "(i32.store (i32.const 1024) (i32.const 77))
@@ -210,6 +280,9 @@ fn a_budget_is_used_up_and_the_others_go_on() {
     let counters = sensor.counters(0);
     assert_eq!((counters.calls, counters.budget_skips), (1, 1));
     assert!(!counters.quarantined);
+    // A second of the wall's clock later it has a new one.
+    std::thread::sleep(Duration::from_millis(1050));
+    assert_eq!(sensor.packet(1, b"x").alerts, [(3, 3), (3, 1)]);
 }
 
 #[test]

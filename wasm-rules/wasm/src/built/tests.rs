@@ -135,12 +135,13 @@ fn what_was_changed_is_not_taken() {
         in_memory
     };
     assert!(takes(&file));
-    for at in (0..file.len()).step_by(5) {
+    // In steps, as to look at a signature takes its time in a build for tests.
+    for at in (0..file.len()).step_by(11) {
         let mut changed = file.clone();
         changed[at] ^= 1 << (at % 8);
         assert!(!takes(&changed), "byte {at} of {}", file.len());
     }
-    for end in 0..file.len() {
+    for end in (0..file.len()).step_by(7) {
         assert!(!takes(&file[..end]), "{end} bytes of {}", file.len());
     }
     let longer = [file.as_slice(), &[0]].concat();

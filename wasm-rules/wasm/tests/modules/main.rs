@@ -3,6 +3,7 @@
 mod guest;
 mod hostile;
 mod kept;
+mod limits;
 mod sensor;
 
 use guest::{ALL, NONE, guest, rule};
@@ -109,6 +110,60 @@ fn a_module_sees_the_buffers_that_it_declared() {
     assert_eq!(sensor.packet(1, b"xxa").alerts, []);
     assert_eq!(sensor.packet(1, b"xx").alerts, []);
     assert_eq!(sensor.counters(0).host_calls, 3);
+}
+
+#[test]
+fn several_buffers_of_a_kind_are_told_apart_in_any_order() {
+    let mut named = rule(1);
+    named.header = "dns any any -> any any".to_owned();
+    named.buffers = vec!["dns.query".to_owned()];
+    let mut guest = guest("names", vec![named]);
+    guest.declaration.buffers = vec!["dns.query".to_owned()];
+    guest.imports = HOST.to_owned();
+    // The first letter of one of the names, or 0.
+    guest.more = "(func $letter (param i32) (result i32)
+            (call $slice (i32.const 0) (local.get 0) (i32.const 0) (i32.const 1) (i32.const 1024))
+            (if (result i32) (i32.load8_u (i32.const 1024))
+                (then (i32.load8_u (i32.load (i32.const 1028)))) (else (i32.const 0))))"
+        .to_owned();
+    // Fires where the names begin with a, b and c, and there is no fourth.
+    let asked = [
+        (2, b'c'),
+        (0, b'a'),
+        (1, b'b'),
+        (1, b'b'),
+        (2, b'c'),
+        (3, 0),
+        (0, b'a'),
+    ];
+    let tests = asked.map(|(index, letter)| {
+        format!("(i32.eq (call $letter (i32.const {index})) (i32.const {letter}))")
+    });
+    let all = tests
+        .into_iter()
+        .reduce(|all, test| format!("(i32.and {all} {test})"));
+    guest.evaluate = format!(
+        "(i32.store (i32.const 512) (local.get $list))
+        (i32.store (i32.const 516) (select (local.get $count) (i32.const 0) {}))
+        (i32.const 512)",
+        all.expect("several tests")
+    );
+    let mut sensor = sensor(&guest);
+    let alerts = |sensor: &mut Sensor, names: &[&str]| sensor.query(1, names).alerts.len();
+    assert_eq!(
+        alerts(&mut sensor, &["a.example", "b.example", "c.example"]),
+        1
+    );
+    assert_eq!(
+        alerts(&mut sensor, &["a.example", "c.example", "b.example"]),
+        0
+    );
+    assert_eq!(alerts(&mut sensor, &["a.example", "b.example"]), 0);
+    assert_eq!(
+        alerts(&mut sensor, &["ax.example", "by.example", "cz.example"]),
+        1
+    );
+    assert_eq!(sensor.counters(0).calls, 4);
 }
 
 #[test]

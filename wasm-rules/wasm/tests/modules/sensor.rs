@@ -92,6 +92,32 @@ impl Sensor {
         self.frame(&udp(client_end(client), SERVER, payload))
     }
 
+    /// What comes of a DNS query for several names.
+    pub fn query(&mut self, client: u16, names: &[&str]) -> Seen {
+        let mut message = vec![
+            0,
+            client as u8,
+            1,
+            0,
+            0,
+            names.len() as u8,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        for name in names {
+            for label in name.split('.') {
+                message.push(label.len() as u8);
+                message.extend(label.bytes());
+            }
+            message.extend([0, 0, 1, 0, 1]);
+        }
+        self.frame(&udp(client_end(client), (SERVER.0, 53), &message))
+    }
+
     /// What comes of an answer to such a packet.
     pub fn answer(&mut self, client: u16, payload: &[u8]) -> Seen {
         self.frame(&udp(SERVER, client_end(client), payload))

@@ -35,9 +35,9 @@ pub(in crate::modules) enum Exceeded {
 /// What an instance knows of its module.
 pub(in crate::modules) struct Facts {
     pub(in crate::modules) name: Arc<str>,
-    /// As [`Declaration::buffers`] has them.
+    /// As [`weir_rules::compile::module::Declaration::buffers`] has them.
     pub(in crate::modules) buffers: Box<[Buffer]>,
-    /// As [`Declaration::flow_bits`] has them.
+    /// As [`weir_rules::compile::module::Declaration::flow_bits`] has them.
     pub(in crate::modules) flow_bits: Box<[Option<FlowBitId>]>,
     pub(in crate::modules) tables: Tables,
     pub(in crate::modules) grants: Vec<Grant>,

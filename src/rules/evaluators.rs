@@ -61,12 +61,16 @@ pub fn of_built(
     Ok((loaded, Some(Arc::new(code))))
 }
 
+/// What evaluates text rules: one, which others are made after.
+enum Text {
+    Compiled(Box<Compiled>),
+    Plain(Plain),
+}
+
 /// Makes evaluators for workers, all of the same rules.
 pub struct Evaluators {
     rules: Arc<RuleSet>,
-    /// One of each kind, which others are made after.
-    compiled: Option<Compiled>,
-    plain: Plain,
+    text: Text,
     modules: Option<Arc<Modules>>,
     times: Option<Arc<RuleTimes>>,
 }
@@ -90,18 +94,20 @@ impl Evaluators {
             (_, Some(code)) => Some(Arc::clone(code)),
             (Evaluation::Wasm, None) => Some(Arc::new(compiled(rules)?)),
         };
-        let compiled = code
-            .map(|code| Compiled::new(code, Arc::clone(rules)))
-            .transpose()
-            .map_err(Failure::failed)?;
+        let text = match code {
+            Some(code) => {
+                let compiled = Compiled::new(code, Arc::clone(rules)).map_err(Failure::failed)?;
+                Text::Compiled(Box::new(compiled))
+            }
+            None => Text::Plain(Plain::new(Arc::clone(rules))),
+        };
         let modules = host.map(|host| {
             let before = before.map(AsRef::as_ref);
             Modules::new(&host.runtime, &host.policy, &host.modules, before)
         });
         Ok(Self {
             rules: Arc::clone(rules),
-            compiled,
-            plain: Plain::new(Arc::clone(rules)),
+            text,
             modules,
             times: None,
         })
@@ -115,9 +121,9 @@ impl Evaluators {
 
     /// What evaluates text rules.
     pub fn name(&self) -> &'static str {
-        match self.compiled {
-            Some(_) => "wasm",
-            None => "plain",
+        match self.text {
+            Text::Compiled(_) => "wasm",
+            Text::Plain(_) => "plain",
         }
     }
 
@@ -137,9 +143,9 @@ impl Evaluators {
     /// # Errors
     /// When compiled rules cannot be instantiated.
     pub fn one(&self, names: &Names) -> Result<Box<dyn Evaluator>, Failure> {
-        let inner: Box<dyn Evaluator> = match &self.compiled {
-            Some(compiled) => Box::new(compiled.another().map_err(Failure::failed)?),
-            None => Box::new(self.plain.another()),
+        let inner: Box<dyn Evaluator> = match &self.text {
+            Text::Compiled(compiled) => Box::new(compiled.another().map_err(Failure::failed)?),
+            Text::Plain(plain) => Box::new(plain.another()),
         };
         let whole: Box<dyn Evaluator> = match &self.modules {
             Some(modules) => Box::new(modules.evaluator(inner, &self.rules, names)),

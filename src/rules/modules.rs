@@ -83,7 +83,7 @@ impl<'b> Sources<'b> {
         for (number, (name, bytes)) in (0..).zip(modules) {
             self.all.push(Source {
                 file: name.into(),
-                bytes: bytes.into(),
+                bytes,
                 built: Some((set, number)),
             });
         }

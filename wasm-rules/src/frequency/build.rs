@@ -4,7 +4,7 @@ use weir_engine::matcher::MAX_PROBE;
 
 use super::learn::Count;
 use super::scale::Scaled;
-use super::{Learnt, Level, Limits, Table};
+use super::{Learnt, Level, Levels, Limits, Table};
 
 /// The table of the windows that are worth keeping. `counts` are sorted; every window with at least `floor` hits is there.
 pub(super) fn table(
@@ -14,11 +14,7 @@ pub(super) fn table(
     limits: Limits,
 ) -> Table {
     let least = least(counts, floor, limits);
-    let mut table = Table {
-        learnt,
-        least,
-        levels: Default::default(),
-    };
+    let mut levels: [Level; MAX_PROBE] = Default::default();
     let mut parents: Vec<u64> = Vec::new();
     for (at, counts) in counts.iter().enumerate() {
         let shift = 8 * (MAX_PROBE - 1 - at) as u32;
@@ -40,19 +36,20 @@ pub(super) fn table(
             level.hits.push(Scaled::up(count.hits));
             level.payloads.push(Scaled::up(count.payloads));
         }
-        if let Some(above) = at
-            .checked_sub(1)
-            .and_then(|above| table.levels.get_mut(above))
-        {
+        if let Some(above) = at.checked_sub(1).and_then(|above| levels.get_mut(above)) {
             starts.resize(parents.len() + 1, windows.len() as u32);
             above.children = starts;
         }
-        if let Some(place) = table.levels.get_mut(at) {
+        if let Some(place) = levels.get_mut(at) {
             *place = level;
         }
         parents = windows;
     }
-    table
+    Table {
+        learnt,
+        least,
+        levels: Levels::of(levels),
+    }
 }
 
 fn keeps(count: &Count, least: u64, limits: Limits) -> bool {

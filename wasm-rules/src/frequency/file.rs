@@ -26,7 +26,7 @@ use flate2::{Compression, Crc};
 use weir_engine::matcher::MAX_PROBE;
 
 use super::scale::Scaled;
-use super::{Learnt, Level, Table};
+use super::{Learnt, Level, Levels, Table};
 
 const MAGIC: &[u8; 8] = b"weirfreq";
 const VERSION: u16 = 1;
@@ -110,12 +110,49 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// The compressed part of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body<'b> {
+    deflated: &'b [u8],
+    /// Bytes that it has when it is inflated.
+    length: usize,
+}
+
+impl Body<'_> {
+    pub(super) fn unpack(self) -> Result<[Level; MAX_PROBE], TableError> {
+        levels(&inflate(self.deflated, self.length)?)
+    }
+}
+
 impl Table {
     /// Reads a table that [`Table::to_bytes`] wrote. Takes any bytes.
     ///
     /// # Errors
     /// When it is no table, or one of another version, cut or damaged.
     pub fn read(bytes: &[u8]) -> Result<Self, TableError> {
+        let (learnt, least, body) = Self::parts(bytes)?;
+        Ok(Self {
+            learnt,
+            least,
+            levels: Levels::of(body.unpack()?),
+        })
+    }
+
+    /// As [`Self::read`], but windows are read when they are first looked at; there are none where that fails.
+    pub(super) fn later(bytes: &'static [u8]) -> Result<Self, TableError> {
+        let (learnt, least, body) = Self::parts(bytes)?;
+        Ok(Self {
+            learnt,
+            least,
+            levels: Levels {
+                packed: Some(body),
+                ..Levels::default()
+            },
+        })
+    }
+
+    /// What a file says: what the table was learnt from, the hits of the rarest window, and its body.
+    fn parts(bytes: &[u8]) -> Result<(Learnt, u64, Body<'_>), TableError> {
         if !bytes.starts_with(MAGIC) {
             return Err(TableError::NotATable);
         }
@@ -158,12 +195,11 @@ impl Table {
                 "it was learnt from more payloads than bytes, or keeps everything",
             ));
         }
-        let body = inflate(body, inflated)?;
-        Ok(Self {
-            learnt,
-            least,
-            levels: levels(&body)?,
-        })
+        let body = Body {
+            deflated: body,
+            length: inflated,
+        };
+        Ok((learnt, least, body))
     }
 
     /// The table as a file.
@@ -175,7 +211,7 @@ impl Table {
     fn body(&self) -> Vec<u8> {
         let mut body = Vec::new();
         let mut above: Option<&Level> = None;
-        for level in &self.levels {
+        for level in self.levels.iter() {
             body.extend((level.symbols.len() as u32).to_le_bytes());
             let mut ceiling = vec![u8::MAX; level.symbols.len()];
             if let Some(above) = above {

@@ -17,6 +17,7 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use weir_engine::matcher::MAX_PROBE;
@@ -71,13 +72,50 @@ struct Level {
     children: Vec<u32>,
 }
 
+/// The windows of each length. Those of the table that comes with Weir are unpacked when they are first looked at: who loads rules
+/// that were compiled before never does.
+#[derive(Clone, Debug, Default)]
+struct Levels {
+    unpacked: OnceLock<[Level; MAX_PROBE]>,
+    packed: Option<file::Body<'static>>,
+}
+
+impl Levels {
+    fn of(levels: [Level; MAX_PROBE]) -> Self {
+        Self {
+            unpacked: levels.into(),
+            packed: None,
+        }
+    }
+}
+
+impl Deref for Levels {
+    type Target = [Level; MAX_PROBE];
+
+    fn deref(&self) -> &Self::Target {
+        self.unpacked.get_or_init(|| {
+            // A test reads the file, so that this does not fail.
+            let unpacked = self.packed.and_then(|body| body.unpack().ok());
+            unpacked.unwrap_or_default()
+        })
+    }
+}
+
+impl PartialEq for Levels {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Levels {}
+
 /// How often windows of 1 to 8 bytes occur.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     learnt: Learnt,
     /// A window that is not in the table stood at fewer offsets than this, or in too few payloads to be kept.
     least: u64,
-    levels: [Level; MAX_PROBE],
+    levels: Levels,
 }
 
 /// The table that comes with Weir.
@@ -88,7 +126,7 @@ impl Table {
     pub fn standard() -> Arc<Self> {
         static TABLE: OnceLock<Arc<Table>> = OnceLock::new();
         // A test reads the file, so that there always is a table.
-        Arc::clone(TABLE.get_or_init(|| Arc::new(Self::read(STANDARD).unwrap_or_default())))
+        Arc::clone(TABLE.get_or_init(|| Arc::new(Self::later(STANDARD).unwrap_or_default())))
     }
 
     /// What it was learnt from.

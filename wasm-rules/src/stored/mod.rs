@@ -28,7 +28,7 @@ use weir_engine::stream::StreamEvent;
 use crate::compile::{Loaded, Written};
 use report::Report;
 
-pub use resolve::read;
+pub use resolve::{Pieces, read, read_pieces};
 
 /// Rules of a piece.
 pub const PIECE: usize = 512;

@@ -17,5 +17,7 @@ pub mod built;
 pub mod code;
 pub mod compiled;
 pub mod component;
+mod lent;
 pub mod modules;
 pub mod runtime;
+mod views;

@@ -88,11 +88,7 @@ pub(super) fn one_of(
     let value = args::bare(args::value(option)?);
     let (negated, number) = named(&value, names)
         .ok_or_else(|| args::expected(&value, "one of the values that the keyword has"))?;
-    draft.app_test(AppTest::OneOf {
-        field,
-        values: vec![number],
-        negated,
-    });
+    has(draft, field, number, negated);
     Ok(())
 }
 
@@ -104,12 +100,17 @@ pub(super) fn is_set(
 ) -> Result<(), Problem> {
     args::no_value(option)?;
     need(draft, option, field.protos())?;
+    has(draft, field, 1, false);
+    Ok(())
+}
+
+/// Asks for a number of the field that is this one, or that is another.
+fn has(draft: &mut Draft<'_>, field: AppField, number: u64, negated: bool) {
     draft.app_test(AppTest::OneOf {
         field,
-        values: vec![1],
-        negated: false,
+        values: vec![number],
+        negated,
     });
-    Ok(())
 }
 
 /// Names of bits, each perhaps negated, or a comparison with the whole.

@@ -1,10 +1,12 @@
 //! Rules of declarations, by themselves.
 
-use weir_engine::plan::{Op, RuleKind};
+use std::sync::Arc;
+
+use weir_engine::plan::{Op, Rule, RuleKind};
 
 use super::*;
 use crate::classification::Classification;
-use crate::compile::{Variables, load};
+use crate::compile::{Compiler, Variables, load};
 use crate::syntax::SourceFile;
 
 fn compiler() -> Compiler {

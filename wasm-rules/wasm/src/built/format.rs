@@ -1,7 +1,5 @@
 //! The file as bytes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use weir_rules::stored;
@@ -9,6 +7,7 @@ use weir_rules::stored;
 use super::BuiltError;
 use super::keys::{self, SecretKey};
 use super::native::Machine;
+use super::source::Source;
 
 /// What a file begins with. Like PNG's, it does not survive being taken for text.
 const MAGIC: &[u8; 8] = b"\x89WEIR\r\n\x1a";
@@ -17,7 +16,7 @@ const MAGIC: &[u8; 8] = b"\x89WEIR\r\n\x1a";
 const FORMAT: u32 = 1;
 
 /// Bytes before the header: magic, version, length of the header.
-const FIXED: usize = 16;
+const FIXED: u64 = 16;
 
 /// Most signatures of a file.
 const MAX_SIGNATURES: usize = 16;
@@ -75,11 +74,11 @@ pub(super) struct Section {
     pub(super) kind: Kind,
     /// Of a module: the name of its file.
     pub(super) name: String,
-    length: u64,
-    sha256: [u8; 32],
+    pub(super) length: u64,
+    pub(super) sha256: [u8; 32],
     /// Where it begins in the file.
     #[serde(skip)]
-    start: usize,
+    pub(super) start: u64,
 }
 
 /// What a file says of itself.
@@ -104,51 +103,10 @@ pub(super) struct Layout {
 }
 
 impl Section {
-    /// Its bytes, whatever they are.
-    fn bytes<'b>(&self, file: &'b [u8]) -> Option<&'b [u8]> {
-        let length = usize::try_from(self.length).ok()?;
-        file.get(self.start..self.start.checked_add(length)?)
+    /// What is wrong with it where its bytes are not those that the header says.
+    pub(super) fn wrong(&self) -> BuiltError {
+        BuiltError::Section(self.kind.name())
     }
-
-    /// Its bytes, if they are what the header says.
-    pub(super) fn checked<'b>(&self, file: &'b [u8]) -> Result<&'b [u8], BuiltError> {
-        let bytes = self.bytes(file);
-        let right = bytes.filter(|bytes| sha256(bytes) == self.sha256);
-        right.ok_or(BuiltError::Section(self.kind.name()))
-    }
-}
-
-/// The bytes of several sections, if all are what the header says; looked at by as many threads as there are cores.
-pub(super) fn check_all<'b>(
-    file: &'b [u8],
-    sections: &[&Section],
-) -> Result<Vec<&'b [u8]>, BuiltError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, wrong) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(section) = sections.get(at) else {
-                return;
-            };
-            if section.checked(file).is_err() {
-                wrong.fetch_min(at, Ordering::Relaxed);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(sections.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    if let Some(section) = sections.get(wrong.into_inner()) {
-        return Err(BuiltError::Section(section.kind.name()));
-    }
-    Ok(sections
-        .iter()
-        .filter_map(|section| section.bytes(file))
-        .collect())
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -196,13 +154,20 @@ pub(super) fn write(
 }
 
 /// Takes a file apart. What is allocated is bounded by the header, and that by the file.
-pub(super) fn parse(file: &[u8]) -> Result<Layout, BuiltError> {
-    if !is_built(file) {
-        return Err(BuiltError::Other);
-    }
+pub(super) fn parse(file: &Source) -> Result<Layout, BuiltError> {
     let broken = |why: &str| BuiltError::Broken(why.to_owned());
     let cut = || broken("it ends within its header");
-    let format = number(file, MAGIC.len()).ok_or_else(cut)?;
+    let start = file.part(0, FIXED.min(file.len()))?;
+    if !start.is_some_and(|start| is_built(&start)) {
+        return Err(BuiltError::Other);
+    }
+    let number = |at: u64| -> Result<u32, BuiltError> {
+        let bytes = file.part(at, 4)?.ok_or_else(cut)?;
+        let bytes = bytes.first_chunk().ok_or_else(cut)?;
+        Ok(u32::from_le_bytes(*bytes))
+    };
+    let after_magic = MAGIC.len() as u64;
+    let format = number(after_magic)?;
     if format != FORMAT {
         return Err(BuiltError::Version {
             weir: "of another version".to_owned(),
@@ -210,10 +175,9 @@ pub(super) fn parse(file: &[u8]) -> Result<Layout, BuiltError> {
             known: FORMAT.to_string(),
         });
     }
-    let length = number(file, MAGIC.len() + 4).ok_or_else(cut)? as usize;
-    let end = FIXED.checked_add(length).ok_or_else(cut)?;
-    let signed = file.get(..end).ok_or_else(cut)?;
-    let header = signed.get(FIXED..).ok_or_else(cut)?;
+    let end = FIXED + u64::from(number(after_magic + 4)?);
+    let signed = file.part(0, end)?.ok_or_else(cut)?;
+    let header = signed.get(FIXED as usize..).ok_or_else(cut)?;
     let unreadable = |_| broken("its header cannot be read");
     let (mut header, rest): (Header, _) = postcard::take_from_bytes(header).map_err(unreadable)?;
     if !rest.is_empty() {
@@ -227,30 +191,28 @@ pub(super) fn parse(file: &[u8]) -> Result<Layout, BuiltError> {
             known: version(stored::VERSION, stored::vocabulary()),
         });
     }
-    let length = number(file, end).ok_or_else(cut)? as usize;
-    let start = end.checked_add(4).ok_or_else(cut)?;
-    let end = start.checked_add(length).ok_or_else(cut)?;
-    let signatures = file.get(start..end).ok_or_else(cut)?;
-    let (signatures, rest): (Vec<keys::Signature>, _) = postcard::take_from_bytes(signatures)
+    let length = u64::from(number(end)?);
+    let signatures = file.part(end + 4, length)?.ok_or_else(cut)?;
+    let end = end + 4 + length;
+    let (signatures, rest): (Vec<keys::Signature>, _) = postcard::take_from_bytes(&signatures)
         .map_err(|_| broken("its signatures cannot be read"))?;
     if !rest.is_empty() || signatures.len() > MAX_SIGNATURES {
         return Err(broken("its signatures cannot be read"));
     }
     place(&mut header.sections, end, file.len())?;
     Ok(Layout {
-        digest: sha256(signed),
+        digest: sha256(&signed),
         header,
         signatures,
     })
 }
 
 /// Says where each section begins, and that there is what there must be.
-fn place(sections: &mut [Section], mut at: usize, end: usize) -> Result<(), BuiltError> {
+fn place(sections: &mut [Section], mut at: u64, end: u64) -> Result<(), BuiltError> {
     let broken = |why: String| Err(BuiltError::Broken(why));
     for section in sections.iter_mut() {
         section.start = at;
-        let length = usize::try_from(section.length).ok();
-        let next = length.and_then(|length| at.checked_add(length));
+        let next = at.checked_add(section.length);
         match next.filter(|&next| next <= end) {
             Some(next) => at = next,
             None => {
@@ -277,9 +239,4 @@ fn place(sections: &mut [Section], mut at: usize, end: usize) -> Result<(), Buil
     } else {
         broken("its sections are not those of a rule set".to_owned())
     }
-}
-
-fn number(file: &[u8], at: usize) -> Option<u32> {
-    let bytes = file.get(at..at.checked_add(4)?)?;
-    Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }

@@ -24,9 +24,11 @@
 mod format;
 pub mod keys;
 mod native;
+mod source;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use weir_rules::compile::{Loaded, Variables};
@@ -34,6 +36,7 @@ use weir_rules::stored::{self, Parts, StoredError};
 
 use format::{Kind, Layout};
 use keys::{PublicKey, SecretKey};
+use source::Source;
 
 pub use format::{Counts, is_built};
 pub use native::{Machine, Native};
@@ -164,9 +167,12 @@ impl Signed {
     }
 }
 
+/// A module of a file: the name of the file that it came from, and its component.
+pub type Named<'b> = (&'b str, Cow<'b, [u8]>);
+
 /// A built rule set that was read: its structure is right, its sections are looked at when they are asked for.
 pub struct Built {
-    bytes: Vec<u8>,
+    source: Source,
     layout: Layout,
     signed: Signed,
 }
@@ -181,16 +187,14 @@ impl std::fmt::Debug for Built {
 }
 
 impl Built {
-    /// Reads a file.
+    /// Opens a file, and looks at its header and signatures. It stays open: a section is read when it is asked for, into memory,
+    /// and what is used is what was held to its hash there. So the file may be replaced at any time; where it is written over, that
+    /// is found.
     ///
     /// # Errors
     /// As [`Self::parse`], and when it cannot be read.
     pub fn read(path: &Path, trust: &Trust) -> Result<Self, BuiltError> {
-        let bytes = std::fs::read(path).map_err(|error| BuiltError::Read {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::parse(bytes, trust)
+        Self::of(Source::open(path)?, trust)
     }
 
     /// Takes the bytes of a file apart, and looks at its signatures.
@@ -199,7 +203,11 @@ impl Built {
     /// When it is no built rule set, is cut off, is of another version, or bears a signature of a trusted key that does not
     /// fit.
     pub fn parse(bytes: Vec<u8>, trust: &Trust) -> Result<Self, BuiltError> {
-        let layout = format::parse(&bytes)?;
+        Self::of(Source::Bytes(bytes), trust)
+    }
+
+    fn of(source: Source, trust: &Trust) -> Result<Self, BuiltError> {
+        let layout = format::parse(&source)?;
         let mut signed = Signed::default();
         for signature in &layout.signatures {
             let local = trust.local.filter(|key| signature.is_of(key));
@@ -214,7 +222,7 @@ impl Built {
             signed.by = signed.by.or(named);
         }
         Ok(Self {
-            bytes,
+            source,
             layout,
             signed,
         })
@@ -249,17 +257,15 @@ impl Built {
     /// # Errors
     /// When they cannot be read.
     pub fn rules(&self, variables: &Variables) -> Result<Loaded, BuiltError> {
-        let sections: Vec<&format::Section> = self.layout.header.sections.iter().collect();
-        let of_rules = |kind: &Kind| matches!(kind, Kind::Shared | Kind::Piece);
-        let wanted = sections
-            .into_iter()
-            .filter(|section| of_rules(&section.kind));
-        let checked = format::check_all(&self.bytes, &wanted.collect::<Vec<_>>())?;
-        let (shared, pieces) = match checked.as_slice() {
-            [shared, pieces @ ..] => (*shared, pieces),
-            [] => return Err(BuiltError::Broken("it has no rules".to_owned())),
+        let none = || BuiltError::Broken("it has no rules".to_owned());
+        let shared = self.sections(|kind| matches!(kind, Kind::Shared)).next();
+        let shared = self.source.checked(shared.ok_or_else(none)?)?;
+        let pieces = self.sections(|kind| matches!(kind, Kind::Piece));
+        let pieces = Pieces {
+            source: &self.source,
+            sections: pieces.collect(),
         };
-        let mut loaded = stored::read(shared, pieces, variables)?;
+        let mut loaded = stored::read_pieces(&shared, &pieces, variables)?;
         let modules = self.modules_len();
         let strays = |rule: &weir_engine::plan::Rule| {
             (rule.module.as_ref()).is_some_and(|of| usize::from(of.module) >= modules)
@@ -278,23 +284,21 @@ impl Built {
     ///
     /// # Errors
     /// When the section is damaged.
-    pub fn code(&self) -> Result<Option<&[u8]>, BuiltError> {
-        let code = |kind: &Kind| matches!(kind, Kind::Code);
-        let mut sections = self.sections(code);
-        sections
-            .next()
-            .map(|section| section.checked(&self.bytes))
+    pub fn code(&self) -> Result<Option<Cow<'_, [u8]>>, BuiltError> {
+        let section = self.sections(|kind| matches!(kind, Kind::Code)).next();
+        section
+            .map(|section| self.source.checked(section))
             .transpose()
     }
 
-    /// The modules, each with the name of the file that it came from.
+    /// The modules, in the order that rules number them.
     ///
     /// # Errors
     /// When a section is damaged.
-    pub fn modules(&self) -> Result<Vec<(&str, &[u8])>, BuiltError> {
+    pub fn modules(&self) -> Result<Vec<Named<'_>>, BuiltError> {
         let sections = self.sections(|kind| matches!(kind, Kind::Module));
         let checked = sections.map(|section| {
-            let component = section.checked(&self.bytes)?;
+            let component = self.source.checked(section)?;
             Ok((section.name.as_str(), component))
         });
         checked.collect()
@@ -307,5 +311,26 @@ impl Built {
     fn sections(&self, is: impl Fn(&Kind) -> bool) -> impl Iterator<Item = &format::Section> {
         let sections = self.layout.header.sections.iter();
         sections.filter(move |section| is(&section.kind))
+    }
+}
+
+/// Rules of a file, in the order of its sections.
+struct Pieces<'b> {
+    source: &'b Source,
+    sections: Vec<&'b format::Section>,
+}
+
+impl stored::Pieces for Pieces<'_> {
+    type Error = BuiltError;
+
+    fn count(&self) -> usize {
+        self.sections.len()
+    }
+
+    fn get<'b>(&'b self, at: usize, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], BuiltError> {
+        match self.sections.get(at) {
+            Some(section) => self.source.checked_into(section, buffer),
+            None => Err(BuiltError::Broken("it has fewer rules".to_owned())),
+        }
     }
 }

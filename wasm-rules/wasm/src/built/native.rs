@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::format::Kind;
+use super::format::{Kind, Section};
 use super::{Built, BuiltError, Draft};
 
 /// The runtime's release: what one compiled, another does not take.
@@ -163,6 +163,20 @@ impl Built {
     /// # Errors
     /// When a section is damaged, or what it holds is no Wasm.
     pub fn module(&self, engine: &Engine) -> Result<Option<Ready<wasmtime::Module>>, BuiltError> {
+        if self
+            .sections(|kind| matches!(kind, Kind::Code))
+            .next()
+            .is_none()
+        {
+            return Ok(None);
+        }
+        let why = match self.native(engine, None) {
+            Ok(native) => match self.deserialize(engine, native)? {
+                Ok(module) => return Ok(Some((module, None))),
+                Err(error) => format!("the runtime refuses it ({error:#})"),
+            },
+            Err(why) => why,
+        };
         let Some(code) = self.code()? else {
             return Ok(None);
         };
@@ -170,19 +184,28 @@ impl Built {
             what: "the rules".to_owned(),
             why: format!("{error:#}"),
         };
-        let why = match self.native(engine, None)? {
-            Ok(native) => {
-                // SAFETY: a trusted key signed the file, and the bytes are those that were signed (`native` holds them to their
-                // hash): whoever has the key compiled them with this runtime, and nobody changed them since.
-                match unsafe { wasmtime::Module::deserialize(engine, native) } {
-                    Ok(module) => return Ok(Some((module, None))),
-                    Err(error) => format!("the runtime refuses it ({error:#})"),
-                }
-            }
-            Err(why) => why,
-        };
         let module = wasmtime::Module::new(engine, code).map_err(failed)?;
         Ok(Some((module, Some(why))))
+    }
+
+    /// Native code of text rules, which may be run here if it is what the header says. It is most of a file, so it is not
+    /// copied more than once where that can be helped.
+    fn deserialize(
+        &self,
+        engine: &Engine,
+        native: &Section,
+    ) -> Result<wasmtime::Result<wasmtime::Module>, BuiltError> {
+        if let Some(file) = self.source.sealed(native)? {
+            // SAFETY: a trusted key signed the file (`native`), and the bytes are those that were signed (`sealed` holds them
+            // to their hash, and lets nobody change them afterwards): whoever has the key compiled them with this runtime.
+            if let Ok(module) = unsafe { wasmtime::Module::deserialize_open_file(engine, file) } {
+                return Ok(Ok(module));
+            }
+            // Not every system lets files in memory be run.
+        }
+        let bytes = self.source.checked(native)?;
+        // SAFETY: as above; the bytes are in memory that is ours alone when `checked` holds them to their hash.
+        Ok(unsafe { wasmtime::Module::deserialize(engine, bytes) })
     }
 
     /// A module, ready to be run, as [`Self::module`].
@@ -190,17 +213,18 @@ impl Built {
     /// # Errors
     /// When a section is damaged, there is no such module, or it is no component.
     pub fn component(&self, engine: &Engine, module: u16) -> Result<Ready<Component>, BuiltError> {
-        let modules = self.modules()?;
-        let Some(&(name, component)) = modules.get(usize::from(module)) else {
+        let mut modules = self.sections(|kind| matches!(kind, Kind::Module));
+        let Some(section) = modules.nth(usize::from(module)) else {
             return Err(BuiltError::Broken(format!("there is no module {module}")));
         };
         let failed = |error: wasmtime::Error| BuiltError::Native {
-            what: name.to_owned(),
+            what: section.name.clone(),
             why: format!("{error:#}"),
         };
-        let why = match self.native(engine, Some(module))? {
+        let why = match self.native(engine, Some(module)) {
             Ok(native) => {
-                // SAFETY: as in `module`.
+                let native = self.source.checked(native)?;
+                // SAFETY: as in `deserialize`.
                 match unsafe { Component::deserialize(engine, native) } {
                     Ok(component) => return Ok((component, None)),
                     Err(error) => format!("the runtime refuses it ({error:#})"),
@@ -208,16 +232,13 @@ impl Built {
             }
             Err(why) => why,
         };
+        let component = self.source.checked(section)?;
         let component = Component::new(engine, component).map_err(failed)?;
         Ok((component, Some(why)))
     }
 
-    /// Native code that may be run here; or why there is none.
-    fn native(
-        &self,
-        engine: &Engine,
-        wanted: Option<u16>,
-    ) -> Result<Result<&[u8], String>, BuiltError> {
+    /// Native code that may be run here, if it is what the header says; or why there is none.
+    fn native(&self, engine: &Engine, wanted: Option<u16>) -> Result<&Section, String> {
         let here = Machine::of(engine);
         let mut why = None;
         for section in &self.layout.header.sections {
@@ -232,9 +253,9 @@ impl Built {
                 None if !self.signed.trusted() => {
                     why = Some("neither this machine nor a trusted key signed it".to_owned());
                 }
-                None => return section.checked(&self.bytes).map(Ok),
+                None => return Ok(section),
             }
         }
-        Ok(Err(why.unwrap_or_else(|| "there is none".to_owned())))
+        Err(why.unwrap_or_else(|| "there is none".to_owned()))
     }
 }

@@ -1,3 +1,5 @@
+use std::io::Write as _;
+
 use proptest::prelude::*;
 use wasmtime::Engine;
 use weir_rules::classification::Classification;
@@ -43,14 +45,29 @@ fn trust(key: &SecretKey) -> Trust {
     }
 }
 
+/// A file that was taken apart in memory, and one that is read from where it lies, though it has gone from there.
+fn opened(file: &[u8], trust: &Trust) -> [Result<Built, BuiltError>; 2] {
+    let mut there = tempfile::NamedTempFile::new().expect("a file");
+    there.write_all(file).expect("written");
+    let in_file = Built::read(there.path(), trust);
+    [Built::parse(file.to_vec(), trust), in_file]
+}
+
+/// All that is in a file, if it is as its header says.
+fn whole(built: Built) -> Result<(), BuiltError> {
+    built.rules(&Variables::stock())?;
+    built.code()?;
+    built.modules()?;
+    Ok(())
+}
+
 fn why(file: Vec<u8>, trust: &Trust) -> String {
-    let opened = Built::parse(file, trust).and_then(|built| {
-        built.rules(&Variables::stock())?;
-        built.code()?;
-        built.modules()?;
-        Ok(())
+    let [in_memory, in_file] = opened(&file, trust).map(|built| {
+        let read = built.and_then(whole);
+        read.expect_err("is wrong").to_string()
     });
-    opened.expect_err("is wrong").to_string()
+    assert_eq!(in_memory, in_file);
+    in_memory
 }
 
 /// What the function of [`CORE`] gives.
@@ -69,14 +86,17 @@ fn what_goes_in_comes_out() {
     let (code, modules) = (draft.code.clone(), draft.modules.clone());
     let file = draft.finish(&[]).expect("written");
     assert!(is_built(&file));
-    let built = Built::parse(file, &Trust::default()).expect("is right");
-    assert_eq!(built.code().expect("is whole"), code.as_deref());
-    let found = built.modules().expect("are whole");
-    assert_eq!(found, [("nothing.wasm", modules[0].component.as_slice())]);
-    let loaded = built.rules(&Variables::stock()).expect("can be read");
-    assert_eq!(loaded.counts.evaluated, 2);
-    assert_eq!(built.signed(), Signed::default());
-    assert!(matches!(built.must_be_signed(), Err(BuiltError::Unsigned)));
+    for built in opened(&file, &Trust::default()) {
+        let built = built.expect("is right");
+        assert_eq!(built.code().expect("is whole").as_deref(), code.as_deref());
+        let found = built.modules().expect("are whole");
+        let component = Cow::Borrowed(modules[0].component.as_slice());
+        assert_eq!(found, [("nothing.wasm", component)]);
+        let loaded = built.rules(&Variables::stock()).expect("can be read");
+        assert_eq!(loaded.counts.evaluated, 2);
+        assert_eq!(built.signed(), Signed::default());
+        assert!(matches!(built.must_be_signed(), Err(BuiltError::Unsigned)));
+    }
 }
 
 #[test]
@@ -108,21 +128,20 @@ fn what_was_changed_is_not_taken() {
     let file = draft().finish(&[&ours]).expect("written");
     let trust = trust(&ours);
     let takes = |file: &[u8]| {
-        let Ok(built) = Built::parse(file.to_vec(), &trust) else {
-            return false;
-        };
-        built.must_be_signed().is_ok()
-            && built.rules(&Variables::stock()).is_ok()
-            && built.code().is_ok()
-            && built.modules().is_ok()
+        let [in_memory, in_file] = opened(file, &trust).map(|built| {
+            built.is_ok_and(|built| built.must_be_signed().is_ok() && whole(built).is_ok())
+        });
+        assert_eq!(in_memory, in_file);
+        in_memory
     };
     assert!(takes(&file));
-    for at in (0..file.len()).step_by(5) {
+    // In steps, as to look at a signature takes its time in a build for tests.
+    for at in (0..file.len()).step_by(11) {
         let mut changed = file.clone();
         changed[at] ^= 1 << (at % 8);
         assert!(!takes(&changed), "byte {at} of {}", file.len());
     }
-    for end in 0..file.len() {
+    for end in (0..file.len()).step_by(7) {
         assert!(!takes(&file[..end]), "{end} bytes of {}", file.len());
     }
     let longer = [file.as_slice(), &[0]].concat();
@@ -166,13 +185,17 @@ fn native_code_is_run_where_it_is_trusted_and_fits() {
     made.compile_modules(&engine).expect("compiles");
     let ready = |draft: &Draft, trust: &Trust| {
         let file = draft.clone().finish(&[&ours]).expect("written");
-        let built = Built::parse(file, trust).expect("is right");
-        let (module, why) = built.module(&engine).expect("is right").expect("is there");
-        assert_eq!(four(&engine, &module), 4);
-        let (_, of_component) = built.component(&engine, 0).expect("is right");
-        assert_eq!(why.is_some(), of_component.is_some());
-        assert!(built.component(&engine, 1).is_err());
-        why
+        let [in_memory, in_file] = opened(&file, trust).map(|built| {
+            let built = built.expect("is right");
+            let (module, why) = built.module(&engine).expect("is right").expect("is there");
+            assert_eq!(four(&engine, &module), 4);
+            let (_, of_component) = built.component(&engine, 0).expect("is right");
+            assert_eq!(why.is_some(), of_component.is_some());
+            assert!(built.component(&engine, 1).is_err());
+            why
+        });
+        assert_eq!(in_memory, in_file);
+        in_memory
     };
     let trusted = trust(&ours);
     assert_eq!(ready(&made, &trusted), None);
@@ -200,6 +223,57 @@ fn native_code_is_run_where_it_is_trusted_and_fits() {
         .for_each(|native| native.bytes.truncate(100));
     let why = ready(&nonsense, &trusted).expect("is compiled again");
     assert!(why.contains("the runtime refuses it"), "{why}");
+}
+
+/// Native code that is not what was signed is not run, nor is anything made in its place.
+#[test]
+fn native_code_that_was_changed_is_refused() {
+    let engine = Engine::default();
+    let ours = key();
+    let mut made = draft();
+    made.compile_code(&engine).expect("compiles");
+    let native = made.natives[0].bytes.len();
+    let file = made.finish(&[&ours]).expect("written");
+    // It is the last section.
+    for back in [1, native / 2, native] {
+        let mut changed = file.clone();
+        let at = changed.len() - back;
+        changed[at] ^= 1;
+        for built in opened(&changed, &trust(&ours)) {
+            let built = built.expect("its header is right");
+            let error = built.module(&engine).expect_err("was changed").to_string();
+            assert!(error.contains("its native code is not what"), "{error}");
+            // Whoever does not run it has no need of it.
+            assert!(whole(built).is_ok());
+        }
+    }
+}
+
+/// A file that is written over or cut off while it is open is found to be.
+#[test]
+fn a_file_that_changes_under_way_is_refused() {
+    let ours = key();
+    let engine = Engine::default();
+    let mut made = draft();
+    made.compile_code(&engine).expect("compiles");
+    let bytes = made.finish(&[&ours]).expect("written");
+    let there = tempfile::NamedTempFile::new().expect("a file");
+    let open = || {
+        std::fs::write(there.path(), &bytes).expect("written");
+        Built::read(there.path(), &trust(&ours)).expect("is right")
+    };
+    let built = open();
+    assert!(built.module(&engine).is_ok());
+    std::fs::write(there.path(), vec![0; bytes.len()]).expect("written");
+    assert!(matches!(built.module(&engine), Err(BuiltError::Section(_))));
+    assert!(matches!(whole(built), Err(BuiltError::Section(_))));
+    let built = open();
+    std::fs::write(there.path(), &bytes[..bytes.len() / 2]).expect("written");
+    let error = built.module(&engine).expect_err("is cut off").to_string();
+    assert!(
+        error.contains("it was cut off while it was read"),
+        "{error}"
+    );
 }
 
 /// The runtime that native code is said to be made by is the one that makes it.
@@ -266,7 +340,7 @@ proptest! {
             file.truncate(cut.index(file.len()));
         }
         file.extend(tail);
-        if let Ok(built) = Built::parse(file, &Trust::default()) {
+        for built in opened(&file, &Trust::default()).into_iter().flatten() {
             let _ = built.rules(&Variables::stock());
             let _ = built.code();
             let _ = built.modules();

@@ -100,47 +100,45 @@ pub struct Catalogue {
     pub regexes: Vec<Arc<Regex>>,
     /// Tests of entropy.
     pub entropies: Vec<Entropy>,
-    /// Of a rule's buffers, the numbers of their views.
-    of_rules: Vec<Box<[u32]>>,
-    /// Of a rule, its first expression and its first test of entropy; the others follow in the order of the plan.
-    first: Vec<(u32, u32)>,
+    /// Of all rules' buffers, one rule after the other, the numbers of their views.
+    of_buffers: Vec<u32>,
+    /// Of a rule, its first of these, its first expression, and its first test of entropy; the others follow in the order of
+    /// the plan.
+    first: Vec<(u32, u32, u32)>,
 }
 
 impl Catalogue {
     /// Of a rule set.
     pub fn new(rules: &RuleSet) -> Self {
         let mut all = Self::default();
-        let mut plain: HashMap<Buffer, u32> = HashMap::new();
+        let mut known = HashMap::new();
         for rule in rules.rules() {
-            all.first
-                .push((all.regexes.len() as u32, all.entropies.len() as u32));
-            let views: Box<[u32]> = rule
-                .buffers
-                .iter()
-                .map(|plan| all.view(plan, &mut plain))
-                .collect();
-            all.of_rules.push(views);
+            all.first.push((
+                all.of_buffers.len() as u32,
+                all.regexes.len() as u32,
+                all.entropies.len() as u32,
+            ));
             for plan in &rule.buffers {
+                let view = all.view(plan, &mut known);
+                all.of_buffers.push(view);
                 all.operations(&plan.ops);
             }
         }
         all
     }
 
-    fn view(&mut self, plan: &BufferPlan, plain: &mut HashMap<Buffer, u32>) -> u32 {
-        let next = self.views.len() as u32;
-        if plan.transforms.is_empty() {
-            let known = *plain.entry(plan.buffer).or_insert(next);
-            if known != next {
-                return known;
-            }
-        } else {
-            let same =
-                |view: &View| view.buffer == plan.buffer && view.transforms == plan.transforms;
-            if let Some(known) = self.views.iter().position(same) {
-                return known as u32;
-            }
+    /// The number of a buffer's view. `known` are those of each buffer: mostly one, and never many.
+    fn view(&mut self, plan: &BufferPlan, known: &mut HashMap<Buffer, Vec<u32>>) -> u32 {
+        let of_buffer = known.entry(plan.buffer).or_default();
+        let same = |number: &u32| {
+            let view = self.views.get(*number as usize);
+            view.is_some_and(|view| view.transforms == plan.transforms)
+        };
+        if let Some(number) = of_buffer.iter().copied().find(same) {
+            return number;
         }
+        let next = self.views.len() as u32;
+        of_buffer.push(next);
         self.views.push(View {
             buffer: plan.buffer,
             transforms: plan.transforms.clone(),
@@ -161,11 +159,16 @@ impl Catalogue {
 
     /// Numbers of the views of a rule's buffers, in their order.
     pub(super) fn views_of(&self, rule: RuleId) -> &[u32] {
-        self.of_rules.get(rule as usize).map_or(&[], AsRef::as_ref)
+        let first = |rule: usize| self.first.get(rule).map(|first| first.0 as usize);
+        let rule = rule as usize;
+        let end = first(rule + 1).unwrap_or(self.of_buffers.len());
+        let views = first(rule).and_then(|start| self.of_buffers.get(start..end));
+        views.unwrap_or_default()
     }
 
     /// Numbers of a rule's first expression and its first test of entropy.
     pub(super) fn first_of(&self, rule: RuleId) -> (u32, u32) {
-        self.first.get(rule as usize).copied().unwrap_or_default()
+        let first = self.first.get(rule as usize);
+        first.map_or((0, 0), |&(_, regex, entropy)| (regex, entropy))
     }
 }

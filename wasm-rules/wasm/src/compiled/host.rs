@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use wasmtime::{Caller, Linker, Memory, ResourceLimiter, StoreLimits, StoreLimitsBuilder};
-use weir_engine::eval::{Buffers, EvalCounters, Subject, parts};
+use weir_engine::eval::{EvalCounters, Subject, parts};
 use weir_engine::packet::Packet;
 use weir_engine::pcre::Scratch;
 use weir_engine::plan::{Endian, Rule, RuleId, RuleSet};
 
-use super::lent::{Lend, Lent};
 use crate::code::{Catalogue, Field};
+use crate::lent::{Borrower, Lendable};
+use crate::views::Views;
 
 /// Bytes behind a buffer that must be there, though nothing is made of them.
 const SLACK: usize = 128;
@@ -17,40 +18,45 @@ const SLACK: usize = 128;
 /// The name that the module imports from.
 const WEIR: &str = "weir";
 
+/// Subjects are lent.
+pub(super) struct Asked;
+
+impl Lendable for Asked {
+    type For<'v> = Subject<'v>;
+}
+
 /// What a store of an instance holds.
 pub(super) struct Host {
-    subject: Lent,
+    subject: Borrower<Asked>,
     rules: Arc<RuleSet>,
     /// For each rule of the module, its number in the set.
     places: Arc<[RuleId]>,
     catalogue: Arc<Catalogue>,
-    buffers: Buffers,
+    views: Views,
     pcre: Scratch,
     decoded: Vec<u8>,
-    /// Of several buffers of a kind: the view, which is next, and where it is looked for.
-    several: (u32, u32, usize),
     limits: StoreLimits,
     pub(super) memory: Option<Memory>,
-    /// Without those of `buffers`.
+    /// Without those of `views`.
     counters: EvalCounters,
 }
 
 impl Host {
     pub(super) fn new(
+        subject: Borrower<Asked>,
         rules: Arc<RuleSet>,
         places: Arc<[RuleId]>,
         catalogue: Arc<Catalogue>,
         memory: usize,
     ) -> Self {
         Self {
-            subject: Lent::default(),
+            subject,
             rules,
             places,
             catalogue,
-            buffers: Buffers::new(),
+            views: Views::default(),
             pcre: Scratch::new(),
             decoded: Vec::new(),
-            several: (0, 0, 0),
             limits: StoreLimitsBuilder::new().memory_size(memory).build(),
             memory: None,
             counters: EvalCounters::default(),
@@ -61,17 +67,14 @@ impl Host {
         &mut self.limits
     }
 
-    pub(super) fn lend(&mut self, subject: &Subject<'_>) -> Lend {
-        self.subject.lend(subject)
-    }
-
-    pub(super) fn take_back(&mut self, lend: Lend) {
-        self.subject.take_back(lend);
+    /// There is another subject.
+    pub(super) fn begin(&mut self) {
+        self.views.begin();
     }
 
     /// What was counted.
     pub(super) fn counters(&self) -> EvalCounters {
-        let (transform_limits, pcre_limits) = self.buffers.limits();
+        let (transform_limits, pcre_limits) = self.views.limits();
         let counters = self.counters;
         EvalCounters {
             transform_limits: counters.transform_limits + transform_limits,
@@ -85,34 +88,15 @@ impl Host {
         self.counters = counters;
     }
 
-    /// The bytes of a view; `None` where there is no such.
-    fn bytes(&mut self, view: u32, index: u32) -> Option<&[u8]> {
-        let subject = self.subject.get()?;
-        let view_of = self.catalogue.views.get(view as usize)?;
-        let Some((buffer, way)) = parts::of_transaction(view_of.buffer, subject) else {
-            return match index {
-                0 => self
-                    .buffers
-                    .bytes(view_of.buffer, &view_of.transforms, subject),
-                _ => None,
-            };
+    /// What `look` makes of the bytes of a view; `None` where there is no such.
+    fn bytes<R>(&mut self, view: u32, index: u32, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let view = self.catalogue.views.get(view as usize)?;
+        let views = &mut self.views;
+        let of_subject = |subject: &Subject<'_>| {
+            let bytes = views.nth(view.buffer, &view.transforms, index, subject)?;
+            Some(look(bytes))
         };
-        let tx = subject.app.transaction?;
-        let (of, next, from) = self.several;
-        // One after the other is how they are asked for.
-        let mut from = if index > 0 && of == view && next == index {
-            from
-        } else {
-            let mut from = 0;
-            for _ in 0..index {
-                (from, _) = tx.next_buffer(way, buffer, from)?;
-            }
-            from
-        };
-        let bytes;
-        (from, bytes) = tx.next_buffer(way, buffer, from)?;
-        self.several = (view, index.saturating_add(1), from);
-        Some(self.buffers.transformed(&view_of.transforms, bytes))
+        self.subject.with(of_subject).flatten()
     }
 
     /// A rule of the module.
@@ -121,25 +105,34 @@ impl Host {
     }
 
     fn field(&self, field: Field) -> Option<u64> {
-        of_packet(self.subject.get()?.packet, field)
+        let found = self
+            .subject
+            .with(|subject| of_packet(subject.packet, field));
+        found.flatten()
     }
 
     fn packet(&self, rule: u32, test: u32) -> bool {
-        let rule = self.rule(rule);
-        let test = rule.and_then(|rule| rule.tests.get(test as usize));
-        test.zip(self.subject.get())
-            .is_some_and(|(test, subject)| parts::packet_test(test, subject))
+        let test = self
+            .rule(rule)
+            .and_then(|rule| rule.tests.get(test as usize));
+        let holds = |test| {
+            self.subject
+                .with(|subject| parts::packet_test(test, subject))
+        };
+        test.and_then(holds).unwrap_or(false)
     }
 
     fn app(&self, rule: u32) -> bool {
-        let rule = self.rule(rule);
-        rule.zip(self.subject.get())
-            .is_some_and(|(rule, subject)| parts::app_holds(&rule.app, subject))
+        let holds = |rule: &Rule| {
+            self.subject
+                .with(|subject| parts::app_holds(&rule.app, subject))
+        };
+        self.rule(rule).and_then(holds).unwrap_or(false)
     }
 
     /// As a base of `$read`.
     fn dce(&self) -> i32 {
-        match self.subject.get().and_then(parts::byte_order) {
+        match self.subject.with(parts::byte_order).flatten() {
             Some(Endian::Big) => 0,
             Some(Endian::Little) => 1,
             _ => 6,
@@ -234,17 +227,16 @@ fn grow(caller: &mut Caller<'_, Host>, at: u32, bytes: usize) -> wasmtime::Resul
 fn load(mut caller: Caller<'_, Host>, view: u32, index: u32, at: u32) -> wasmtime::Result<i32> {
     for _ in 0..2 {
         let (memory, host) = both(&mut caller)?;
-        // Places in a buffer are 32-bit numbers, here as in Suricata.
-        let Some(bytes) = host.bytes(view, index) else {
-            return Ok(-1);
-        };
-        let bytes = bytes.get(..i32::MAX as usize).unwrap_or(bytes);
-        let length = bytes.len();
-        if put(memory, at, bytes).is_some() {
-            return Ok(length as i32);
+        let done = host.bytes(view, index, |bytes| {
+            // Places in a buffer are 32-bit numbers, here as in Suricata.
+            let bytes = bytes.get(..i32::MAX as usize).unwrap_or(bytes);
+            (bytes.len(), put(memory, at, bytes).is_some())
+        });
+        match done {
+            None => return Ok(-1),
+            Some((length, true)) => return Ok(length as i32),
+            Some((length, false)) => grow(&mut caller, at, length)?,
         }
-        host.several = (0, 0, 0);
-        grow(&mut caller, at, length)?;
     }
     Err(wasmtime::Error::msg("no memory for a buffer"))
 }

@@ -33,7 +33,6 @@
 //! ```
 
 mod host;
-mod lent;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,7 +45,8 @@ use weir_engine::eval::{Beyond, EvalCounters, Evaluator, Plain, Subject};
 use weir_engine::plan::{Rule, RuleId, RuleSet};
 
 use crate::code::{ABI, Catalogue};
-use host::Host;
+use crate::lent::{self, Lender};
+use host::{Asked, Host};
 
 /// Most bytes of an instance's memory. Buffers of one call are all in it.
 const MEMORY: usize = 512 << 20;
@@ -166,15 +166,15 @@ struct Places {
 
 impl Places {
     fn new(code: &Code, rules: &RuleSet) -> Self {
-        let keys: Vec<Key> = rules.rules().iter().map(key).collect();
-        let same = *keys == *code.rules;
-        let count = keys.len() as u32;
+        let keys = || rules.rules().iter().map(key);
+        let same = keys().eq(code.rules.iter().copied());
+        let count = rules.rules().len() as u32;
         let (compiled, to_rule) = if same {
             ((0..count).collect(), (0..count).collect())
         } else {
             let numbers: HashMap<Key, u32> = code.rules.iter().copied().zip(0..).collect();
-            let find = |key: &Key| numbers.get(key).copied().unwrap_or(NONE);
-            let compiled: Vec<u32> = keys.iter().map(find).collect();
+            let find = |key: Key| numbers.get(&key).copied().unwrap_or(NONE);
+            let compiled: Vec<u32> = keys().map(find).collect();
             let mut to_rule = vec![NONE; code.rules.len()];
             for (rule, number) in (0..).zip(&compiled) {
                 if let Some(place) = to_rule.get_mut(*number as usize) {
@@ -220,6 +220,7 @@ struct Lists {
 }
 
 struct Instance {
+    lender: Lender<Asked>,
     store: Store<Host>,
     memory: Memory,
     evaluate: TypedFunc<(i32, i64, i32), i32>,
@@ -231,7 +232,11 @@ impl Instance {
     fn new(code: &Code, rules: &Arc<RuleSet>, places: &Places) -> Result<Self, CompiledError> {
         let not = |error: wasmtime::Error| CompiledError::Module(format!("{error:#}"));
         let missing = |what: &str| CompiledError::Module(format!("it does not export `{what}`"));
+        // SAFETY: the borrower goes into the store that stands beside the lender, and nothing but the closure that `call` gives
+        // to `lend` calls into that store once the instance is made; until then nothing is lent.
+        let (lender, borrower) = unsafe { lent::pair() };
         let host = Host::new(
+            borrower,
             Arc::clone(rules),
             Arc::clone(&places.rules),
             Arc::clone(&code.catalogue),
@@ -261,6 +266,7 @@ impl Instance {
             .map_err(not)?;
         store.data_mut().memory = Some(memory);
         Ok(Self {
+            lender,
             store,
             memory,
             evaluate,
@@ -275,9 +281,14 @@ impl Instance {
         };
         let stream = subject.stream_offset.unwrap_or(0) as i64;
         let proto = subject.app.flow.proto.map_or(-1, |proto| proto as i32);
-        let lent = self.store.data_mut().lend(subject);
-        let found = self.evaluate.call(&mut self.store, (count, stream, proto));
-        self.store.data_mut().take_back(lent);
+        let Self {
+            lender,
+            store,
+            evaluate,
+            ..
+        } = self;
+        store.data_mut().begin();
+        let found = lender.lend(subject, || evaluate.call(store, (count, stream, proto)));
         let Ok(found) = found else {
             return false;
         };

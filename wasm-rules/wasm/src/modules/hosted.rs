@@ -12,10 +12,11 @@ use weir_rules::compile::module::{Scope, buffer_named};
 
 use super::counters::Counts;
 use super::guest::{Data, Exceeded, Facts, Live};
-use super::lent::{self, Lender, View};
 use super::load::reason;
 use super::set::{Loaded, Modules};
 use super::state::Key;
+use super::view::{Asked, View};
+use crate::lent::{self, Lender};
 
 /// Module and index of a rule that a module decides.
 type OfRule = Option<(u16, u32)>;
@@ -35,7 +36,7 @@ pub struct Hosted {
 struct Guest {
     loaded: Arc<Loaded>,
     facts: Arc<Facts>,
-    live: Option<(Lender, Live)>,
+    live: Option<(Lender<Asked>, Live)>,
     counts: Arc<Counts>,
     /// The second at hand, and what was used in it.
     budget: (Instant, Duration),
@@ -313,7 +314,7 @@ fn make(
     loaded: &Loaded,
     facts: &Arc<Facts>,
     counts: &Counts,
-) -> Result<(Lender, Live), Lost> {
+) -> Result<(Lender<Asked>, Live), Lost> {
     // SAFETY: the borrower goes into the store of the instance that stands beside the lender, and nothing but the closure
     // that is given to `lend` calls into that store from then on.
     let (lender, borrower) = unsafe { lent::pair() };

@@ -16,12 +16,12 @@ mod bindings;
 mod counters;
 mod guest;
 mod hosted;
-mod lent;
 mod load;
 mod policy;
 mod report;
 mod set;
 mod state;
+mod view;
 
 pub use counters::ModuleCounters;
 pub use hosted::Hosted;

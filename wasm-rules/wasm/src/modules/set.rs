@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wasmtime::component::Component;
 use weir_engine::eval::Evaluator;
 use weir_engine::plan::RuleSet;
 use weir_engine::state::Names;
@@ -134,6 +135,21 @@ impl Modules {
     /// The modules.
     pub fn modules(&self) -> impl Iterator<Item = &Module> {
         self.loaded.iter().map(|loaded| &loaded.module)
+    }
+
+    /// What they run in.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What was compiled of these bytes, where one of the modules came from the same and runs in this runtime: for
+    /// [`Module::with_component`] when modules are loaded again.
+    pub fn component(&self, runtime: &Runtime, bytes: &[u8]) -> Option<Component> {
+        if !self.runtime.is_same(runtime) {
+            return None;
+        }
+        let same = self.modules().find(|module| **module.bytes() == *bytes)?;
+        Some(same.component().clone())
     }
 
     /// What was counted so far, module by module.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_engine::state::Sharded;
 use weir_rules::compile::module::{Declaration, Kept, Scope};
 
-use super::lent::View;
+use super::view::View;
 
 /// Bytes that an entry takes beside its value: key, time, order, and its share of a table that is half empty.
 const OVERHEAD: u64 = 128;

@@ -93,6 +93,7 @@ impl RuntimeConfig {
 pub struct Runtime {
     engine: Engine,
     ticker: Arc<Ticker>,
+    config: RuntimeConfig,
     pooled: bool,
 }
 
@@ -128,8 +129,35 @@ impl Runtime {
         Ok(Self {
             engine,
             ticker: Arc::new(ticker),
+            config,
             pooled,
         })
+    }
+
+    /// A runtime with room for so much: this one where it has that, else a new one. To reload modules in the runtime that they
+    /// are in keeps its pool, and what was compiled for it ([`crate::modules::Modules::component`]).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_room(&self, config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        if self.has_room(&config) {
+            Ok(self.clone())
+        } else {
+            Self::new(config)
+        }
+    }
+
+    /// True where it could have been made for so much.
+    fn has_room(&self, config: &RuntimeConfig) -> bool {
+        let here = &self.config;
+        here.instances() >= config.instances()
+            && here.memory >= config.memory
+            && here.tick == config.tick
+    }
+
+    /// True for clones of one runtime: what was compiled for one of them runs in the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Engine::same(&self.engine, &other.engine)
     }
 
     /// The engine.

@@ -84,3 +84,62 @@ fn the_ticker_sleeps_while_nobody_calls() {
         assert!(runtime.ticker().ticks() > ticks);
     }
 }
+
+#[test]
+fn a_runtime_is_kept_where_it_has_room() {
+    let config = RuntimeConfig::inline(2, 1);
+    let first = Runtime::new(config).expect("runtime");
+    let kept = |config| first.with_room(config).expect("runtime").is_same(&first);
+    assert!(kept(config));
+    assert!(kept(RuntimeConfig::inline(1, 1)), "there is room to spare");
+    assert!(!kept(RuntimeConfig::inline(3, 1)), "one module more");
+    assert!(!kept(RuntimeConfig::inline(2, 2)), "one worker more");
+    assert!(!kept(RuntimeConfig {
+        memory: config.memory + 1,
+        ..config
+    }));
+    assert!(
+        !kept(RuntimeConfig::offline(2, 1)),
+        "its clock goes otherwise"
+    );
+}
+
+/// Work of this thread for so long.
+fn work(time: Duration) {
+    let processor = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    };
+    let begun = processor();
+    while processor() - begun < time {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn waiting_is_no_work() {
+    const LIMIT: Duration = Duration::from_millis(30);
+    let runtime = Runtime::new(RuntimeConfig::inline(1, 1)).expect("runtime");
+    // Long enough for a tick, then it waits, and ends at the next look at the clock or never.
+    let text = r#"(module
+        (import "" "work" (func $work))
+        (import "" "wait" (func $wait))
+        (func $look)
+        (func (export "waits")
+            (call $work) (call $look) (call $wait) (call $look) (call $work) (call $look)))"#;
+    let bytes = wat::parse_str(text).expect("text");
+    let module = Module::new(runtime.engine(), bytes).expect("module");
+    let mut linker = wasmtime::Linker::new(runtime.engine());
+    let short = |_: wasmtime::Caller<'_, Data>| work(LIMIT / 10);
+    linker.func_wrap("", "work", short).expect("defined");
+    let waits = |mut caller: wasmtime::Caller<'_, Data>| {
+        let timer = caller.data_mut().timer();
+        let begun = timer.waits();
+        work(3 * LIMIT);
+        timer.goes_on(begun);
+    };
+    linker.func_wrap("", "wait", waits).expect("defined");
+    let mut store = runtime.store(Data(runtime.timer()));
+    let instance = linker.instantiate(&mut store, &module).expect("instance");
+    assert_eq!(call(&mut store, instance, "waits", LIMIT), None);
+}

@@ -172,6 +172,45 @@ fn memory_grows_with_buffers() {
     }
 }
 
+/// Rules that stand in another order than those that were compiled, beside one that was not, and without one that was.
+#[test]
+fn other_places_are_found() {
+    use weir_engine::plan::{Content, Op};
+    let rule = |sid: u32, bytes: &[u8]| {
+        let mut rule = rules::of_payload(vec![Op::Content(Content {
+            bytes: bytes.to_vec(),
+            ..Content::default()
+        })]);
+        rule.meta.sid = sid;
+        rule
+    };
+    let (one, two, three) = (rule(1, b"one"), rule(2, b"two"), rule(3, b"three"));
+    let compiled = RuleSet::in_order(vec![one.clone(), two, three.clone()]);
+    let wasm = code::compile(&compiled).expect("compiles");
+    let engine = engine().expect("runs here");
+    let code = Code::new(&engine, &wasm, &compiled).expect("is a module of these rules");
+    let rules = Arc::new(RuleSet::in_order(vec![three, rule(4, b"four"), one]));
+    let mut evaluator = Compiled::new(Arc::new(code), rules).expect("instantiates");
+    assert_eq!(evaluator.covered(), 2);
+    for (payload, expected) in [
+        (&b"one two"[..], &[2][..]),
+        (b"two three", &[0]),
+        (b"four one three", &[0, 1, 2]),
+        (b"two", &[]),
+    ] {
+        let packet = Packet {
+            payload,
+            ..Packet::new(0, 1, 0)
+        };
+        let subject = Subject::packet(&packet, payload);
+        let mut matches = Vec::new();
+        // One that there is not is none that matches.
+        evaluator.evaluate(&subject, Beyond::default(), &[0, 1, 2, 3], &mut matches);
+        assert_eq!(matches, expected, "{}", payload.escape_ascii());
+    }
+    assert_eq!(evaluator.failures(), 0);
+}
+
 /// A module is held to the rules that it was made of.
 #[test]
 fn other_rules_than_the_modules_are_refused() {

@@ -2,11 +2,14 @@
 
 mod guest;
 mod hostile;
+mod kept;
+mod limits;
 mod sensor;
 
 use guest::{ALL, NONE, guest, rule};
+use kept::kept;
 use sensor::{Sensor, compiler};
-use weir_rules::compile::module::{DeclaredAction, DeclaredPattern, Kept, Scope};
+use weir_rules::compile::module::{DeclaredAction, DeclaredPattern, Kept};
 use weir_wasm::modules::{Grant, Module, ModuleError, Policy, Unusable};
 use weir_wasm::runtime::{Limits, Runtime, RuntimeConfig};
 
@@ -35,44 +38,6 @@ const HOST: &str = r#"
     (import "weir:rules/host@1.0.0" "slice" (func $slice (param i32 i32 i32 i32 i32)))
     (import "weir:rules/host@1.0.0" "get-state" (func $get (param i32 i32)))
     (import "weir:rules/host@1.0.0" "set-state" (func $set (param i32 i32 i32) (result i32)))"#;
-
-/// A module that counts its packets in a scope, and says that its rules fire at every third one.
-fn counting(name: &str, scope: Scope, kept: Kept) -> guest::Guest {
-    let number = match scope {
-        Scope::Flow => 0,
-        Scope::Source => 1,
-        Scope::Destination => 2,
-        Scope::Pair => 3,
-        Scope::Everywhere => 4,
-    };
-    let mut guest = guest(name, vec![rule(1)]);
-    guest.declaration.state = vec![Kept { scope, ..kept }];
-    guest.imports = HOST.to_owned();
-    guest.evaluate = format!(
-        "(local $seen i32)
-        (call $get (i32.const {number}) (i32.const 1024))
-        (if (i32.load8_u (i32.const 1024))
-            (then (local.set $seen (i32.load8_u (i32.load (i32.const 1028))))))
-        (local.set $seen (i32.add (local.get $seen) (i32.const 1)))
-        (i32.store8 (i32.const 1040) (local.get $seen))
-        (drop (call $set (i32.const {number}) (i32.const 1040) (i32.const 1)))
-        (i32.store (i32.const 512) (local.get $list))
-        (i32.store (i32.const 516)
-            (select (local.get $count) (i32.const 0)
-                (i32.eqz (i32.rem_u (local.get $seen) (i32.const 3)))))
-        (i32.const 512)"
-    );
-    guest
-}
-
-fn kept() -> Kept {
-    Kept {
-        scope: Scope::Flow,
-        bytes: 8,
-        entries: 100,
-        seconds: 0,
-    }
-}
 
 #[test]
 fn a_module_decides_what_everything_else_of_its_rules_lets_through() {
@@ -148,78 +113,57 @@ fn a_module_sees_the_buffers_that_it_declared() {
 }
 
 #[test]
-fn state_is_kept_for_its_scope() {
-    // Clients 1, 251 have the same address and different ports.
-    for (scope, alerts) in [
-        (Scope::Flow, vec![5]),
-        (Scope::Source, vec![4]),
-        (Scope::Pair, vec![4]),
-        (Scope::Destination, vec![3, 6]),
-        (Scope::Everywhere, vec![3, 6]),
-    ] {
-        let mut sensor = sensor(&counting("counts", scope, kept()));
-        let mut fired = Vec::new();
-        for (number, client) in [1, 2, 1, 251, 1, 2].into_iter().enumerate() {
-            if !sensor.packet(client, b"x").alerts.is_empty() {
-                fired.push(number + 1);
-            }
-        }
-        assert_eq!(fired, alerts, "{scope:?}");
-        assert!(!sensor.counters(0).quarantined);
-    }
-}
-
-#[test]
-fn state_that_is_too_much_or_too_old_goes() {
-    let few = Kept {
-        entries: 4,
-        ..kept()
-    };
-    let mut of_few = sensor(&counting("few", Scope::Source, few));
-    for client in 0..20 {
-        of_few.packet(client, b"x");
-    }
-    let counters = of_few.counters(0);
-    assert!(counters.state_entries <= 4, "{counters:?}");
-    assert_eq!(counters.state_entries + counters.state_evicted, 20);
-
-    // Packets come every second: the one before the last is gone.
-    let short = Kept {
-        seconds: 2,
-        ..kept()
-    };
-    let mut of_short = sensor(&counting("short", Scope::Source, short));
-    for number in 0..9 {
-        let client = u16::from(number % 2 == 0);
-        assert_eq!(of_short.packet(client, b"x").alerts, []);
-    }
-    let mut of_short = sensor(&counting("short", Scope::Source, short));
-    let fired: Vec<bool> = (0..3)
-        .map(|_| !of_short.packet(1, b"x").alerts.is_empty())
-        .collect();
-    assert_eq!(fired, [false, false, true]);
-}
-
-#[test]
-fn state_outlives_a_reload_where_its_version_is_the_same() {
-    let guest = counting("counts", Scope::Source, kept());
-    let mut first = sensor(&guest);
-    first.packet(1, b"x");
-    first.packet(1, b"x");
-    let next = |version: u32, entries: u32, first: &Sensor| {
-        let mut guest = guest.clone();
-        guest.declaration.state_version = version;
-        guest.declaration.state[0].entries = entries;
-        let module = load(&guest.build()).expect("a module");
-        Sensor::new(&runtime(), &policy(), "", vec![module], Some(first))
-    };
-    let mut other = next(7, 100, &first);
-    assert_eq!(other.packet(1, b"x").alerts, []);
-    let mut larger = next(0, 200, &first);
-    assert_eq!(larger.packet(1, b"x").alerts, [(1, 1)]);
-    let mut same = next(0, 100, &first);
-    assert_eq!(same.packet(1, b"x").alerts, [(1, 1)]);
-    assert_eq!(same.counters(0).calls, 5, "counters go on, too");
+fn several_buffers_of_a_kind_are_told_apart_in_any_order() {
+    let mut named = rule(1);
+    named.header = "dns any any -> any any".to_owned();
+    named.buffers = vec!["dns.query".to_owned()];
+    let mut guest = guest("names", vec![named]);
+    guest.declaration.buffers = vec!["dns.query".to_owned()];
+    guest.imports = HOST.to_owned();
+    // The first letter of one of the names, or 0.
+    guest.more = "(func $letter (param i32) (result i32)
+            (call $slice (i32.const 0) (local.get 0) (i32.const 0) (i32.const 1) (i32.const 1024))
+            (if (result i32) (i32.load8_u (i32.const 1024))
+                (then (i32.load8_u (i32.load (i32.const 1028)))) (else (i32.const 0))))"
+        .to_owned();
+    // Fires where the names begin with a, b and c, and there is no fourth.
+    let asked = [
+        (2, b'c'),
+        (0, b'a'),
+        (1, b'b'),
+        (1, b'b'),
+        (2, b'c'),
+        (3, 0),
+        (0, b'a'),
+    ];
+    let tests = asked.map(|(index, letter)| {
+        format!("(i32.eq (call $letter (i32.const {index})) (i32.const {letter}))")
+    });
+    let all = tests
+        .into_iter()
+        .reduce(|all, test| format!("(i32.and {all} {test})"));
+    guest.evaluate = format!(
+        "(i32.store (i32.const 512) (local.get $list))
+        (i32.store (i32.const 516) (select (local.get $count) (i32.const 0) {}))
+        (i32.const 512)",
+        all.expect("several tests")
+    );
+    let mut sensor = sensor(&guest);
+    let alerts = |sensor: &mut Sensor, names: &[&str]| sensor.query(1, names).alerts.len();
+    assert_eq!(
+        alerts(&mut sensor, &["a.example", "b.example", "c.example"]),
+        1
+    );
+    assert_eq!(
+        alerts(&mut sensor, &["a.example", "c.example", "b.example"]),
+        0
+    );
+    assert_eq!(alerts(&mut sensor, &["a.example", "b.example"]), 0);
+    assert_eq!(
+        alerts(&mut sensor, &["ax.example", "by.example", "cz.example"]),
+        1
+    );
+    assert_eq!(sensor.counters(0).calls, 4);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub struct Sensor {
     alerts: Alerts,
     pub modules: Arc<Modules>,
     number: u64,
+    waited: u64,
 }
 
 /// What came of packets.
@@ -82,18 +83,58 @@ impl Sensor {
             alerts: Alerts::new(rules, &config),
             modules,
             number: 0,
+            waited: 0,
         }
     }
 
     /// What comes of a UDP packet from port 1000 + `client` with this payload; one a second.
     pub fn packet(&mut self, client: u16, payload: &[u8]) -> Seen {
+        self.frame(&udp(client_end(client), SERVER, payload))
+    }
+
+    /// What comes of a DNS query for several names.
+    pub fn query(&mut self, client: u16, names: &[&str]) -> Seen {
+        let mut message = vec![
+            0,
+            client as u8,
+            1,
+            0,
+            0,
+            names.len() as u8,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        for name in names {
+            for label in name.split('.') {
+                message.push(label.len() as u8);
+                message.extend(label.bytes());
+            }
+            message.extend([0, 0, 1, 0, 1]);
+        }
+        self.frame(&udp(client_end(client), (SERVER.0, 53), &message))
+    }
+
+    /// What comes of an answer to such a packet.
+    pub fn answer(&mut self, client: u16, payload: &[u8]) -> Seen {
+        self.frame(&udp(SERVER, client_end(client), payload))
+    }
+
+    /// Nothing happens for so many seconds.
+    pub fn waits(&mut self, seconds: u64) {
+        self.waited += seconds;
+    }
+
+    fn frame(&mut self, bytes: &[u8]) -> Seen {
         self.number += 1;
-        let bytes = udp(client, payload);
         let frame = Frame {
-            ts_ns: 1_000_000_000 * (1_000_000 + self.number),
+            ts_ns: 1_000_000_000 * (1_000_000 + self.number + self.waited),
             number: self.number,
             link: LinkType::ETHERNET,
-            data: &bytes,
+            data: bytes,
             wire_len: bytes.len() as u32,
         };
         let mut events = Vec::new();
@@ -117,16 +158,26 @@ impl Sensor {
     }
 }
 
+/// An end of a conversation: address and port.
+type End = ([u8; 4], u16);
+
+const SERVER: End = ([192, 0, 2, 1], 9000);
+
+fn client_end(client: u16) -> End {
+    ([10, 0, 0, (client % 250) as u8], 1000 + client)
+}
+
 /// A UDP packet over IPv4 and Ethernet.
-fn udp(client: u16, payload: &[u8]) -> Vec<u8> {
+fn udp(from: End, to: End, payload: &[u8]) -> Vec<u8> {
     let length = 20 + 8 + payload.len() as u16;
     let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
     bytes.extend([0x45, 0]);
     bytes.extend(length.to_be_bytes());
     bytes.extend([0, 1, 0, 0, 64, 17, 0, 0]);
-    bytes.extend([10, 0, 0, (client % 250) as u8, 192, 0, 2, 1]);
-    bytes.extend((1000 + client).to_be_bytes());
-    bytes.extend(9000u16.to_be_bytes());
+    bytes.extend(from.0);
+    bytes.extend(to.0);
+    bytes.extend(from.1.to_be_bytes());
+    bytes.extend(to.1.to_be_bytes());
     bytes.extend((length - 20).to_be_bytes());
     bytes.extend([0, 0]);
     bytes.extend(payload);

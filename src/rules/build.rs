@@ -56,7 +56,7 @@ pub fn build(options: &BuildOptions) -> Result<(), Failure> {
         stored::read(&parts.shared, &pieces, &context.variables).map_err(Failure::failed)?;
     stages.at("loading modules");
     let mut all = Vec::with_capacity(inputs.modules.len());
-    let mut sources = modules::Sources::new(context.modules, 1);
+    let mut sources = modules::Sources::new(context.modules, 1, None);
     for path in &inputs.modules {
         sources.file(path)?;
     }

@@ -28,7 +28,7 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     let frequency = Arc::clone(&context.frequency);
     let policy = context.modules.clone();
     let trusted = super::Trusted::new(&config, false)?;
-    let set = super::load(&options.paths, context, &trusted, 1)?;
+    let set = super::load(&options.paths, context, &trusted, 1, None)?;
     let super::Set {
         loaded, modules, ..
     } = set;

@@ -21,6 +21,7 @@ use weir_rules::syntax::{SourceFile, load_paths};
 use weir_wasm::built::keys::{self, PublicKey};
 use weir_wasm::built::{Built, BuiltError, Trust};
 use weir_wasm::compiled::Code;
+use weir_wasm::modules::Modules;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -105,7 +106,8 @@ impl Trusted {
     }
 }
 
-/// Reads the rules of files and folders, and compiles those that are text; for so many workers.
+/// Reads the rules of files and folders, and compiles those that are text; for so many workers. `before`: the modules that
+/// are in use.
 ///
 /// # Errors
 /// When a path cannot be read, is not what its name says, or is not signed and must be. Rules and modules that are refused
@@ -115,6 +117,7 @@ pub fn load(
     context: Context,
     trusted: &Trusted,
     workers: usize,
+    before: Option<&Modules>,
 ) -> Result<Set, Failure> {
     let inputs = Inputs::new(paths)?;
     if let (true, Some(path)) = (trusted.required, inputs.unsigned().next()) {
@@ -141,7 +144,7 @@ pub fn load(
         sets.push(compile::load(&sources, &compiler));
     }
     let mut loaded = compile::combine(sets).map_err(Failure::failed)?;
-    let mut sources = modules::Sources::new(policy, workers);
+    let mut sources = modules::Sources::new(policy, workers, before);
     for path in &inputs.modules {
         sources.file(path)?;
     }

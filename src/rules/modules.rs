@@ -11,7 +11,7 @@ use serde_json::json;
 use weir_rules::compile::module::{Declaration, DeclaredAction};
 use weir_rules::compile::{Compiler, Loaded};
 use weir_wasm::built::Built;
-use weir_wasm::modules::{Grant, Module, Policy, Work, compile};
+use weir_wasm::modules::{Grant, Module, Modules, Policy, Work, compile};
 use weir_wasm::runtime::{Runtime, RuntimeConfig};
 
 use crate::failure::Failure;
@@ -36,6 +36,8 @@ pub struct Host {
 pub struct Sources<'b> {
     policy: Policy,
     workers: usize,
+    /// Those that are in use, which these are to replace.
+    before: Option<&'b Modules>,
     all: Vec<Source<'b>>,
 }
 
@@ -47,11 +49,12 @@ struct Source<'b> {
 }
 
 impl<'b> Sources<'b> {
-    /// None yet; for so many workers.
-    pub fn new(policy: Policy, workers: usize) -> Self {
+    /// None yet; for so many workers. What is also among those in use, `before`, is not compiled again.
+    pub fn new(policy: Policy, workers: usize, before: Option<&'b Modules>) -> Self {
         Self {
             policy,
             workers,
+            before,
             all: Vec::new(),
         }
     }
@@ -99,6 +102,7 @@ impl<'b> Sources<'b> {
         let Self {
             policy,
             workers,
+            before,
             all,
         } = self;
         if all.is_empty() {
@@ -110,7 +114,11 @@ impl<'b> Sources<'b> {
             RuntimeConfig::offline(all.len(), workers)
         };
         config.memory = policy.limits.memory;
-        let runtime = Runtime::new(config).map_err(Failure::failed)?;
+        let runtime = match before {
+            Some(before) => before.runtime().with_room(config),
+            None => Runtime::new(config),
+        };
+        let runtime = runtime.map_err(Failure::failed)?;
         if !runtime.is_pooled() {
             tracing::warn!(
                 "no address space for a pool of Wasm instances: they are made one by one"
@@ -120,7 +128,7 @@ impl<'b> Sources<'b> {
         let mut names = HashSet::new();
         for source in &all {
             let file = &source.file;
-            match source.load(&runtime, &policy) {
+            match source.load(&runtime, &policy, before) {
                 Ok(module) if !names.insert(module.declaration().name.clone()) => {
                     let name = &module.declaration().name;
                     let why = format!("there is already a module with the name {name}");
@@ -146,7 +154,16 @@ impl<'b> Sources<'b> {
 }
 
 impl Source<'_> {
-    fn load(&self, runtime: &Runtime, policy: &Policy) -> Result<Module, String> {
+    fn load(
+        &self,
+        runtime: &Runtime,
+        policy: &Policy,
+        before: Option<&Modules>,
+    ) -> Result<Module, String> {
+        if let Some(component) = before.and_then(|before| before.component(runtime, &self.bytes)) {
+            return Module::with_component(runtime, &self.file, &self.bytes, component, policy)
+                .map_err(|error| error.why.to_string());
+        }
         let module = match self.built {
             None => Module::load(runtime, &self.file, &self.bytes, policy),
             Some((set, number)) => {

@@ -79,7 +79,13 @@ impl Again {
             mut loaded,
             code,
             modules,
-        } = rules::load(paths, context, &trusted, self.workers)?;
+        } = rules::load(
+            paths,
+            context,
+            &trusted,
+            self.workers,
+            before.map(AsRef::as_ref),
+        )?;
         report_refused(&loaded, paths, self.strict)?;
         let rules = Arc::new(std::mem::take(&mut loaded.rules));
         let evaluators = Evaluators::new(&rules, self.evaluation, &code, modules.as_ref(), before)?;

@@ -34,23 +34,6 @@ impl Buffers {
         Some(self.transformer.apply(transforms, bytes))
     }
 
-    /// The bytes of a buffer as they are; of several of a kind in a transaction, of the one with this index.
-    pub fn nth<'a>(
-        &'a mut self,
-        buffer: Buffer,
-        index: usize,
-        subject: &Subject<'a>,
-    ) -> Option<&'a [u8]> {
-        match buffer {
-            Buffer::App(buffer) => {
-                let way = super::app::way_of(buffer.ways(), subject.app.way());
-                subject.app.transaction?.buffers(way, buffer).nth(index)
-            }
-            _ if index > 0 => None,
-            buffer => select(buffer, subject, &mut self.joined),
-        }
-    }
-
     /// Bytes after these transforms.
     #[inline]
     pub fn transformed<'a>(&'a mut self, transforms: &[Transform], bytes: &'a [u8]) -> &'a [u8] {

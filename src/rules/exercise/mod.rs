@@ -43,7 +43,7 @@ pub fn exercise(options: &ExerciseOptions) -> Result<(), Failure> {
     engine.alert_max = usize::from(u16::MAX);
     engine.flow_records = false;
     let trusted = super::Trusted::new(&config, false)?;
-    let loaded = super::load(&options.paths, context, &trusted, 1)?.loaded;
+    let loaded = super::load(&options.paths, context, &trusted, 1, None)?.loaded;
     let rules = Arc::new(audible(&loaded.rules));
     let stage = Stage {
         rules: Arc::clone(&rules),

@@ -41,7 +41,7 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
     context.engine.flow_records = false;
     let engine = context.engine.clone();
     let trusted = Trusted::new(&config, false)?;
-    let set = rules::load(&built(&options.paths)?, context, &trusted, 1)?;
+    let set = rules::load(&built(&options.paths)?, context, &trusted, 1, None)?;
     let rules::Set {
         mut loaded,
         code,

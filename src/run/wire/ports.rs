@@ -372,10 +372,8 @@ impl Ports {
         let cells: Vec<QueueCell> = (0..workers as usize)
             .filter_map(|worker| attached.cell(worker))
             .collect();
-        let mut set_socket = |port: u32, queue: u32, socket: std::os::fd::BorrowedFd<'_>| {
-            attached
-                .set_socket(port as usize, queue, socket)
-                .map_err(Into::into)
+        let mut set_socket = |port: usize, queue: u32, socket: std::os::fd::BorrowedFd<'_>| {
+            attached.set_socket(port, queue, socket).map_err(Into::into)
         };
         let bridge =
             Bridge::open(&options, cells, &mut set_socket).map_err(|error| error.to_string())?;

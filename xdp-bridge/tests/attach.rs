@@ -194,14 +194,15 @@ fn another_weir() {
     let flow = frame_flow(&tcp((1, 1), (2, 2), 0x10)).expect("a flow");
     attached.bypass(&flow.key, now_ns()).expect("ordered");
     std::fs::write(path.with_extension("ready"), "").expect("written");
-    loop {
+    // Should nobody kill it, it ends by itself.
+    for _ in 0..60_000 {
         cell.beat(now_ns());
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 fn start_another(path: &std::path::Path) -> Child {
-    let child = Command::new(std::env::current_exe().expect("this program"))
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "another_weir"])
         .env("WEIR_TEST_BPFFS", path)
         .spawn()
@@ -214,6 +215,8 @@ fn start_another(path: &std::path::Path) -> Child {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+    let _ = child.kill();
+    let _ = child.wait();
     panic!("the other process does not get ready");
 }
 

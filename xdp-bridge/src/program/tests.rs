@@ -81,7 +81,7 @@ fn packet() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let v4 = (
         transport(),
         5..16_u8,
-        prop_oneof![4 => Just(0x4000_u16), 1 => any::<u16>()],
+        prop_oneof![6 => Just(0x4000_u16), 1 => Just(0x2000), 1 => Just(1), 1 => any::<u16>()],
         lie.clone(),
     );
     let v4 = v4.prop_map(|((proto, payload), words, fragment, lie)| {

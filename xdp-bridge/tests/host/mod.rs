@@ -185,7 +185,7 @@ impl End {
                     &mut size,
                 )
             };
-            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING as u8 {
+            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING {
                 found += usize::from(&room[..length as usize] == frame);
             }
             let quiet = length <= 0;

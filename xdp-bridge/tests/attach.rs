@@ -257,6 +257,50 @@ fn what_a_killed_process_leaves_goes_on_and_is_adopted_with_its_losses() {
 }
 
 #[test]
+fn what_cannot_be_taken_over_is_made_anew_and_said() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        Ports::attach(&bridge(&path, AttachMode::Native))
+            .expect("attached")
+            .leave();
+        let namespaces = path.join("weir").read_dir().expect("listed");
+        let folder = namespaces
+            .last()
+            .expect("one")
+            .expect("read")
+            .path()
+            .join("a+b");
+        std::fs::remove_file(folder.join("COUNTERS")).expect("removed");
+        let attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("attached");
+        assert!(attached.adopted().is_none());
+        let said = |w: &String| w.contains("made anew") && w.contains("1 of its maps");
+        assert!(
+            attached.warnings().iter().any(said),
+            "{:?}",
+            attached.warnings()
+        );
+        assert!(
+            Facts::by_name("b")
+                .expect("asked")
+                .expect("there")
+                .promiscuous
+        );
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 1), 1);
+        balanced(&attached);
+        attached.detach().expect("detached");
+        assert!(
+            !Facts::by_name("b")
+                .expect("asked")
+                .expect("there")
+                .promiscuous
+        );
+    });
+}
+
+#[test]
 fn programs_and_bridges_of_others_are_refused() {
     on_a_host(1, || {
         let (_folder, path) = bpffs();

@@ -48,8 +48,13 @@ pub struct Lost {
 pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
     options.validate()?;
     let names = &options.interfaces;
-    let facts = names.iter().map(|name| ports::facts(name));
-    let facts = facts.collect::<Result<Vec<Facts>, Error>>()?;
+    let all = || {
+        names
+            .iter()
+            .map(|name| ports::facts(name))
+            .collect::<Result<Vec<Facts>, Error>>()
+    };
+    let mut facts = all()?;
     let queues = ports::workers(options, &facts)?;
     let locks = names.iter().map(|name| PortLock::take(name));
     let locks = locks.collect::<Result<Vec<PortLock>, Error>>()?;
@@ -75,6 +80,8 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
         ));
         remove(&place, found.settings);
         found = Found::default();
+        // The interfaces are as they were before that.
+        facts = all()?;
     }
     let adopting = found.settings.is_some();
     place.make()?;

@@ -243,10 +243,7 @@ impl Attached {
             });
         }
         ports::no_foreign_program(&facts, &[])?;
-        let link = links::create(&self.loaded, &facts, self.mode).map_err(links::not_attached)?;
-        // The old one's link, which leads nowhere.
-        found::detach_link(&self.place, port)?;
-        sys::pin(link.as_fd(), &self.place.link(port)).map_err(Error::doing("pinning a link"))?;
+        // Known before its first frame comes, which would else be taken for the other port's.
         let changed = ports::prepare(&facts, 0, &mut self.warnings);
         self.write(|settings| {
             if let Some(slot) = settings.ports.get_mut(port) {
@@ -254,8 +251,14 @@ impl Attached {
             }
         })?;
         std::mem::swap(&mut self.ports[port], &mut facts);
+        attach::connect(&self.loaded.maps, &self.ports)?;
+        // The old one's link, which leads nowhere.
+        found::detach_link(&self.place, port)?;
+        let facts = &self.ports[port];
+        let link = links::create(&self.loaded, facts, self.mode).map_err(links::not_attached)?;
+        sys::pin(link.as_fd(), &self.place.link(port)).map_err(Error::doing("pinning a link"))?;
         self.links[port] = link;
-        attach::connect(&self.loaded.maps, &self.ports)
+        Ok(())
     }
 
     /// Goes, and leaves the program on its ports: frames fail from now on, open or closed, until another process takes

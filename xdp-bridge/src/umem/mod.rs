@@ -3,7 +3,8 @@
 //! A [`Frame`] is the right to use one frame's bytes. There is one for each frame and no way to copy it, so what has it has the
 //! frame alone. Giving a frame away ([`Umem::give`]) turns it into a number and notes the [`Place`] it went to; a number that
 //! comes back ([`Umem::take`]) becomes a frame again only if it had gone to the very place that it comes from. So no mistake of
-//! ours, and none of a driver, gives one frame to two; a number that does not hold is refused, and its owner counts it.
+//! ours gives one frame to two, and no number that a driver makes up or repeats; such a one is refused and counted. (A driver
+//! that repeats a number after the frame was given to it again cannot be told from one that is right.)
 
 mod map;
 

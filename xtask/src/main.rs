@@ -20,6 +20,7 @@
 //! skipped for want of a tool fails instead.
 
 mod conformance;
+mod ebpf;
 mod exec;
 mod fuzz;
 mod hdl;
@@ -49,6 +50,8 @@ struct Cli {
 enum Command {
     /// Look for the tools that builds and tests need; install what is missing where that is allowed
     Setup,
+    /// Compile the XDP program anew, and write the object that is committed
+    Ebpf,
     /// Run `weir demo` in a release build
     Demo {
         /// Passed on to `weir demo`
@@ -186,6 +189,7 @@ fn main() -> ExitCode {
     let workspace = Workspace::locate();
     let outcome = match cli.command {
         Command::Setup => setup::run(&workspace),
+        Command::Ebpf => ebpf::write(&workspace),
         Command::Demo { args } => demo(&workspace, &args),
         Command::Test { list: true, .. } => {
             suite::list();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::exec::{Cmd, Failure, Workspace, in_path};
-use crate::hdl;
+use crate::{ebpf, hdl};
 
 /// Something that must be on the machine.
 #[derive(Clone, Copy)]
@@ -125,6 +125,7 @@ pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut needs = vec![COMPILER, CXX, LIBPCAP, LIBHS, PKG_CONFIG, hdl::VERILATOR];
     needs.extend([WASM_RUSTC, WASM_LIBRARY, WASM_LINKER]);
     needs.extend([WASM_CLANG, WASM_CLANG_LINKER, MAKE]);
+    needs.extend(ebpf::NEEDS);
     if crate::conformance::runner(workspace).is_some() {
         needs.push(PYTHON);
     }
@@ -140,6 +141,8 @@ pub fn run(workspace: &Workspace) -> Result<(), Failure> {
     for need in &needs {
         println!("  found {:18} {}", need.package, need.why);
     }
+    let linker = ebpf::tools(workspace)?;
+    println!("  found {:18} linking the XDP program", linker.display());
     let tools = hdl::tools(workspace)?;
     println!(
         "  found {:18} synthesis, place and route{}",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::exec::{Cmd, Failure, Workspace};
 use crate::setup::Need;
 use crate::steps::{self, Done, Step};
-use crate::{conformance, fuzz, hdl, licences, repo, setup};
+use crate::{conformance, ebpf, fuzz, hdl, licences, repo, setup};
 
 /// Cheap checks first, so that a slip shows within seconds.
 const STEPS: &[Step] = &[
@@ -43,6 +43,11 @@ const STEPS: &[Step] = &[
         name: "modules",
         about: "example rule modules: lints, and their own tests on this machine (`test` builds and runs them)",
         run: modules,
+    },
+    Step {
+        name: "ebpf",
+        about: "the XDP program compiles, and is the one that is committed",
+        run: ebpf::check,
     },
     Step {
         name: "libpcap",
@@ -120,6 +125,9 @@ fn fmt(workspace: &Workspace) -> Result<Done, Failure> {
         .run()?;
     Cmd::cargo(workspace)
         .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+        .run()?;
+    Cmd::cargo(workspace)
+        .args(["fmt", "--manifest-path", ebpf::MANIFEST, "--check"])
         .run()?;
     Cmd::cargo(workspace)
         .args(["fmt", "--manifest-path", MODULES, "--all", "--check"])

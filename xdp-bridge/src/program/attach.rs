@@ -269,6 +269,11 @@ impl Found {
 /// Removes what is at a place, and puts interfaces back as they were as far as that is known.
 pub(super) fn remove(place: &Place, settings: Option<Settings>) -> Vec<String> {
     let mut problems = Vec::new();
+    for (port, name) in place.names.iter().enumerate() {
+        if let Err(error) = detach_link(place, port) {
+            problems.push(format!("{name}: {error}"));
+        }
+    }
     if let Err(error) = place.remove() {
         problems.push(error.to_string());
     }
@@ -279,6 +284,17 @@ pub(super) fn remove(place: &Place, settings: Option<Settings>) -> Vec<String> {
         tracing::warn!("{problem}");
     }
     problems
+}
+
+/// Takes a port's program off its interface, and removes the link's pin; there may be none.
+pub(super) fn detach_link(place: &Place, port: usize) -> Result<(), Error> {
+    let path = place.link(port);
+    let removing = || Error::doing(format!("removing {}", path.display()));
+    if let Some(link) = sys::pinned(&path).map_err(removing())? {
+        sys::link_detach(link.as_fd()).map_err(removing())?;
+        std::fs::remove_file(&path).map_err(removing())?;
+    }
+    Ok(())
 }
 
 /// Programs that an earlier process has left at the place of these ports; what is wrong there goes to `problem`.
@@ -423,12 +439,9 @@ fn links(
         return Ok(linked);
     }
     let replaced = found.iter().any(Option::is_some);
-    // A link whose pin and descriptor are gone is detached.
     for (port, slot) in found.iter_mut().enumerate() {
         if slot.take().is_some() {
-            let path = place.link(port);
-            std::fs::remove_file(&path)
-                .map_err(Error::doing(format!("removing {}", path.display())))?;
+            detach_link(place, port)?;
         }
     }
     let (mode, all, why_generic) = match create_all(loaded, facts, mode) {

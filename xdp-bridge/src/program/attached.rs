@@ -244,15 +244,9 @@ impl Attached {
         }
         ports::no_foreign_program(&facts, &[])?;
         let link = attach::create(&self.loaded, &facts, self.mode).map_err(attach::not_attached)?;
-        let pin = self.place.link(port);
-        let pinning = || Error::doing("pinning a link");
-        match std::fs::remove_file(&pin) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(pinning()(error));
-            }
-            _ => {}
-        }
-        sys::pin(link.as_fd(), &pin).map_err(pinning())?;
+        // The old one's link, which leads nowhere.
+        attach::detach_link(&self.place, port)?;
+        sys::pin(link.as_fd(), &self.place.link(port)).map_err(Error::doing("pinning a link"))?;
         let changed = ports::prepare(&facts, 0, &mut self.warnings);
         self.write(|settings| {
             if let Some(slot) = settings.ports.get_mut(port) {

@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::statfs;
 use rustix::mount::{MountFlags, mount};
@@ -16,6 +17,10 @@ use super::error::Error;
 
 /// Where a BPF file system is, unless told otherwise.
 pub const BPFFS: &str = "/sys/fs/bpf";
+
+/// How often, and how long apart, a port is tried to be taken.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// `BPF_FS_MAGIC`.
 const MAGIC: i64 = 0xcafe_4a11;
@@ -160,14 +165,20 @@ impl PortLock {
         let name = format!("weir/port/{interface}");
         let address =
             SocketAddr::from_abstract_name(&name).map_err(Error::doing("naming a lock"))?;
-        match UnixListener::bind_addr(&address) {
-            Ok(held) => Ok(Self { _held: held }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::InUse {
-                interface: interface.into(),
-                pid: holder(&name),
-            }),
-            Err(error) => Err(Error::doing(format!("locking {interface}"))(error)),
+        // A process that is ending, or has just started another, keeps its descriptors for a moment.
+        for _ in 0..TRIES {
+            match UnixListener::bind_addr(&address) {
+                Ok(held) => return Ok(Self { _held: held }),
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    return Err(Error::doing(format!("locking {interface}"))(error));
+                }
+                Err(_) => std::thread::sleep(BETWEEN),
+            }
         }
+        Err(Error::InUse {
+            interface: interface.into(),
+            pid: holder(&name),
+        })
     }
 }
 

@@ -1,0 +1,550 @@
+//! The program on real ports: it comes, fails open and closed, is adopted, and goes. Needs root.
+
+mod host;
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use host::{End, cable, ip, now_ns, on_a_host, set_gro, tcp, unbound_xsk};
+use weir_xdp::interface::{Change, Facts, Monitor};
+use weir_xdp::program::{
+    AttachMode, AttachOptions, Attached, Ended, Error, Fail, Lost, Mode, Ports, check, detach,
+    frame_flow,
+};
+use weir_xdp_common::{Cause, Outcome, Tally};
+
+/// A folder on which the loader is to mount a BPF file system; the mount is seen by the test's thread alone.
+fn bpffs() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+fn bridge(path: &std::path::Path, mode: AttachMode) -> AttachOptions {
+    AttachOptions {
+        mode,
+        bpffs: path.into(),
+        ..AttachOptions::new(["a", "b"])
+    }
+}
+
+/// Each frame has one outcome.
+fn balanced(attached: &Attached) {
+    for port in attached.counters().expect("counters").ports {
+        let sum: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).packets).sum();
+        assert_eq!(port.received.packets, sum);
+        let bytes: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).bytes).sum();
+        assert_eq!(port.received.bytes, bytes);
+    }
+}
+
+fn comes_fails_and_goes(mode: AttachMode, expected: Mode) {
+    let (_folder, path) = bpffs();
+    let attached = Ports::attach(&bridge(&path, mode)).expect("attached");
+    assert_eq!(attached.mode(), expected);
+    assert!(attached.adopted().is_none());
+    for name in ["a", "b"] {
+        let facts = Facts::by_name(name).expect("asked").expect("there");
+        assert!(facts.promiscuous);
+        assert_eq!(
+            facts.program.map(|p| p.native),
+            Some(expected == Mode::Native)
+        );
+    }
+    let (client, server) = (End::of("client"), End::of("server"));
+    let frame = tcp((1, 1000), (2, 80), 0x10);
+    let back = tcp((2, 80), (1, 1000), 0x10);
+    for _ in 0..10 {
+        client.send(&frame);
+        server.send(&back);
+    }
+    assert_eq!(server.received(&frame, 10), 10);
+    assert_eq!(client.received(&back, 10), 10);
+    attached.set_fail(Fail::Closed).expect("set");
+    for _ in 0..5 {
+        client.send(&frame);
+    }
+    assert_eq!(server.received(&frame, 0), 0);
+    balanced(&attached);
+    let counters = attached.counters().expect("counters");
+    let [a, b] = counters.ports.as_slice() else {
+        panic!("{counters:?}");
+    };
+    assert_eq!(a.outcome(Outcome::FailedOpen).packets, 10);
+    assert_eq!(a.outcome(Outcome::FailedOpen).bytes, 600);
+    assert_eq!(a.outcome(Outcome::FailedClosed).packets, 5);
+    assert_eq!(a.cause(Cause::Late), 15);
+    assert_eq!(b.received.packets, 10);
+
+    // A worker that beats, without a socket; then with one.
+    let cell = attached.cell(0).expect("a cell");
+    let socket = unbound_xsk();
+    for (set, cause) in [(false, Some(Cause::NoSocket)), (true, None)] {
+        if set {
+            attached.set_socket(0, 0, socket.as_fd()).expect("set");
+        }
+        let before = attached.counters().expect("counters").ports[0];
+        cell.beat(now_ns() + 1_000_000_000);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 0), 0);
+        let after = attached.counters().expect("counters").ports[0];
+        match cause {
+            Some(cause) => assert_eq!(after.cause(cause), before.cause(cause) + 1),
+            None => assert_eq!(after.outcome(Outcome::ToUser).packets, 1),
+        }
+    }
+    let problems = attached.detach().expect("detached");
+    assert_eq!(problems, Vec::<String>::new());
+    for name in ["a", "b"] {
+        let facts = Facts::by_name(name).expect("asked").expect("there");
+        assert!(!facts.promiscuous && facts.program.is_none(), "{facts:?}");
+    }
+    assert!(
+        !path
+            .join("weir")
+            .read_dir()
+            .is_ok_and(|mut left| left.next().is_some())
+    );
+    assert!(matches!(detach("a", &path), Err(Error::NothingThere(_))));
+}
+
+#[test]
+fn a_native_bridge_comes_fails_and_goes() {
+    on_a_host(1, || comes_fails_and_goes(AttachMode::Native, Mode::Native));
+}
+
+#[test]
+fn a_generic_bridge_comes_fails_and_goes() {
+    on_a_host(1, || {
+        comes_fails_and_goes(AttachMode::Generic, Mode::Generic)
+    });
+}
+
+#[test]
+fn native_mode_that_would_lose_frames_is_refused_or_avoided() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        set_gro("server", false);
+        match Ports::attach(&bridge(&path, AttachMode::Native)) {
+            Err(Error::CannotForward { interface, .. }) => assert_eq!(interface, "b"),
+            other => panic!("{other:?}"),
+        }
+        let attached = Ports::attach(&bridge(&path, AttachMode::Auto)).expect("attached");
+        assert_eq!(attached.mode(), Mode::Generic);
+        assert!(attached.warnings().iter().any(|w| w.contains("gro on")));
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 1), 1);
+        attached.detach().expect("detached");
+        set_gro("server", true);
+        let attached = Ports::attach(&bridge(&path, AttachMode::Auto)).expect("attached");
+        assert_eq!(attached.mode(), Mode::Native);
+        assert_eq!(attached.warnings(), Vec::<String>::new());
+        attached.detach().expect("detached");
+    });
+}
+
+#[test]
+fn a_driver_that_will_not_says_why() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        // Larger than a page, in which the driver would have to put it.
+        for name in ["client", "a"] {
+            ip(&format!("link set dev {name} mtu 9000"));
+        }
+        match Ports::attach(&bridge(&path, AttachMode::Native)) {
+            Err(Error::NoNative { interface, why }) => {
+                assert_eq!(interface, "a");
+                assert!(why.contains("MTU"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        for name in ["a", "b"] {
+            let facts = Facts::by_name(name).expect("asked").expect("there");
+            assert!(facts.program.is_none() && !facts.promiscuous, "{facts:?}");
+        }
+        assert!(
+            !path
+                .join("weir")
+                .read_dir()
+                .is_ok_and(|mut left| left.next().is_some())
+        );
+        let attached = Ports::attach(&bridge(&path, AttachMode::Auto)).expect("attached");
+        assert_eq!(attached.mode(), Mode::Generic);
+        assert!(attached.warnings().iter().any(|w| w.contains("MTU")));
+        attached.detach().expect("detached");
+    });
+}
+
+/// Not a test: the process that the tests below start, and kill.
+#[test]
+#[ignore = "started by other tests"]
+fn another_weir() {
+    let path = PathBuf::from(std::env::var_os("WEIR_TEST_BPFFS").expect("a folder"));
+    let attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("attached");
+    let socket = unbound_xsk();
+    attached.set_socket(0, 0, socket.as_fd()).expect("set");
+    let cell = attached.cell(0).expect("a cell");
+    // It took three frames and finished one.
+    cell.add(0, Tally::Received, 3);
+    cell.add(0, Tally::Passed, 1);
+    let flow = frame_flow(&tcp((1, 1), (2, 2), 0x10)).expect("a flow");
+    attached.bypass(&flow.key, now_ns()).expect("ordered");
+    std::fs::write(path.with_extension("ready"), "").expect("written");
+    loop {
+        cell.beat(now_ns());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn start_another(path: &std::path::Path) -> Child {
+    let child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "another_weir"])
+        .env("WEIR_TEST_BPFFS", path)
+        .spawn()
+        .expect("started");
+    let ready = path.with_extension("ready");
+    for _ in 0..1000 {
+        if ready.exists() {
+            std::fs::remove_file(ready).expect("removed");
+            return child;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the other process does not get ready");
+}
+
+#[test]
+fn what_a_killed_process_leaves_goes_on_and_is_adopted_with_its_losses() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let mut child = start_another(&path);
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        // Before it is killed it takes eight; afterwards they go on without it.
+        for _ in 0..8 {
+            client.send(&frame);
+        }
+        assert_eq!(server.received(&frame, 0), 0);
+        match Ports::attach(&bridge(&path, AttachMode::Native)) {
+            Err(Error::InUse { pid, .. }) => assert_eq!(pid, Some(child.id().cast_signed())),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(detach("b", &path), Err(Error::InUse { .. })));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        for _ in 0..4 {
+            client.send(&frame);
+        }
+        assert_eq!(server.received(&frame, 4), 4);
+        let bypassed = tcp((1, 1), (2, 2), 0x10);
+        client.send(&bypassed);
+        assert_eq!(server.received(&bypassed, 1), 1);
+
+        let attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("adopted");
+        let adopted = attached.adopted().expect("adopted").clone();
+        assert_eq!(adopted.pid, child.id());
+        let lost = Lost {
+            in_rings: 5,
+            in_hands: 2,
+        };
+        assert_eq!(adopted.lost, [lost, Lost::default()]);
+        assert_eq!((adopted.flows, adopted.replaced), (1, false));
+        assert_eq!(attached.tally(0, Tally::LostInRings), 5);
+        let kernel = attached.counters().expect("counters");
+        assert_eq!(kernel.outcome(Outcome::ToUser).packets, 8);
+        assert_eq!(kernel.outcome(Outcome::FailedOpen).packets, 4);
+        assert_eq!(kernel.outcome(Outcome::Bypassed).packets, 1);
+        assert_eq!(kernel.cause(Cause::NoSocket) + kernel.cause(Cause::Late), 4);
+        balanced(&attached);
+        // The flow is still known, and its account is told when it is over.
+        let sweep = attached.sweep(now_ns(), 0).expect("swept");
+        let [end] = sweep.ended.as_slice() else {
+            panic!("{sweep:?}");
+        };
+        assert_eq!((end.why, end.packets, end.bytes), (Ended::Idle, 1, 60));
+
+        // What is left by going, and adopted again, has lost nothing more.
+        attached.leave();
+        let again = Ports::attach(&bridge(&path, AttachMode::Native)).expect("adopted again");
+        assert_eq!(again.adopted().expect("adopted").lost, [Lost::default(); 2]);
+        drop(again);
+        let detached = detach("b", &path).expect("detached");
+        assert_eq!(detached.interfaces, ["a", "b"]);
+        let facts = Facts::by_name("a").expect("asked").expect("there");
+        assert!(facts.program.is_none() && !facts.promiscuous);
+    });
+}
+
+#[test]
+fn programs_and_bridges_of_others_are_refused() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let alone = AttachOptions {
+            bpffs: path.clone(),
+            ..AttachOptions::new(["a"])
+        };
+        Ports::attach(&alone).expect("attached").leave();
+        match Ports::attach(&bridge(&path, AttachMode::Auto)) {
+            Err(Error::OtherBridge { interface, bridge }) => {
+                assert_eq!((interface.as_str(), bridge.as_str()), ("a", "a"));
+            }
+            other => panic!("{other:?}"),
+        }
+        // Seen from another file system, its program is a stranger's.
+        let (_folder, elsewhere) = bpffs();
+        let options = bridge(&elsewhere, AttachMode::Auto);
+        match Ports::attach(&options) {
+            Err(Error::Foreign { interface, program }) => {
+                assert_eq!(interface, "a");
+                assert!(program.starts_with("weir (number "), "{program}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let checked = check(&options);
+        assert!(
+            matches!(checked.problems.as_slice(), [Error::Foreign { .. }]),
+            "{checked:?}"
+        );
+        assert!(
+            !Facts::by_name("b")
+                .expect("asked")
+                .expect("there")
+                .promiscuous
+        );
+        detach("a", &path).expect("detached");
+        let checked = check(&options);
+        assert!(
+            checked.problems.is_empty() && !checked.adopts,
+            "{checked:?}"
+        );
+        assert_eq!(
+            (checked.mode, checked.workers),
+            (Some(Mode::Native), Some(1))
+        );
+        assert!(
+            Facts::by_name("a")
+                .expect("asked")
+                .expect("there")
+                .program
+                .is_none()
+        );
+    });
+}
+
+#[test]
+fn a_passive_sensor_lets_the_host_have_what_it_does_not_take() {
+    on_a_host(2, || {
+        let (_folder, path) = bpffs();
+        let options = AttachOptions {
+            bpffs: path,
+            ..AttachOptions::new(["a"])
+        };
+        let attached = Ports::attach(&options).expect("attached");
+        assert_eq!((attached.workers(), attached.ports().len()), (2, 1));
+        let (client, host) = (End::of("client"), End::of("a"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        client.send(&frame);
+        assert_eq!(host.received(&frame, 1), 1);
+        attached.set_fail(Fail::Closed).expect("set");
+        client.send(&frame);
+        assert_eq!(host.received(&frame, 0), 0);
+        balanced(&attached);
+        attached.detach().expect("detached");
+    });
+}
+
+#[test]
+fn queues_that_nobody_serves_are_refused() {
+    on_a_host(2, || {
+        let (_folder, path) = bpffs();
+        let options = AttachOptions {
+            queues: Some(1),
+            ..bridge(&path, AttachMode::Native)
+        };
+        match Ports::attach(&options) {
+            Err(Error::Queues {
+                has: 2, served: 1, ..
+            }) => {}
+            other => panic!("{other:?}"),
+        }
+        for (options, what) in [
+            (AttachOptions::new(Vec::<String>::new()), "0 interfaces"),
+            (AttachOptions::new(["a", "a"]), "itself"),
+            (AttachOptions::new(["a", "nowhere"]), "no interface nowhere"),
+            (
+                AttachOptions::new(["a", "an-interface-with-a-long-name"]),
+                "no interface",
+            ),
+        ] {
+            let error = Ports::attach(&options).expect_err("refused").to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    });
+}
+
+#[test]
+fn flows_are_bypassed_blocked_and_accounted_for() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let options = AttachOptions {
+            fail: Fail::Closed,
+            ..bridge(&path, AttachMode::Native)
+        };
+        let attached = Ports::attach(&options).expect("attached");
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        let back = tcp((2, 80), (1, 1000), 0x11);
+        let key = frame_flow(&frame).expect("a flow").key;
+        assert_eq!(frame_flow(&back).expect("a flow").key, key);
+        attached.bypass(&key, now_ns()).expect("ordered");
+        for _ in 0..3 {
+            client.send(&frame);
+            server.send(&back);
+        }
+        assert_eq!(server.received(&frame, 3), 3);
+        assert_eq!(client.received(&back, 3), 3);
+        // A new connection of the same ends is looked at: here, it fails closed.
+        let open = tcp((1, 1000), (2, 80), 0x02);
+        client.send(&open);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 0), 0);
+        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
+        assert_eq!((sweep.ended.len(), sweep.flows), (1, 0));
+        let end = sweep.ended[0];
+        assert_eq!(
+            (end.key, end.why, end.packets, end.blocked),
+            (key, Ended::Reopened, 6, false)
+        );
+
+        let until = now_ns() + 300_000_000;
+        attached.bypass(&key, now_ns()).expect("ordered");
+        attached.block(&key, now_ns(), until).expect("ordered");
+        for _ in 0..4 {
+            client.send(&frame);
+        }
+        assert_eq!(server.received(&frame, 0), 0);
+        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
+        assert_eq!((sweep.ended.len(), sweep.flows), (1, 1));
+        assert_eq!(sweep.ended[0].why, Ended::Replaced);
+        let counters = attached.counters().expect("counters");
+        assert_eq!(counters.outcome(Outcome::Blocked).packets, 4);
+        assert_eq!(counters.outcome(Outcome::Bypassed).packets, 6);
+        assert_eq!(counters.outcome(Outcome::FailedClosed).packets, 2);
+        assert_eq!(counters.cause(Cause::Reopened), 1);
+        while now_ns() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 0), 0);
+        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
+        assert_eq!((sweep.ended.len(), sweep.flows), (1, 0));
+        assert_eq!(
+            (sweep.ended[0].why, sweep.ended[0].packets),
+            (Ended::Expired, 4)
+        );
+        attached.bypass(&key, now_ns()).expect("ordered");
+        let end = attached
+            .withdraw(&key)
+            .expect("taken back")
+            .expect("it was there");
+        assert_eq!(end.why, Ended::Withdrawn);
+        assert!(attached.withdraw(&key).expect("asked").is_none());
+        assert!(attached.sweep(now_ns(), 0).expect("swept").ended.is_empty());
+        balanced(&attached);
+        attached.detach().expect("detached");
+    });
+}
+
+#[test]
+fn flows_that_the_kernel_forgot_are_told() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let options = AttachOptions {
+            flows: 64,
+            ..bridge(&path, AttachMode::Native)
+        };
+        let attached = Ports::attach(&options).expect("attached");
+        let mut left = 0;
+        let mut ended = 0;
+        for round in 0..4_u16 {
+            for port in 0..64 {
+                let frame = tcp((1, 1000 + round * 64 + port), (2, 80), 0x10);
+                let flow = frame_flow(&frame).expect("a flow");
+                attached.bypass(&flow.key, now_ns()).expect("ordered");
+            }
+            let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
+            assert!(sweep.ended.iter().all(|end| end.why == Ended::Evicted));
+            (left, ended) = (sweep.flows, ended + sweep.ended.len());
+        }
+        assert_eq!(left + ended, 256);
+        assert!(left <= 64 && attached.unnoted_flows() == 0, "{left}");
+        attached.detach().expect("detached");
+    });
+}
+
+/// What is heard until this is; the kernel looks at carriers in its own time.
+fn heard(monitor: &mut Monitor, awaited: &(usize, Change)) -> Vec<(usize, Change)> {
+    let mut all = Vec::new();
+    for _ in 0..500 {
+        all.extend(monitor.changes().expect("heard"));
+        if all.contains(awaited) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    all
+}
+
+#[test]
+fn interfaces_that_vanish_and_return_are_noticed_and_attached_to_again() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let mut attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("attached");
+        let mut monitor = Monitor::new(["a", "b"]).expect("listening");
+        assert_eq!(monitor.changes().expect("heard"), []);
+        ip("link set dev a mtu 1400");
+        ip("link set dev server down");
+        let mtu = Change::Mtu {
+            before: 1500,
+            now: 1400,
+        };
+        let down = (1, Change::Link { up: false });
+        let changes = heard(&mut monitor, &down);
+        assert_eq!(changes, [(0, mtu), down]);
+        ip("link del dev a");
+        let changes = monitor.changes().expect("heard");
+        assert_eq!(changes.last(), Some(&(0, Change::Vanished)), "{changes:?}");
+        assert!(matches!(attached.reattach(0), Err(Error::NoInterface(_))));
+        cable("a", "client", 1);
+        ip("link set dev server up");
+        let changes = heard(&mut monitor, &(1, Change::Link { up: true }));
+        let facts = Facts::by_name("a").expect("asked").expect("there");
+        let returned = Change::Returned {
+            ifindex: facts.ifindex,
+        };
+        assert!(changes.contains(&(0, returned)), "{changes:?}");
+        assert!(
+            changes.contains(&(1, Change::Link { up: true })),
+            "{changes:?}"
+        );
+        attached.reattach(0).expect("attached again");
+        attached.reattach(1).expect("it never left");
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        let back = tcp((2, 80), (1, 1000), 0x10);
+        client.send(&frame);
+        server.send(&back);
+        assert_eq!(server.received(&frame, 1), 1);
+        assert_eq!(client.received(&back, 1), 1);
+        balanced(&attached);
+        drop(attached);
+        // A process that comes later finds the new port's link, too.
+        let attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("adopted");
+        assert!(attached.adopted().is_some_and(|adopted| !adopted.replaced));
+        attached.detach().expect("detached");
+    });
+}

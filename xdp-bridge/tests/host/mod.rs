@@ -1,0 +1,222 @@
+//! A host of the test's own: a network namespace with two cables, `client = a` and `b = server`, and mounts that nobody
+//! else sees. Gone with the thread.
+
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Runs `test` on such a host. Without the privileges for one: says so, or fails in continuous integration.
+pub fn on_a_host(queues: u32, test: impl FnOnce() + Send + 'static) {
+    if let Err(why) = allowed() {
+        assert!(
+            std::env::var_os("WEIR_CI").is_none_or(|v| v != "1"),
+            "may not be skipped in CI: {why}"
+        );
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let thread = std::thread::spawn(move || {
+        enter().expect("a host");
+        cables(queues);
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn allowed() -> Result<(), String> {
+    // SAFETY: without conditions.
+    if unsafe { libc::geteuid() } != 0 {
+        return Err("network namespaces and XDP need root".into());
+    }
+    let ip = Command::new("ip").arg("-V").output();
+    ip.map(drop)
+        .map_err(|error| format!("no `ip` (package iproute2): {error}"))
+}
+
+fn enter() -> io::Result<()> {
+    // SAFETY: of this thread alone.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_FS) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: strings that end with a zero, and nothing else.
+    let private = unsafe {
+        libc::mount(
+            c"none".as_ptr(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        )
+    };
+    if private < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The kernel's own chatter would be counted too.
+    for which in ["all", "default"] {
+        let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "1");
+    }
+    Ok(())
+}
+
+/// Runs `ip` with these words.
+pub fn ip(words: &str) {
+    let output = Command::new("ip")
+        .args(words.split_whitespace())
+        .output()
+        .expect("ip runs");
+    assert!(
+        output.status.success(),
+        "ip {words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Adds a cable between `near` and `far`, both ends up and fit for native XDP.
+pub fn cable(near: &str, far: &str, queues: u32) {
+    let many = format!("numrxqueues {queues} numtxqueues {queues}");
+    ip(&format!(
+        "link add name {near} {many} type veth peer name {far} {many}"
+    ));
+    for name in [near, far] {
+        ip(&format!("link set dev {name} up"));
+        set_gro(name, true);
+    }
+}
+
+fn cables(queues: u32) {
+    ip("link set dev lo up");
+    cable("a", "client", queues);
+    cable("b", "server", queues);
+}
+
+/// Turns GRO on or off: on, the other end of a veth can redirect to it.
+pub fn set_gro(name: &str, on: bool) {
+    #[repr(C)]
+    struct Value {
+        command: u32,
+        data: u32,
+    }
+    let socket = packet_socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
+    // ETHTOOL_SGRO
+    let mut value = Value {
+        command: 0x2c,
+        data: on.into(),
+    };
+    // SAFETY: zeroes are an `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = std::ptr::from_mut(&mut value).cast();
+    // SAFETY: an `ifreq` with the structure that the command takes.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &mut request) };
+    assert_eq!(result, 0, "GRO of {name}: {}", io::Error::last_os_error());
+}
+
+fn packet_socket(family: i32, kind: i32, protocol: i32) -> OwnedFd {
+    // SAFETY: without conditions.
+    let fd = unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) };
+    assert!(fd >= 0, "a socket: {}", io::Error::last_os_error());
+    // SAFETY: just made.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// An AF_XDP socket that is bound to nothing: the program finds it, and the kernel then drops what it is given.
+pub fn unbound_xsk() -> OwnedFd {
+    packet_socket(libc::AF_XDP, libc::SOCK_RAW, 0)
+}
+
+/// One end of a cable, to send on and receive from.
+pub struct End(OwnedFd);
+
+impl End {
+    /// The end of this name.
+    pub fn of(name: &str) -> Self {
+        let all = i32::from((libc::ETH_P_ALL as u16).to_be());
+        let socket = packet_socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, all);
+        let c_name = std::ffi::CString::new(name).expect("a name");
+        // SAFETY: zeroes are a `sockaddr_ll`.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        // SAFETY: a string that ends with a zero.
+        address.sll_ifindex = unsafe { libc::if_nametoindex(c_name.as_ptr()) }.cast_signed();
+        // SAFETY: an address and its size.
+        let bound = unsafe {
+            libc::bind(
+                socket.as_raw_fd(),
+                std::ptr::from_ref(&address).cast(),
+                size_of::<libc::sockaddr_ll>() as u32,
+            )
+        };
+        assert_eq!(bound, 0, "{name}: {}", io::Error::last_os_error());
+        Self(socket)
+    }
+
+    /// Sends a frame.
+    pub fn send(&self, frame: &[u8]) {
+        // SAFETY: a buffer and its size.
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
+    }
+
+    /// Frames that equal `frame` and came in, until there are `wanted` or a while has passed.
+    pub fn received(&self, frame: &[u8], wanted: usize) -> usize {
+        let until = Instant::now() + Duration::from_millis(if wanted == 0 { 100 } else { 2000 });
+        let mut found = 0;
+        let mut room = vec![0; 4096];
+        loop {
+            // SAFETY: zeroes are a `sockaddr_ll`.
+            let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+            let mut size = size_of::<libc::sockaddr_ll>() as u32;
+            // SAFETY: a buffer and an address, with their sizes.
+            let length = unsafe {
+                libc::recvfrom(
+                    self.0.as_raw_fd(),
+                    room.as_mut_ptr().cast(),
+                    room.len(),
+                    0,
+                    std::ptr::from_mut(&mut from).cast(),
+                    &mut size,
+                )
+            };
+            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING as u8 {
+                found += usize::from(&room[..length as usize] == frame);
+            }
+            let quiet = length <= 0;
+            if Instant::now() > until || quiet && wanted > 0 && found >= wanted {
+                return found;
+            }
+            if quiet {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// A TCP segment over IPv4.
+pub fn tcp(from: (u8, u16), to: (u8, u16), flags: u8) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, to.0, 2, 0, 0, 0, 0, from.0, 8, 0];
+    frame.extend([0x45, 0, 0, 44, 0, 1, 0, 0, 64, 6, 0, 0]);
+    frame.extend([10, 0, 0, from.0, 10, 0, 0, to.0]);
+    frame.extend(from.1.to_be_bytes());
+    frame.extend(to.1.to_be_bytes());
+    frame.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0, 100, 0, 0, 0, 0]);
+    frame.extend(*b"data");
+    frame.extend([0; 2]);
+    frame
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+pub fn now_ns() -> u64 {
+    // SAFETY: zeroes are a `timespec`.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: a place for the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

@@ -143,6 +143,12 @@ impl Umem {
         census
     }
 
+    /// How many frames are held.
+    pub(crate) fn held(&self) -> u32 {
+        let held = |place: &&AtomicU16| place.load(Ordering::Relaxed) == Place::HELD.0;
+        self.places.iter().filter(held).count() as u32
+    }
+
     /// Where a frame is.
     pub(crate) fn place_of(&self, number: u64) -> Option<Place> {
         let place = self.places.get(usize::try_from(number).ok()?)?;

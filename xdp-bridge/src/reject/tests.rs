@@ -210,7 +210,7 @@ proptest! {
         let frame = offence.frame();
         let (to_source, to_destination) = (answer(to_source, &frame), answer(to_destination, &frame));
         let segment = &offence.payload;
-        let number = |at: usize| u32::from_be_bytes(*segment[at..].first_chunk().unwrap());
+        let number = |at: usize| u32::from_be_bytes(*segment[at..].first_chunk().expect("in it"));
         let flags = segment[13];
         if flags & RST != 0 {
             prop_assert_eq!((to_source, to_destination), (None, None));
@@ -218,8 +218,8 @@ proptest! {
         }
         let data = segment.len() as u32 - u32::from(segment[12] >> 4) * 4;
         let (syn, fin) = (u32::from(flags & SYN != 0), u32::from(flags & FIN != 0));
-        let back = check(&offence, &to_source.unwrap(), true, reset);
-        let forth = check(&offence, &to_destination.unwrap(), false, reset);
+        let back = check(&offence, &to_source.expect("an answer"), true, reset);
+        let forth = check(&offence, &to_destination.expect("an answer"), false, reset);
         if flags & ACK != 0 {
             prop_assert_eq!(back, (80, 0x8001, RST, number(8), 0));
             prop_assert_eq!(forth, (0x8001, 80, RST | ACK, number(4).wrapping_add(syn), number(8)));
@@ -236,7 +236,7 @@ proptest! {
     ) {
         let frame = offence.frame();
         prop_assert_eq!(answer(to_destination, &frame), None);
-        let answer = answer(to_source, &frame).unwrap();
+        let answer = answer(to_source, &frame).expect("an answer");
         let packet = &frame[14 + offence.tags.len() * 4..frame.len() - offence.padding];
         check(&offence, &answer, true, |got| {
             let (kind, longest) = if offence.v6 { ((1, 1), 1280 - 48) } else { ((3, 13), 576 - 28) };

@@ -38,7 +38,7 @@ fn agrees<const WORDS: usize>(order: u32, start: u32, steps: &[Step]) {
         let used = (hidden.len() + visible.len()) as u32 + unreleased;
         match step {
             Step::Push => {
-                let entry = std::array::from_fn(|index| next + (index as u64) << 32);
+                let entry = std::array::from_fn(|index| next + ((index as u64) << 32));
                 assert_eq!(producer.push(entry), used < size);
                 if used < size {
                     hidden.push_back(entry);

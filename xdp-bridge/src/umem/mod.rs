@@ -3,7 +3,8 @@
 //! A [`Frame`] is the right to use one frame's bytes. There is one for each frame and no way to copy it, so what has it has the
 //! frame alone. Giving a frame away ([`Umem::give`]) turns it into a number and notes the [`Place`] it went to; a number that
 //! comes back ([`Umem::take`]) becomes a frame again only if it had gone to the very place that it comes from. So no mistake of
-//! ours, and none of a driver, gives one frame to two; a number that does not hold is refused, and its owner counts it.
+//! ours gives one frame to two, and no number that a driver makes up or repeats; such a one is refused and counted. (A driver
+//! that repeats a number after the frame was given to it again cannot be told from one that is right.)
 
 mod map;
 
@@ -140,6 +141,12 @@ impl Umem {
                 .or_default() += 1;
         }
         census
+    }
+
+    /// How many frames are held.
+    pub(crate) fn held(&self) -> u32 {
+        let held = |place: &&AtomicU16| place.load(Ordering::Relaxed) == Place::HELD.0;
+        self.places.iter().filter(held).count() as u32
     }
 
     /// Where a frame is.

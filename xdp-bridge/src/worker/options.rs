@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn bounds_are_held() {
         assert_eq!(two_ports().check(), Ok(()));
-        let refused: [(&str, fn(&mut BridgeOptions)); 13] = [
+        type Change = fn(&mut BridgeOptions);
+        let refused: [(&str, Change); 13] = [
             ("ports", |options| options.ports.clear()),
             ("ports", |options| {
                 options.ports.push(options.ports[0].clone())

@@ -64,7 +64,7 @@ pub fn of_built(
 /// What evaluates text rules: one, which others are made after.
 enum Text {
     Compiled(Box<Compiled>),
-    Plain(Plain),
+    Plain(Box<Plain>),
 }
 
 /// Makes evaluators for workers, all of the same rules.
@@ -99,7 +99,7 @@ impl Evaluators {
                 let compiled = Compiled::new(code, Arc::clone(rules)).map_err(Failure::failed)?;
                 Text::Compiled(Box::new(compiled))
             }
-            None => Text::Plain(Plain::new(Arc::clone(rules))),
+            None => Text::Plain(Box::new(Plain::new(Arc::clone(rules)))),
         };
         let modules = host.map(|host| {
             let before = before.map(AsRef::as_ref);

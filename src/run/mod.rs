@@ -46,7 +46,7 @@ enum Traffic<'a> {
     Files,
     #[cfg(feature = "libpcap")]
     Live(Dealt<live::Live<'a>>),
-    Wire(wire::Wire<'a>),
+    Wire(Box<wire::Wire<'a>>),
 }
 
 /// Reads captures or ports, applies rules, writes alerts, and keeps attacks out.
@@ -112,7 +112,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     }
     // Nothing holds traffic up from here on but what inspects it.
     let traffic = match plan {
-        Some(plan) => Traffic::Wire(wire::Wire::open(plan, &stop)?),
+        Some(plan) => Traffic::Wire(Box::new(wire::Wire::open(plan, &stop)?)),
         #[cfg(feature = "libpcap")]
         None => live.map_or(Traffic::Files, |live| Traffic::Live(Dealt(live))),
         #[cfg(not(feature = "libpcap"))]
@@ -153,7 +153,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     };
     let files = || Files::new(&captures, &stop, Progress::new(total));
     let outcome = match traffic {
-        Traffic::Wire(wire) => pipeline::run(&mut job, wire, &mut on_record),
+        Traffic::Wire(wire) => pipeline::run(&mut job, *wire, &mut on_record),
         #[cfg(feature = "libpcap")]
         Traffic::Live(live) => pipeline::run(&mut job, live, &mut on_record),
         #[cfg(feature = "libpcap")]

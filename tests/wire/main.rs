@@ -7,4 +7,5 @@ mod sensor;
 mod failures;
 mod flows;
 mod refusals;
+mod soak;
 mod traffic;

@@ -9,6 +9,7 @@
 //! | `campaign conformance` | holds a release build against recorded alerts, where those are at hand |
 //! | `campaign restart` | cuts captures and lets one process go on where another left off |
 //! | `campaign flood` | floods a release build: memory, and whether attacks are still seen |
+//! | `campaign soak` | keeps a sensor between two hosts under mixed traffic: memory, and every frame's account |
 //! | `campaign evasion` | random evasions in a release build |
 //! | `campaign hardware` | random buffers through cores of every kind and width, beside the model and the definition |
 //! | `campaign card-faults` | faults of every kind befall a card; every answer must be software's, and the card must come back |
@@ -130,6 +131,12 @@ enum Campaign {
         #[arg(long, default_value_t = 100_000)]
         cases: u64,
     },
+    /// Keep a sensor between two hosts under mixed traffic; exit 1 when memory grows, or anything is lost without being counted
+    Soak {
+        /// For how long
+        #[arg(long, default_value_t = 1800)]
+        seconds: u64,
+    },
     /// Synthesise every core that has a report in bitstreams/, place and route where the device allows it
     Bitstreams {
         /// Runs of place and route, each with a seed of its own
@@ -211,6 +218,7 @@ fn main() -> ExitCode {
         }) => restart(&workspace, &pcap, &rules, config.as_deref(), cuts),
         Command::Campaign(Campaign::Flood { packets, seed }) => flood(&workspace, packets, seed),
         Command::Campaign(Campaign::Evasion { cases }) => suite::evasions(&workspace, cases),
+        Command::Campaign(Campaign::Soak { seconds }) => suite::soak(&workspace, seconds),
         Command::Campaign(Campaign::Bitstreams { seeds, write }) => {
             hdl::campaign(&workspace, seeds, write)
         }

@@ -225,6 +225,15 @@ pub fn evasions(workspace: &Workspace, cases: u64) -> Result<(), Failure> {
         .run()
 }
 
+/// Keeps a sensor under mixed traffic for so many seconds, in a release build.
+pub fn soak(workspace: &Workspace, seconds: u64) -> Result<(), Failure> {
+    Cmd::cargo(workspace)
+        .env("WEIR_SOAK_SECONDS", seconds.to_string())
+        .args(["test", "--release", "--locked", "-p", "weir"])
+        .args(["--test", "wire", "--", "--nocapture", "soak::"])
+        .run()
+}
+
 fn docs(workspace: &Workspace) -> Result<Done, Failure> {
     Cmd::cargo(workspace)
         .args(["doc", "--workspace", "--no-deps", "--locked"])

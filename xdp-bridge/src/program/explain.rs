@@ -73,7 +73,7 @@ impl Refusal {
         match self.error.raw_os_error() {
             // Without CAP_PERFMON or CAP_BPF pointers count as leaked; so the words decide as much as the number.
             Some(libc::EPERM) => {
-                "run it as root, or with the capabilities CAP_BPF and CAP_NET_ADMIN; a locked down kernel (Secure Boot) or a \
+                "run it as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a locked down kernel (Secure Boot) or a \
                  container's seccomp filter can forbid it too"
             }
             Some(libc::E2BIG) => {

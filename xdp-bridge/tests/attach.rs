@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use host::{End, balanced, bpffs, bridge, cable, ip, now_ns, on_a_host, set_gro, tcp, unbound_xsk};
+use host::{
+    BPF, End, NET_ADMIN, NET_RAW, PERFMON, balanced, bpffs, bridge, cable, drop_privileges, ip,
+    keep_capabilities, now_ns, on_a_host, set_gro, tcp, unbound_xsk,
+};
 use weir_xdp::interface::{Change, Facts, Monitor};
 use weir_xdp::program::{
     AttachMode, AttachOptions, Ended, Error, Fail, Lost, Mode, Ports, check, detach, frame_flow,
@@ -297,6 +300,49 @@ fn what_cannot_be_taken_over_is_made_anew_and_said() {
                 .expect("there")
                 .promiscuous
         );
+    });
+}
+
+#[test]
+fn without_privileges_it_says_which_are_needed() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        drop_privileges();
+        let options = bridge(&path, AttachMode::Native);
+        let error = Ports::attach(&options).expect_err("refused").to_string();
+        assert!(error.contains("mount -t bpf"), "{error}");
+        let checked = check(&options);
+        assert_eq!(checked.ports.len(), 2);
+        let load = checked.problems.last().expect("problems").to_string();
+        assert!(load.contains("CAP_BPF"), "{load}");
+    });
+}
+
+#[test]
+fn four_capabilities_are_enough() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        let options = bridge(&path, AttachMode::Native);
+        // Mounting takes another one; where systemd or an administrator has done so it is not needed.
+        Ports::attach(&options)
+            .expect("attached")
+            .detach()
+            .expect("detached");
+        keep_capabilities(&[NET_ADMIN, NET_RAW, PERFMON, BPF]);
+        let attached = Ports::attach(&options).expect("attached");
+        assert_eq!(
+            (attached.mode(), attached.warnings()),
+            (Mode::Native, &[][..])
+        );
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        let key = frame_flow(&frame).expect("a flow").key;
+        attached.bypass(&key, now_ns()).expect("ordered");
+        assert_eq!(attached.sweep(now_ns(), u64::MAX).expect("swept").flows, 1);
+        attached.leave();
+        let attached = Ports::attach(&options).expect("adopted");
+        assert!(attached.adopted().is_some_and(|adopted| !adopted.replaced));
+        balanced(&attached);
+        assert_eq!(attached.detach().expect("detached"), Vec::<String>::new());
     });
 }
 

@@ -146,7 +146,7 @@ impl Error {
 pub(super) fn remedy(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
-            "; it needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (and CAP_SYS_ADMIN to mount a BPF file system)"
+            "; it needs root, or the capabilities CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW (and CAP_SYS_ADMIN to mount a BPF file system)"
         }
         Some(libc::ENOMEM) => {
             "; memory is short: fewer flows in the kernel's table need less, and before Linux 5.11 so does `ulimit -l`"

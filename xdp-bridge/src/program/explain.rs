@@ -70,10 +70,18 @@ impl Refusal {
 
     /// What is likely to help.
     fn remedy(&self) -> &'static str {
+        // Without CAP_PERFMON much is refused that is not unsafe: the words tell, not the number.
+        if self
+            .reason
+            .as_ref()
+            .is_some_and(|why| why.contains("prohibited"))
+        {
+            return "this is what it says without the capability CAP_PERFMON: run it as root, or with CAP_BPF, CAP_PERFMON and \
+                    CAP_NET_ADMIN";
+        }
         match self.error.raw_os_error() {
-            // Without CAP_PERFMON or CAP_BPF pointers count as leaked; so the words decide as much as the number.
             Some(libc::EPERM) => {
-                "run it as root, or with the capabilities CAP_BPF and CAP_NET_ADMIN; a locked down kernel (Secure Boot) or a \
+                "run it as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a locked down kernel (Secure Boot) or a \
                  container's seccomp filter can forbid it too"
             }
             Some(libc::E2BIG) => {
@@ -123,6 +131,17 @@ mod tests {
         let text = refusal.to_string();
         assert!(
             text.contains("flow.rs:211") && text.contains("Linux 5.15"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_missing_capability_is_told_from_an_old_kernel() {
+        let log = "36: (1f) r2 -= r8\nR2 pointer -= pointer prohibited\nprocessed 37 insns\n";
+        let refusal = Refusal::new(io::Error::from_raw_os_error(libc::EACCES), log);
+        let text = refusal.to_string();
+        assert!(
+            text.contains("CAP_PERFMON") && !text.contains("5.15"),
             "{text}"
         );
     }

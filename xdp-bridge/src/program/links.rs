@@ -56,8 +56,8 @@ pub(super) fn links(
             replaced: false,
         };
         for link in found.into_iter().flatten().take(facts.len()) {
-            let before = sys::program_by_id(link.program);
-            linked.replaced |= !before.is_ok_and(|info| info.tag == loaded.info.tag);
+            let before = sys::link_tag(link.fd.as_fd());
+            linked.replaced |= before != Some(loaded.info.tag);
             // Also if it is the same: what was adopted is then the program of this executable in every respect.
             sys::link_update(link.fd.as_fd(), loaded.program.as_fd())
                 .map_err(Error::doing("replacing the program"))?;

@@ -300,6 +300,17 @@ pub(super) fn link_info(link: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     Ok((words[4], words[2]))
 }
 
+/// The tag of a link's program; `None` if the kernel does not say. (Asking for the program itself takes CAP_SYS_ADMIN.)
+pub(super) fn link_tag(link: BorrowedFd<'_>) -> Option<[u8; 8]> {
+    let path = format!("/proc/thread-self/fdinfo/{}", link.as_raw_fd());
+    let text = std::fs::read_to_string(path).ok()?;
+    let hex = text
+        .lines()
+        .find_map(|line| line.strip_prefix("prog_tag:"))?;
+    let number = u64::from_str_radix(hex.trim(), 16).ok()?;
+    Some(number.to_be_bytes())
+}
+
 /// Attaches a program to an interface, for as long as the link lives. `flags` are `XDP_FLAGS_*_MODE`.
 pub(super) fn link_create(
     program: BorrowedFd<'_>,

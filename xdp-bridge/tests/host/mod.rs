@@ -67,6 +67,32 @@ fn enter() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes this thread an ordinary user's.
+pub fn drop_privileges() {
+    const NOBODY: libc::c_long = 65_534;
+    // SAFETY: numbers; the call itself, unlike libc's function, is for this thread alone.
+    let result = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// Numbers of `include/uapi/linux/capability.h`.
+pub const NET_ADMIN: u32 = 12;
+pub const NET_RAW: u32 = 13;
+pub const PERFMON: u32 = 38;
+pub const BPF: u32 = 39;
+
+/// Leaves this thread with these capabilities alone; it is root's as before.
+pub fn keep_capabilities(kept: &[u32]) {
+    const VERSION_3: u32 = 0x2008_0522;
+    let all = kept.iter().fold(0_u64, |all, bit| all | 1 << bit);
+    let half = |bits: u64| [bits as u32, bits as u32, 0];
+    let header = [VERSION_3, 0];
+    let sets = [half(all), half(all >> 32)];
+    // SAFETY: a header and two halves of three sets, as version 3 has them; for this thread alone.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
 /// Runs `ip` with these words.
 pub fn ip(words: &str) {
     let output = Command::new("ip")

@@ -24,7 +24,7 @@ macro_rules! run_notes {
         "Without --eve, a summary by signature is printed. Rules that cannot be evaluated are left out, counted \
          and named on standard error; --strict makes that an error.\n\n\
          --inline takes all traffic of two ports through the sensor; it takes the capabilities CAP_NET_ADMIN, CAP_NET_RAW, \
-         CAP_BPF and CAP_IPC_LOCK. The kernel's part outlives the process: `weir detach` removes it."
+         CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK. The kernel's part outlives the process: `weir detach` removes it."
     };
 }
 /// The end of the help for `weir run`.

@@ -7,38 +7,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use host::{End, cable, ip, now_ns, on_a_host, set_gro, tcp, unbound_xsk};
+use host::{End, balanced, bpffs, bridge, cable, ip, now_ns, on_a_host, set_gro, tcp, unbound_xsk};
 use weir_xdp::interface::{Change, Facts, Monitor};
 use weir_xdp::program::{
-    AttachMode, AttachOptions, Attached, Ended, Error, Fail, Lost, Mode, Ports, check, detach,
-    frame_flow,
+    AttachMode, AttachOptions, Ended, Error, Fail, Lost, Mode, Ports, check, detach, frame_flow,
 };
 use weir_xdp_common::{Cause, Outcome, Tally};
-
-/// A folder on which the loader is to mount a BPF file system; the mount is seen by the test's thread alone.
-fn bpffs() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().to_owned();
-    (folder, path)
-}
-
-fn bridge(path: &std::path::Path, mode: AttachMode) -> AttachOptions {
-    AttachOptions {
-        mode,
-        bpffs: path.into(),
-        ..AttachOptions::new(["a", "b"])
-    }
-}
-
-/// Each frame has one outcome.
-fn balanced(attached: &Attached) {
-    for port in attached.counters().expect("counters").ports {
-        let sum: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).packets).sum();
-        assert_eq!(port.received.packets, sum);
-        let bytes: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).bytes).sum();
-        assert_eq!(port.received.bytes, bytes);
-    }
-}
 
 fn comes_fails_and_goes(mode: AttachMode, expected: Mode) {
     let (_folder, path) = bpffs();
@@ -194,14 +168,15 @@ fn another_weir() {
     let flow = frame_flow(&tcp((1, 1), (2, 2), 0x10)).expect("a flow");
     attached.bypass(&flow.key, now_ns()).expect("ordered");
     std::fs::write(path.with_extension("ready"), "").expect("written");
-    loop {
+    // Should nobody kill it, it ends by itself.
+    for _ in 0..60_000 {
         cell.beat(now_ns());
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 fn start_another(path: &std::path::Path) -> Child {
-    let child = Command::new(std::env::current_exe().expect("this program"))
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "another_weir"])
         .env("WEIR_TEST_BPFFS", path)
         .spawn()
@@ -214,6 +189,8 @@ fn start_another(path: &std::path::Path) -> Child {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+    let _ = child.kill();
+    let _ = child.wait();
     panic!("the other process does not get ready");
 }
 
@@ -276,6 +253,50 @@ fn what_a_killed_process_leaves_goes_on_and_is_adopted_with_its_losses() {
         assert_eq!(detached.interfaces, ["a", "b"]);
         let facts = Facts::by_name("a").expect("asked").expect("there");
         assert!(facts.program.is_none() && !facts.promiscuous);
+    });
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_made_anew_and_said() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        Ports::attach(&bridge(&path, AttachMode::Native))
+            .expect("attached")
+            .leave();
+        let namespaces = path.join("weir").read_dir().expect("listed");
+        let folder = namespaces
+            .last()
+            .expect("one")
+            .expect("read")
+            .path()
+            .join("a+b");
+        std::fs::remove_file(folder.join("COUNTERS")).expect("removed");
+        let attached = Ports::attach(&bridge(&path, AttachMode::Native)).expect("attached");
+        assert!(attached.adopted().is_none());
+        let said = |w: &String| w.contains("made anew") && w.contains("1 of its maps");
+        assert!(
+            attached.warnings().iter().any(said),
+            "{:?}",
+            attached.warnings()
+        );
+        assert!(
+            Facts::by_name("b")
+                .expect("asked")
+                .expect("there")
+                .promiscuous
+        );
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 1), 1);
+        balanced(&attached);
+        attached.detach().expect("detached");
+        assert!(
+            !Facts::by_name("b")
+                .expect("asked")
+                .expect("there")
+                .promiscuous
+        );
     });
 }
 
@@ -383,106 +404,6 @@ fn queues_that_nobody_serves_are_refused() {
             let error = Ports::attach(&options).expect_err("refused").to_string();
             assert!(error.contains(what), "{error}");
         }
-    });
-}
-
-#[test]
-fn flows_are_bypassed_blocked_and_accounted_for() {
-    on_a_host(1, || {
-        let (_folder, path) = bpffs();
-        let options = AttachOptions {
-            fail: Fail::Closed,
-            ..bridge(&path, AttachMode::Native)
-        };
-        let attached = Ports::attach(&options).expect("attached");
-        let (client, server) = (End::of("client"), End::of("server"));
-        let frame = tcp((1, 1000), (2, 80), 0x10);
-        let back = tcp((2, 80), (1, 1000), 0x11);
-        let key = frame_flow(&frame).expect("a flow").key;
-        assert_eq!(frame_flow(&back).expect("a flow").key, key);
-        attached.bypass(&key, now_ns()).expect("ordered");
-        for _ in 0..3 {
-            client.send(&frame);
-            server.send(&back);
-        }
-        assert_eq!(server.received(&frame, 3), 3);
-        assert_eq!(client.received(&back, 3), 3);
-        // A new connection of the same ends is looked at: here, it fails closed.
-        let open = tcp((1, 1000), (2, 80), 0x02);
-        client.send(&open);
-        client.send(&frame);
-        assert_eq!(server.received(&frame, 0), 0);
-        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
-        assert_eq!((sweep.ended.len(), sweep.flows), (1, 0));
-        let end = sweep.ended[0];
-        assert_eq!(
-            (end.key, end.why, end.packets, end.blocked),
-            (key, Ended::Reopened, 6, false)
-        );
-
-        let until = now_ns() + 300_000_000;
-        attached.bypass(&key, now_ns()).expect("ordered");
-        attached.block(&key, now_ns(), until).expect("ordered");
-        for _ in 0..4 {
-            client.send(&frame);
-        }
-        assert_eq!(server.received(&frame, 0), 0);
-        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
-        assert_eq!((sweep.ended.len(), sweep.flows), (1, 1));
-        assert_eq!(sweep.ended[0].why, Ended::Replaced);
-        let counters = attached.counters().expect("counters");
-        assert_eq!(counters.outcome(Outcome::Blocked).packets, 4);
-        assert_eq!(counters.outcome(Outcome::Bypassed).packets, 6);
-        assert_eq!(counters.outcome(Outcome::FailedClosed).packets, 2);
-        assert_eq!(counters.cause(Cause::Reopened), 1);
-        while now_ns() < until {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        client.send(&frame);
-        assert_eq!(server.received(&frame, 0), 0);
-        let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
-        assert_eq!((sweep.ended.len(), sweep.flows), (1, 0));
-        assert_eq!(
-            (sweep.ended[0].why, sweep.ended[0].packets),
-            (Ended::Expired, 4)
-        );
-        attached.bypass(&key, now_ns()).expect("ordered");
-        let end = attached
-            .withdraw(&key)
-            .expect("taken back")
-            .expect("it was there");
-        assert_eq!(end.why, Ended::Withdrawn);
-        assert!(attached.withdraw(&key).expect("asked").is_none());
-        assert!(attached.sweep(now_ns(), 0).expect("swept").ended.is_empty());
-        balanced(&attached);
-        attached.detach().expect("detached");
-    });
-}
-
-#[test]
-fn flows_that_the_kernel_forgot_are_told() {
-    on_a_host(1, || {
-        let (_folder, path) = bpffs();
-        let options = AttachOptions {
-            flows: 64,
-            ..bridge(&path, AttachMode::Native)
-        };
-        let attached = Ports::attach(&options).expect("attached");
-        let mut left = 0;
-        let mut ended = 0;
-        for round in 0..4_u16 {
-            for port in 0..64 {
-                let frame = tcp((1, 1000 + round * 64 + port), (2, 80), 0x10);
-                let flow = frame_flow(&frame).expect("a flow");
-                attached.bypass(&flow.key, now_ns()).expect("ordered");
-            }
-            let sweep = attached.sweep(now_ns(), u64::MAX).expect("swept");
-            assert!(sweep.ended.iter().all(|end| end.why == Ended::Evicted));
-            (left, ended) = (sweep.flows, ended + sweep.ended.len());
-        }
-        assert_eq!(left + ended, 256);
-        assert!(left <= 64 && attached.unnoted_flows() == 0, "{left}");
-        attached.detach().expect("detached");
     });
 }
 

@@ -1,7 +1,6 @@
 //! The program comes to its ports: anew, or in the place of one that a process has left there.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use weir_xdp_common::{
     LAYOUT, MAX_PORTS, MAX_QUEUES, Outcome, PortSettings, Settings, Tally, socket_index,
@@ -10,12 +9,14 @@ use weir_xdp_common::{
 use super::attached::Attached;
 use super::cells::Mapped;
 use super::error::Error;
-use super::object::{self, Loaded, MAPS, Maps};
-use super::options::{AttachMode, AttachOptions, Mode};
+use super::found::{Found, remove};
+use super::links::links;
+use super::object::{self, Maps};
+use super::options::AttachOptions;
 use super::orders::Orders;
 use super::place::{Place, PortLock};
 use super::{counters, ports, sys};
-use crate::interface::{self, Facts};
+use crate::interface::Facts;
 
 /// What was taken over from a process that had ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,13 @@ pub struct Lost {
 pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
     options.validate()?;
     let names = &options.interfaces;
-    let facts = names.iter().map(|name| ports::facts(name));
-    let facts = facts.collect::<Result<Vec<Facts>, Error>>()?;
+    let all = || {
+        names
+            .iter()
+            .map(|name| ports::facts(name))
+            .collect::<Result<Vec<Facts>, Error>>()
+    };
+    let mut facts = all()?;
     let queues = ports::workers(options, &facts)?;
     let locks = names.iter().map(|name| PortLock::take(name));
     let locks = locks.collect::<Result<Vec<PortLock>, Error>>()?;
@@ -74,6 +80,8 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
         ));
         remove(&place, found.settings);
         found = Found::default();
+        // The interfaces are as they were before that.
+        facts = all()?;
     }
     let adopting = found.settings.is_some();
     place.make()?;
@@ -193,135 +201,6 @@ impl Drop for Restore<'_> {
     }
 }
 
-/// What is pinned at a place.
-#[derive(Debug, Default)]
-struct Found {
-    /// Of a bridge that can be taken over, or, with `unusable`, of one that cannot.
-    settings: Option<Settings>,
-    links: [Option<Link>; MAX_PORTS as usize],
-    /// Why it cannot be taken over.
-    unusable: Option<String>,
-}
-
-/// A link that was pinned.
-#[derive(Debug)]
-struct Link {
-    fd: OwnedFd,
-    /// 0 if its interface is gone.
-    ifindex: u32,
-    program: u32,
-}
-
-impl Found {
-    fn at(place: &Place) -> Result<Self, Error> {
-        let mut found = Self::default();
-        for (port, slot) in found.links.iter_mut().enumerate() {
-            let path = place.link(port);
-            let opening = || Error::doing(format!("opening {}", path.display()));
-            if let Some(fd) = sys::pinned(&path).map_err(opening())? {
-                let (ifindex, program) = sys::link_info(fd.as_fd()).map_err(opening())?;
-                *slot = Some(Link {
-                    fd,
-                    ifindex,
-                    program,
-                });
-            }
-        }
-        let mut missing = 0;
-        for name in MAPS {
-            let path = place.folder.join(name);
-            let opening = || Error::doing(format!("opening {}", path.display()));
-            let Some(map) = sys::pinned(&path).map_err(opening())? else {
-                missing += 1;
-                continue;
-            };
-            let mut shape = sys::map_shape(map.as_fd()).map_err(opening())?;
-            let expected = object::shape(name);
-            if expected.entries == 0 {
-                shape.entries = 0;
-            }
-            // The kernel adds flags of its own; that the cells can be mapped shows when they are.
-            shape.flags = expected.flags;
-            if shape != expected {
-                found.unusable = Some(format!("its map {name} is not as this version's"));
-            } else if name == weir_xdp_common::SETTINGS
-                && let Some(table) = sys::Table::<u32, Settings>::new(map).map_err(opening())?
-            {
-                found.settings = table.get(&0).map_err(opening())?;
-            }
-        }
-        if let Some(settings) = found.settings
-            && settings.layout != LAYOUT
-        {
-            let layout = settings.layout;
-            found.unusable = Some(format!(
-                "its layout is {layout}, and this version's {LAYOUT}"
-            ));
-            // What its words mean is not known.
-            found.settings = None;
-        } else if missing > 0 && (missing < MAPS.len() || found.links.iter().any(Option::is_some)) {
-            found.unusable = Some(format!("{missing} of its maps are missing"));
-        }
-        Ok(found)
-    }
-}
-
-/// Removes what is at a place, and puts interfaces back as they were as far as that is known.
-pub(super) fn remove(place: &Place, settings: Option<Settings>) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (port, name) in place.names.iter().enumerate() {
-        if let Err(error) = detach_link(place, port) {
-            problems.push(format!("{name}: {error}"));
-        }
-    }
-    if let Err(error) = place.remove() {
-        problems.push(error.to_string());
-    }
-    for (name, port) in place.names.iter().zip(settings.unwrap_or_default().ports) {
-        problems.extend(ports::restore(name, port));
-    }
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
-    problems
-}
-
-/// Takes a port's program off its interface, and removes the link's pin; there may be none.
-pub(super) fn detach_link(place: &Place, port: usize) -> Result<(), Error> {
-    let path = place.link(port);
-    let removing = || Error::doing(format!("removing {}", path.display()));
-    if let Some(link) = sys::pinned(&path).map_err(removing())? {
-        sys::link_detach(link.as_fd()).map_err(removing())?;
-        std::fs::remove_file(&path).map_err(removing())?;
-    }
-    Ok(())
-}
-
-/// Programs that an earlier process has left at the place of these ports; what is wrong there goes to `problem`.
-pub(super) fn programs(
-    options: &AttachOptions,
-    ports: &[Facts],
-    problem: &mut impl FnMut(Error),
-) -> Vec<u32> {
-    let look = || -> Result<Vec<u32>, Error> {
-        let place = Place::of(&options.bpffs, &options.interfaces)?;
-        ports::no_other_bridge(&Place::all(&options.bpffs)?, &place)?;
-        let links = Found::at(&place)?.links;
-        let alive = |link: &Link| ports.iter().any(|port| port.ifindex == link.ifindex);
-        let links = links.into_iter().flatten().filter(alive);
-        Ok(links.map(|link| link.program).collect())
-    };
-    look().unwrap_or_else(|error| {
-        problem(error);
-        Vec::new()
-    })
-}
-
-/// The settings at a place, if there are any that can be read.
-pub(super) fn settings_at(place: &Place) -> Result<Option<Settings>, Error> {
-    Ok(Found::at(place)?.settings)
-}
-
 /// Counts what ended with the process that was there before.
 fn settle(left: &Settings, maps: &Maps, cells: &std::sync::Arc<Mapped>) -> Result<Adopted, Error> {
     let doing = || Error::doing("taking over from the process before");
@@ -387,120 +266,4 @@ pub(super) fn connect(maps: &Maps, ports: &[Facts]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// How the ports came to have the program.
-struct Linked {
-    all: Vec<OwnedFd>,
-    mode: Mode,
-    why_generic: Option<String>,
-    replaced: bool,
-}
-
-fn links(
-    loaded: &Loaded,
-    place: &Place,
-    facts: &[Facts],
-    mode: Mode,
-    wanted: AttachMode,
-    mut found: [Option<Link>; MAX_PORTS as usize],
-) -> Result<Linked, Error> {
-    let current = |port: &Facts| {
-        port.program.map(|program| {
-            if program.native {
-                Mode::Native
-            } else {
-                Mode::Generic
-            }
-        })
-    };
-    // Kept are links to these very interfaces, in one mode that will do.
-    let kept = facts.iter().zip(&found).all(|(port, link)| {
-        let alive = link
-            .as_ref()
-            .is_some_and(|link| link.ifindex == port.ifindex);
-        alive && current(port) == Some(mode)
-    });
-    if kept {
-        let mut linked = Linked {
-            all: Vec::new(),
-            mode,
-            why_generic: None,
-            replaced: false,
-        };
-        for link in found.into_iter().flatten().take(facts.len()) {
-            let before = sys::program_by_id(link.program);
-            linked.replaced |= !before.is_ok_and(|info| info.tag == loaded.info.tag);
-            // Also if it is the same: what was adopted is then the program of this executable in every respect.
-            sys::link_update(link.fd.as_fd(), loaded.program.as_fd())
-                .map_err(Error::doing("replacing the program"))?;
-            linked.all.push(link.fd);
-        }
-        return Ok(linked);
-    }
-    let replaced = found.iter().any(Option::is_some);
-    for (port, slot) in found.iter_mut().enumerate() {
-        if slot.take().is_some() {
-            detach_link(place, port)?;
-        }
-    }
-    let (mode, all, why_generic) = match create_all(loaded, facts, mode) {
-        Ok(all) => (mode, all, None),
-        Err((port, why, _)) if mode == Mode::Native && wanted == AttachMode::Auto => {
-            let all = create_all(loaded, facts, Mode::Generic).map_err(not_attached)?;
-            let why = format!("{}: {why}", port.name);
-            (Mode::Generic, all, Some(why))
-        }
-        Err((port, why, source)) if mode == Mode::Native => {
-            return Err(match source.raw_os_error() {
-                Some(libc::EPERM | libc::EBUSY) => not_attached((port, why, source)),
-                _ => Error::NoNative {
-                    interface: port.name.clone(),
-                    why,
-                },
-            });
-        }
-        Err(failed) => return Err(not_attached(failed)),
-    };
-    for (port, link) in all.iter().enumerate() {
-        sys::pin(link.as_fd(), &place.link(port)).map_err(Error::doing("pinning a link"))?;
-    }
-    Ok(Linked {
-        all,
-        mode,
-        why_generic,
-        replaced,
-    })
-}
-
-pub(super) type NotAttached<'a> = (&'a Facts, String, io::Error);
-
-pub(super) fn not_attached((port, why, source): NotAttached<'_>) -> Error {
-    Error::Attach {
-        interface: port.name.clone(),
-        why,
-        source,
-    }
-}
-
-fn create_all<'a>(
-    loaded: &Loaded,
-    facts: &'a [Facts],
-    mode: Mode,
-) -> Result<Vec<OwnedFd>, NotAttached<'a>> {
-    let link = |port: &'a Facts| create(loaded, port, mode);
-    facts.iter().map(link).collect()
-}
-
-/// Attaches the program to one port; if that fails, says why.
-pub(super) fn create<'a>(
-    loaded: &Loaded,
-    port: &'a Facts,
-    mode: Mode,
-) -> Result<OwnedFd, NotAttached<'a>> {
-    sys::link_create(loaded.program.as_fd(), port.ifindex, mode.flags()).map_err(|error| {
-        let program = std::os::fd::AsRawFd::as_raw_fd(&loaded.program);
-        let why = interface::why_not(port.ifindex, program, mode.flags());
-        (port, why.unwrap_or_else(|| error.to_string()), error)
-    })
 }

@@ -15,7 +15,7 @@ use super::object::Loaded;
 use super::options::{AttachOptions, Fail, Mode};
 use super::orders::{FlowEnd, Orders, Sweep};
 use super::place::{Place, PortLock};
-use super::{ports, sys};
+use super::{found, links, ports, sys};
 use crate::interface::Facts;
 
 /// Ports to put the program on.
@@ -243,10 +243,7 @@ impl Attached {
             });
         }
         ports::no_foreign_program(&facts, &[])?;
-        let link = attach::create(&self.loaded, &facts, self.mode).map_err(attach::not_attached)?;
-        // The old one's link, which leads nowhere.
-        attach::detach_link(&self.place, port)?;
-        sys::pin(link.as_fd(), &self.place.link(port)).map_err(Error::doing("pinning a link"))?;
+        // Known before its first frame comes, which would else be taken for the other port's.
         let changed = ports::prepare(&facts, 0, &mut self.warnings);
         self.write(|settings| {
             if let Some(slot) = settings.ports.get_mut(port) {
@@ -254,8 +251,14 @@ impl Attached {
             }
         })?;
         std::mem::swap(&mut self.ports[port], &mut facts);
+        attach::connect(&self.loaded.maps, &self.ports)?;
+        // The old one's link, which leads nowhere.
+        found::detach_link(&self.place, port)?;
+        let facts = &self.ports[port];
+        let link = links::create(&self.loaded, facts, self.mode).map_err(links::not_attached)?;
+        sys::pin(link.as_fd(), &self.place.link(port)).map_err(Error::doing("pinning a link"))?;
         self.links[port] = link;
-        attach::connect(&self.loaded.maps, &self.ports)
+        Ok(())
     }
 
     /// Goes, and leaves the program on its ports: frames fail from now on, open or closed, until another process takes
@@ -273,7 +276,7 @@ impl Attached {
     /// What the system says.
     pub fn detach(self) -> Result<Vec<String>, Error> {
         let settings = *self.settings();
-        Ok(attach::remove(&self.place, Some(settings)))
+        Ok(found::remove(&self.place, Some(settings)))
     }
 }
 
@@ -300,8 +303,8 @@ pub fn detach(interface: &str, bpffs: &std::path::Path) -> Result<Detached, Erro
         .ok_or_else(|| Error::NothingThere(interface.into()))?;
     let locks = place.names.iter().map(|name| PortLock::take(name));
     let _locks = locks.collect::<Result<Vec<PortLock>, Error>>()?;
-    let settings = attach::settings_at(&place)?;
-    let problems = attach::remove(&place, settings);
+    let settings = found::settings_at(&place)?;
+    let problems = found::remove(&place, settings);
     Ok(Detached {
         interfaces: place.names,
         problems,
@@ -354,7 +357,7 @@ pub fn check(options: &AttachOptions) -> Checked {
     }
     let problems = &mut checked.problems;
     let mut keep = |error| problems.push(error);
-    let ours = attach::programs(options, &checked.ports, &mut keep);
+    let ours = found::programs(options, &checked.ports, &mut keep);
     checked.adopts = !ours.is_empty();
     for port in &checked.ports {
         if let Err(error) = ports::no_foreign_program(port, &ours) {

@@ -43,7 +43,7 @@ impl Refusal {
             .next_back();
         // The last words are neither instructions, which begin with their number, nor states, source or statistics.
         let reason = lines()
-            .filter(|line| {
+            .rfind(|line| {
                 let number = line.split([':', ' ']).next().unwrap_or_default();
                 let instruction = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
                 let statistics = [
@@ -59,7 +59,6 @@ impl Refusal {
                     || line.starts_with("func#");
                 !instruction && !statistics && !state && !line.starts_with(';')
             })
-            .next_back()
             .map(str::to_owned);
         Self {
             error,

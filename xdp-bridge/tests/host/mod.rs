@@ -5,8 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use weir_xdp::program::{AttachMode, AttachOptions, Attached};
+use weir_xdp_common::Outcome;
 
 /// Runs `test` on such a host. Without the privileges for one: says so, or fails in continuous integration.
 pub fn on_a_host(queues: u32, test: impl FnOnce() + Send + 'static) {
@@ -185,7 +189,7 @@ impl End {
                     &mut size,
                 )
             };
-            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING as u8 {
+            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING {
                 found += usize::from(&room[..length as usize] == frame);
             }
             let quiet = length <= 0;
@@ -219,4 +223,30 @@ pub fn now_ns() -> u64 {
     // SAFETY: a place for the time.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A folder on which the loader is to mount a BPF file system; the mount is seen by the test's thread alone.
+pub fn bpffs() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+/// A bridge between the two cables.
+pub fn bridge(path: &Path, mode: AttachMode) -> AttachOptions {
+    AttachOptions {
+        mode,
+        bpffs: path.into(),
+        ..AttachOptions::new(["a", "b"])
+    }
+}
+
+/// Each frame has one outcome.
+pub fn balanced(attached: &Attached) {
+    for port in attached.counters().expect("counters").ports {
+        let sum: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).packets).sum();
+        assert_eq!(port.received.packets, sum);
+        let bytes: u64 = Outcome::ALL.iter().map(|o| port.outcome(*o).bytes).sum();
+        assert_eq!(port.received.bytes, bytes);
+    }
 }

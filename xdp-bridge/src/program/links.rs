@@ -1,0 +1,135 @@
+//! The program on each port: links that are kept, or made.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use weir_xdp_common::MAX_PORTS;
+
+use super::error::Error;
+use super::found::{Link, detach_link};
+use super::object::Loaded;
+use super::options::{AttachMode, Mode};
+use super::place::Place;
+use super::sys;
+use crate::interface::{self, Facts};
+
+/// How the ports came to have the program.
+pub(super) struct Linked {
+    pub all: Vec<OwnedFd>,
+    pub mode: Mode,
+    /// Why it is not native, where that was hoped for.
+    pub why_generic: Option<String>,
+    /// There was another program.
+    pub replaced: bool,
+}
+
+/// Puts the program on all ports, in the place of what is there of an earlier process.
+pub(super) fn links(
+    loaded: &Loaded,
+    place: &Place,
+    facts: &[Facts],
+    mode: Mode,
+    wanted: AttachMode,
+    mut found: [Option<Link>; MAX_PORTS as usize],
+) -> Result<Linked, Error> {
+    let current = |port: &Facts| {
+        port.program.map(|program| {
+            if program.native {
+                Mode::Native
+            } else {
+                Mode::Generic
+            }
+        })
+    };
+    // Kept are links to these very interfaces, in one mode that will do.
+    let kept = facts.iter().zip(&found).all(|(port, link)| {
+        let alive = link
+            .as_ref()
+            .is_some_and(|link| link.ifindex == port.ifindex);
+        alive && current(port) == Some(mode)
+    });
+    if kept {
+        let mut linked = Linked {
+            all: Vec::new(),
+            mode,
+            why_generic: None,
+            replaced: false,
+        };
+        for link in found.into_iter().flatten().take(facts.len()) {
+            let before = sys::program_by_id(link.program);
+            linked.replaced |= !before.is_ok_and(|info| info.tag == loaded.info.tag);
+            // Also if it is the same: what was adopted is then the program of this executable in every respect.
+            sys::link_update(link.fd.as_fd(), loaded.program.as_fd())
+                .map_err(Error::doing("replacing the program"))?;
+            linked.all.push(link.fd);
+        }
+        return Ok(linked);
+    }
+    let replaced = found.iter().any(Option::is_some);
+    for (port, slot) in found.iter_mut().enumerate() {
+        if slot.take().is_some() {
+            detach_link(place, port)?;
+        }
+    }
+    let (mode, all, why_generic) = match create_all(loaded, facts, mode) {
+        Ok(all) => (mode, all, None),
+        Err((port, why, _)) if mode == Mode::Native && wanted == AttachMode::Auto => {
+            let all = create_all(loaded, facts, Mode::Generic).map_err(not_attached)?;
+            let why = format!("{}: {why}", port.name);
+            (Mode::Generic, all, Some(why))
+        }
+        Err((port, why, source)) if mode == Mode::Native => {
+            return Err(match source.raw_os_error() {
+                Some(libc::EPERM | libc::EBUSY) => not_attached((port, why, source)),
+                _ => Error::NoNative {
+                    interface: port.name.clone(),
+                    why,
+                },
+            });
+        }
+        Err(failed) => return Err(not_attached(failed)),
+    };
+    for (port, link) in all.iter().enumerate() {
+        sys::pin(link.as_fd(), &place.link(port)).map_err(Error::doing("pinning a link"))?;
+    }
+    Ok(Linked {
+        all,
+        mode,
+        why_generic,
+        replaced,
+    })
+}
+
+/// A port, why it cannot have the program, and the system's error.
+pub(super) type NotAttached<'a> = (&'a Facts, String, io::Error);
+
+/// The same as an error for a person.
+pub(super) fn not_attached((port, why, source): NotAttached<'_>) -> Error {
+    Error::Attach {
+        interface: port.name.clone(),
+        why,
+        source,
+    }
+}
+
+fn create_all<'a>(
+    loaded: &Loaded,
+    facts: &'a [Facts],
+    mode: Mode,
+) -> Result<Vec<OwnedFd>, NotAttached<'a>> {
+    let link = |port: &'a Facts| create(loaded, port, mode);
+    facts.iter().map(link).collect()
+}
+
+/// Attaches the program to one port; if that fails, says why.
+pub(super) fn create<'a>(
+    loaded: &Loaded,
+    port: &'a Facts,
+    mode: Mode,
+) -> Result<OwnedFd, NotAttached<'a>> {
+    sys::link_create(loaded.program.as_fd(), port.ifindex, mode.flags()).map_err(|error| {
+        let program = std::os::fd::AsRawFd::as_raw_fd(&loaded.program);
+        let why = interface::why_not(port.ifindex, program, mode.flags());
+        (port, why.unwrap_or_else(|| error.to_string()), error)
+    })
+}

@@ -236,11 +236,15 @@ fn event(workers: u32) -> impl Strategy<Value = Event> {
 
 impl Bench {
     fn new(workers: u32) -> Self {
-        let (shared, mut all) = Shared::new(workers, FRAMES, FRAME_SIZE, false).expect("memory");
+        Self::with_frames(workers, FRAMES)
+    }
+
+    fn with_frames(workers: u32, frames: u32) -> Self {
+        let (shared, mut all) = Shared::new(workers, frames, FRAME_SIZE, false).expect("memory");
         let shared = Arc::new(shared);
         let options = BridgeOptions {
             workers,
-            frames: FRAMES,
+            frames,
             ring: RING,
             transmit_wait: Duration::ZERO,
             ..BridgeOptions::default()
@@ -254,7 +258,7 @@ impl Bench {
             forged: [0; 2],
         };
         for number in 0..workers {
-            let rest = all.split_off(FRAMES as usize);
+            let rest = all.split_off(frames as usize);
             let sockets = [0, 64].map(|port| socket(port + number as u8));
             bench
                 .devices
@@ -587,6 +591,15 @@ fn an_answer_to_the_sender_goes_back_to_where_the_packet_came_from() {
         }
         assert_eq!(bench.sum(port, &[Tally::Rejected]), 1);
     }
+}
+
+#[test]
+fn some_frames_are_kept_for_answers_and_the_ports_share_the_rest() {
+    let bench = Bench::with_frames(1, 128);
+    let census = bench.shared.umem.census();
+    assert_eq!(census[&Place::HELD], 64);
+    assert_eq!(census[&Place::receiving(0)], 32);
+    assert_eq!(census[&Place::receiving(64)], 32);
 }
 
 #[test]

@@ -180,6 +180,7 @@ pub fn balanced(stats: &Value) {
                 "rejected",
                 "tx_full",
                 "invalid",
+                "hand_over_full",
                 "lost_in_hands"
             ]),
             "port {port}: {stats:#}"

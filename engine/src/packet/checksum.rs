@@ -75,7 +75,7 @@ mod tests {
         let addresses = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().expect("an address"));
         for address in addresses {
             for length in 8..12 {
-                let mut segment: Vec<u8> = (0..length).map(|byte| byte * 37).collect();
+                let mut segment: Vec<u8> = (1..=length).map(|byte| byte * 17).collect();
                 segment[6..8].fill(0);
                 let sum = of_with_pseudo(address, address, 6, &segment);
                 segment[6..8].copy_from_slice(&sum.to_be_bytes());

@@ -177,7 +177,12 @@ impl Accounts {
             let since = now.since(begin);
             let (name, mode, copy) = ports.facts(at);
             self.ports.push(since.json(&name, &mode, copy));
-            let lost = [Tally::RingDropped, Tally::TxFull, Tally::Invalid];
+            let lost = [
+                Tally::RingDropped,
+                Tally::TxFull,
+                Tally::Invalid,
+                Tally::HandOverFull,
+            ];
             let lost: u64 = lost.iter().map(|&what| since.tally(what)).sum();
             seen.lost += lost + since.kernel.outcome(Outcome::NoPeer).packets;
             for (outcome, what) in [

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir_rules::compile::Loaded;
+use weir_xdp::common::Tally;
 use weir_xdp::interface::{Change, Facts, Monitor};
 use weir_xdp::program::{
     self, AttachMode, AttachOptions, Attached, Checked, FlowEnd, KernelCounters, QueueCell,
@@ -372,11 +373,20 @@ impl Ports {
         let cells: Vec<QueueCell> = (0..workers as usize)
             .filter_map(|worker| attached.cell(worker))
             .collect();
+        let rebuilt = cells.clone();
         let mut set_socket = |port: usize, queue: u32, socket: std::os::fd::BorrowedFd<'_>| {
             attached.set_socket(port, queue, socket).map_err(Into::into)
         };
         let bridge =
             Bridge::open(&options, cells, &mut set_socket).map_err(|error| error.to_string())?;
+        if self.copied.is_some() {
+            // No worker is at work yet, so that its cell is nobody else's.
+            for cell in &rebuilt {
+                for port in 0..attached.ports().len() {
+                    cell.add(port, Tally::Rebuilt, 1);
+                }
+            }
+        }
         self.copied = Some(bridge.copy_mode() == weir_xdp::socket::CopyMode::Copy);
         Ok(bridge.into_workers())
     }

@@ -106,7 +106,7 @@ proptest! {
 
 #[test]
 fn two_threads_see_every_entry_in_order() {
-    const ENTRIES: u64 = 200_000;
+    const ENTRIES: u64 = 50_000;
     let memory = Heap::new(2 * 64, u32::MAX - 1000);
     let mut producer = Producer::<_, 2>::new(memory.clone());
     let mut consumer = Consumer::<_, 2>::new(memory);

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn parcels_cross_threads_whole_and_in_order() {
-        const PARCELS: u64 = 100_000;
+        const PARCELS: u64 = 30_000;
         let crossing = Crossing::starting_at(16, u32::MAX - 100);
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -1,26 +1,26 @@
 //! The worker: one turn after the other.
 
+mod take;
+mod watch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use weir_engine::flow::shard;
-use weir_engine::packet::{Frame as Bytes, LinkType};
 use weir_xdp_common::{MAX_PORTS, Tally};
 
-use super::crossing::Parcel;
 use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
 use super::mail::Waker;
 use super::options::BridgeOptions;
-use super::port::{Port, State, Watch};
+use super::port::Port;
 use super::shared::Shared;
 use super::stock::Stock;
 use crate::clock;
 use crate::program::QueueCell;
 use crate::reject;
 use crate::ring::Memory;
-use crate::socket::{Arrived, Kernel, Receipt, Rings, SocketStatistics};
-use crate::umem::{Frame, Place};
+use crate::socket::{Arrived, Kernel, Rings, SocketStatistics};
+use crate::umem::Frame;
 
 /// How often the kernel is asked what it lost, and whether interfaces are still there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -280,166 +280,6 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         }
     }
 
-    /// Takes up to a batch of packets from other workers and from the ports; returns how many were there. Those that are ours
-    /// are held, the others handed over.
-    fn collect(&mut self) -> usize {
-        let odd_turn = self.turns & 1 == 1;
-        let for_parcels = match odd_turn {
-            true => self.batch.div_ceil(2),
-            false => self.batch / 2,
-        };
-        let mut taken = self.take_parcels(for_parcels);
-        let rest = self.batch.saturating_sub(taken);
-        let waiting = |ports: &mut Vec<Port<M, K>>, index: usize| {
-            ports
-                .get_mut(index)
-                .map_or(0, |port| port.rings.received() as usize)
-        };
-        // Both ports get half of it, and what the other one does not need.
-        let (first, second) = if odd_turn { (1, 0) } else { (0, 1) };
-        let second_has = waiting(&mut self.ports, second);
-        let first_has = waiting(&mut self.ports, first);
-        let of_second = second_has.min((rest / 2).max(rest.saturating_sub(first_has)));
-        let of_first = first_has.min(rest.saturating_sub(of_second));
-        if of_first + of_second > 0 {
-            let now = clock::realtime_ns();
-            let mut told = 0u64;
-            self.receive(first, of_first, now, &mut told);
-            self.receive(second, of_second, now, &mut told);
-            while told != 0 {
-                if let Some(mail) = self.stock.shared.mail(told.trailing_zeros()) {
-                    mail.tell(self.stock.worker);
-                }
-                told &= told - 1;
-            }
-            taken += of_first + of_second;
-        }
-        taken
-    }
-
-    /// Takes up to `most` packets that other workers received.
-    fn take_parcels(&mut self, most: usize) -> usize {
-        let shared = Arc::clone(&self.stock.shared);
-        let Some(mail) = shared.mail(self.stock.worker) else {
-            return 0;
-        };
-        let mut senders = mail.collect() | self.unread;
-        self.unread = 0;
-        let mut taken = 0;
-        while senders != 0 {
-            let from = senders.trailing_zeros();
-            let crossing = shared.crossing(from, self.stock.worker);
-            loop {
-                if taken >= most {
-                    self.unread = senders;
-                    return taken;
-                }
-                let Some(parcel) = crossing.and_then(|crossing| crossing.pop()) else {
-                    break;
-                };
-                taken += 1;
-                self.take_over(parcel, from);
-            }
-            senders &= senders - 1;
-        }
-        taken
-    }
-
-    fn take_over(&mut self, parcel: Parcel, from: u32) {
-        let port = parcel.port as usize;
-        self.cell.add(port, Tally::TakenOver, 1);
-        let Some((frame, at)) = self.stock.umem().take(parcel.address, Place::CROSSING) else {
-            self.cell.add(port, Tally::Invalid, 1);
-            return;
-        };
-        let length = parcel.length;
-        self.held.push(Held {
-            packet: Arrived { frame, at, length },
-            port,
-            ts_ns: parcel.ts_ns,
-            from: Some(from),
-        });
-    }
-
-    /// Takes `count` packets from a port. `told` gets the workers that were given some.
-    fn receive(&mut self, port: usize, count: usize, ts_ns: u64, told: &mut u64) {
-        let (mut bytes, mut received, mut invalid) = (0u64, 0, 0);
-        for _ in 0..count {
-            let Some(end) = self.ports.get_mut(port) else {
-                return;
-            };
-            match end.rings.receive(self.stock.umem()) {
-                None => break,
-                Some(Receipt::Packet(packet)) => {
-                    bytes += u64::from(packet.length);
-                    let held = Held {
-                        packet,
-                        port,
-                        ts_ns,
-                        from: None,
-                    };
-                    match self.owner(&held) {
-                        owner if owner == self.stock.worker => self.held.push(held),
-                        owner => self.hand_over(owner, held, told),
-                    }
-                }
-                Some(Receipt::Invalid(frame)) => {
-                    invalid += 1;
-                    if let Some(frame) = frame {
-                        self.stock.release(frame);
-                    }
-                }
-            }
-            received += 1;
-        }
-        if let Some(end) = self.ports.get_mut(port) {
-            end.rings.release_received();
-        }
-        self.cell.add(port, Tally::Received, received);
-        self.cell.add(port, Tally::ReceivedBytes, bytes);
-        self.cell.add(port, Tally::Invalid, invalid);
-    }
-
-    /// The worker that a packet's flow belongs to.
-    fn owner(&self, held: &Held) -> u32 {
-        let workers = self.stock.shared.workers;
-        if workers <= 1 {
-            return self.stock.worker;
-        }
-        let frame = Bytes {
-            ts_ns: held.ts_ns,
-            number: 0,
-            link: LinkType::ETHERNET,
-            data: bytes(&self.stock, &held.packet),
-            wire_len: held.packet.length,
-        };
-        (shard(&frame) % u64::from(workers)) as u32
-    }
-
-    /// Gives a packet to the worker that it belongs to. When that one does not keep up, the packet is lost: nobody else knows
-    /// its flow.
-    fn hand_over(&mut self, owner: u32, held: Held, told: &mut u64) {
-        let Self { stock, cell, .. } = self;
-        let shared = &stock.shared;
-        let open = shared.mail(owner).is_some_and(|mail| mail.is_open());
-        let crossing = shared.crossing(stock.worker, owner);
-        let Some(crossing) = crossing.filter(|crossing| open && crossing.has_room()) else {
-            cell.add(held.port, Tally::HandOverFull, 1);
-            stock.release(held.packet.frame);
-            return;
-        };
-        let start = shared.umem.give(held.packet.frame, Place::CROSSING);
-        // There was room, and nobody else puts in.
-        crossing.push(Parcel {
-            address: start + u64::from(held.packet.at),
-            length: held.packet.length,
-            port: held.port as u32,
-            ts_ns: held.ts_ns,
-        });
-        cell.add(held.port, Tally::HandedOver, 1);
-        *told |= 1u64 << (owner % 64);
-    }
-
     /// Has the packets at hand inspected and does with them as told.
     fn inspect(&mut self, inspect: &mut impl Inspect) {
         let mut held = std::mem::take(&mut self.held);
@@ -549,103 +389,10 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         };
         self.cell.add(port, tally, 1);
     }
-
-    /// Looks whether everything gets on; true when it does, and a heartbeat may be given.
-    fn watch(&mut self, now: u64, busy: bool) -> bool {
-        let mut well = true;
-        for (index, port) in self.ports.iter_mut().enumerate() {
-            match port.watch(now, self.times.stall) {
-                Watch::Moving => {}
-                Watch::Stuck { kicked } => {
-                    well = false;
-                    self.cell.add(index, Tally::Kicked, kicked.into());
-                }
-                Watch::Stalled => {
-                    well = false;
-                    self.trouble.get_or_insert(Trouble::Stalled { port: index });
-                }
-            }
-            if port.state == State::Gone {
-                self.trouble.get_or_insert(Trouble::Gone { port: index });
-            }
-        }
-        self.watch_frames(now, busy);
-        if now.saturating_sub(self.looked_ns) >= nanoseconds(LOOK) {
-            self.looked_ns = now;
-            self.look();
-        }
-        well && self.trouble.is_none()
-    }
-
-    /// Looks whether there are frames to receive into.
-    fn watch_frames(&mut self, now: u64, busy: bool) {
-        let down = self.ports.iter().any(|port| port.state != State::Up);
-        let fed = busy
-            || down
-            || self.stock.count() > RESERVE
-            || self
-                .ports
-                .iter_mut()
-                .any(|port| port.rings.fill_waiting() > 0);
-        if fed {
-            self.fed_ns = now;
-        } else if now.saturating_sub(self.fed_ns) > nanoseconds(self.times.stall * 9) {
-            self.trouble.get_or_insert(Trouble::Starved);
-        }
-    }
-
-    /// Asks the kernel what it lost, and whether interfaces and workers are still there.
-    fn look(&mut self) {
-        for (index, port) in self.ports.iter_mut().enumerate() {
-            self.cell.add(index, Tally::RingDropped, port.newly_lost());
-            port.kick();
-        }
-        let shared = &self.stock.shared;
-        let gone = (0..shared.workers).find(|&worker| {
-            let mail = shared.mail(worker);
-            !mail.is_some_and(|mail| mail.is_open())
-        });
-        if let Some(worker) = gone {
-            self.trouble.get_or_insert(Trouble::WorkerGone { worker });
-        }
-    }
 }
 
 /// The bytes of a packet.
 fn bytes<'a>(stock: &'a Stock, packet: &'a Arrived) -> &'a [u8] {
     let bytes = stock.umem().bytes(&packet.frame, packet.at, packet.length);
     bytes.unwrap_or_default()
-}
-
-impl<M: Memory, K: Kernel> Drop for Worker<M, K> {
-    /// What was given to it and is not inspected any more is lost, and counted.
-    fn drop(&mut self) {
-        let Self {
-            stock,
-            ports,
-            cell,
-            unread,
-            ..
-        } = self;
-        let Some(mail) = stock.shared.mail(stock.worker) else {
-            return;
-        };
-        mail.close();
-        let mut senders = mail.collect() | *unread;
-        while senders != 0 {
-            let crossing = stock
-                .shared
-                .crossing(senders.trailing_zeros(), stock.worker);
-            while let Some(parcel) = crossing.and_then(|crossing| crossing.pop()) {
-                cell.add(parcel.port as usize, Tally::LostInHands, 1);
-            }
-            senders &= senders - 1;
-        }
-        for (index, port) in ports.iter_mut().enumerate() {
-            while port.rings.receive(stock.umem()).is_some() {
-                cell.add(index, Tally::LostInRings, 1);
-            }
-            cell.add(index, Tally::RingDropped, port.newly_lost());
-        }
-    }
 }

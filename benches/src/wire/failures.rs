@@ -11,7 +11,7 @@ use super::books::Books;
 use super::card::{Card, FOLDER};
 use super::rates;
 use super::rig::{READY, Rig, Sensor, Setup};
-use super::{FLOWS, WireOptions};
+use super::{CONTENT, FLOWS, WireOptions};
 use crate::BenchError;
 
 /// The connection that beats while things happen.
@@ -20,6 +20,9 @@ const BEAT: Duration = Duration::from_millis(2);
 const SIZE: usize = 512;
 /// Faster than this, the load would be what fails.
 const FASTEST: f64 = 50_000.0;
+/// Where no rules are given: everything is searched for it, and it is nowhere.
+const RULE: &str =
+    "alert ip any any -> any any (msg:\"nowhere\"; content:\"nowhere in any load\"; sid:1;)\n";
 /// Trials are at least so long, that what happens at a third of it is far from both ends.
 const SHORTEST: f64 = 3.0;
 /// Where the sensor listens for commands, in the rig's folder.
@@ -101,6 +104,7 @@ pub fn measure(
         frames: weir_testbed::MAX_FRAMES,
         size: SIZE,
         flows: FLOWS,
+        content: CONTENT.to_vec(),
         ..Load::default()
     };
     let short = Load {
@@ -108,7 +112,8 @@ pub fn measure(
         ..load.clone()
     };
     tell("failures: a rate to begin with");
-    let sustained = rates::sustained(&rig, Some(&rig.plain(mode)?), &short)?;
+    let first = setup(&rig, Event::Reload, "closed", mode)?;
+    let sustained = rates::sustained(&rig, Some(&first), &short)?;
     let load = Load {
         rate: Some((sustained.rate / 4.0).min(FASTEST)),
         duration: Some(Duration::from_secs_f64(
@@ -148,14 +153,16 @@ fn setup(
     fail: &'static str,
     mode: super::XdpMode,
 ) -> Result<Setup, BenchError> {
-    let mut setup = Setup {
-        fail,
-        ..rig.plain(mode)?
+    let rules = match rig.options.rules.as_slice() {
+        [] => vec![rig.file("nowhere.rules", RULE)?],
+        given => given.to_vec(),
     };
-    if !rig.options.rules.is_empty() {
-        setup.rules.clone_from(&rig.options.rules);
-    }
-    setup.more = vec!["--control".to_owned(), CONTROL.to_owned()];
+    let mut setup = Setup {
+        mode,
+        fail,
+        rules,
+        more: vec!["--control".to_owned(), CONTROL.to_owned()],
+    };
     if event == Event::CardLoss {
         let card = ["--matcher", "card", "--device", FOLDER];
         setup.more.extend(card.map(str::to_owned));

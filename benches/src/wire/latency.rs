@@ -10,13 +10,8 @@ use super::card::{Card, FOLDER};
 use super::rates;
 use super::rig::{Quantiles, Rig, Setup};
 use super::text::{micros, rate};
-use super::{FLOWS, WireOptions};
+use super::{CONTENT, FLOWS, WireOptions};
 use crate::BenchError;
-
-/// Words that rules look for, none of them an attack: buffers are searched, and what is found is evaluated.
-const CONTENT: &[u8] = b"GET /index.html?id=42&page=login HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 \
-    (Windows NT 10.0; Win64; x64)\r\nAccept: */*\r\nCookie: session=0123456789abcdef; admin=0\r\nContent-Type: text/html\r\n\r\n\
-    <html><head><script>var a = document.cookie;</script></head><body>cmd.exe /bin/sh password powershell</body></html>\r\n";
 
 /// One path, one size of frames.
 #[derive(Clone, Debug, Serialize)]

@@ -39,6 +39,11 @@ pub const PARTS: [&str; 4] = ["rates", "latency", "bypass", "failures"];
 /// Flows of a load, shared evenly by queues.
 const FLOWS: u32 = 64;
 
+/// Words that rules look for, none of them an attack: buffers are searched, and what is found is evaluated.
+const CONTENT: &[u8] = b"GET /index.html?id=42&page=login HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 \
+    (Windows NT 10.0; Win64; x64)\r\nAccept: */*\r\nCookie: session=0123456789abcdef; admin=0\r\nContent-Type: text/html\r\n\r\n\
+    <html><head><script>var a = document.cookie;</script></head><body>cmd.exe /bin/sh password powershell</body></html>\r\n";
+
 /// How an XDP program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XdpMode {

@@ -49,7 +49,7 @@ pub struct Sustained {
 
 /// What trials at a rate say of it.
 enum Judged {
-    /// Nothing is lost; the slowest of the trials was really so fast.
+    /// Nothing is lost; the fastest of those trials was really so fast.
     Kept(f64),
     /// Something is; the fastest of those trials was really so fast.
     Lost(f64),
@@ -109,23 +109,23 @@ fn judged(
     trials: &mut u32,
     trial: &mut dyn FnMut(f64) -> Result<Tried, BenchError>,
 ) -> Result<Judged, BenchError> {
-    let (mut clean, mut slowest) = (0, f64::INFINITY);
-    let (mut lossy, mut fastest) = (0, 0.0_f64);
+    let (mut clean, mut of_clean) = (0, 0.0_f64);
+    let (mut lossy, mut of_lossy) = (0, 0.0_f64);
     loop {
         *trials += 1;
         let tried = trial(rate)?;
         if tried.lost == 0 {
             clean += 1;
-            slowest = slowest.min(tried.rate);
+            of_clean = of_clean.max(tried.rate);
         } else {
             lossy += 1;
-            fastest = fastest.max(tried.rate);
+            of_lossy = of_lossy.max(tried.rate);
         }
         if clean > OF / 2 {
-            return Ok(Judged::Kept(slowest));
+            return Ok(Judged::Kept(of_clean));
         }
         if lossy > OF / 2 {
-            return Ok(Judged::Lost(fastest));
+            return Ok(Judged::Lost(of_lossy));
         }
     }
 }

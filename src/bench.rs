@@ -13,6 +13,7 @@ use weir_bench::measure;
 use weir_bench::offload::{self, OffloadOptions};
 use weir_bench::report::{Report, table};
 use weir_bench::scenario::{Bench, Options};
+use weir_bench::wire::{self, WireOptions};
 
 use crate::cli::{BenchOptions, BenchScenario};
 use crate::failure::Failure;
@@ -29,6 +30,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
         BenchScenario::Offload,
         BenchScenario::Flood,
     ];
+    // Not wire: it takes root, and long.
     let wanted = match options.scenarios.as_slice() {
         [] => &all[..],
         named => named,
@@ -39,6 +41,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
         BenchScenario::Cost => cost(options),
         BenchScenario::Offload => offload(options),
         BenchScenario::Flood => floods(options),
+        BenchScenario::Wire => on_the_wire(options),
     })
 }
 
@@ -117,6 +120,33 @@ fn floods(options: &BenchOptions) -> Result<(), Failure> {
     }
     print(options, "", |folder| report.write(folder))?;
     let faults: Vec<String> = report.floods.iter().flat_map(Flood::faults).collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::failed(faults.join("\n")))
+    }
+}
+
+/// Measures sensors between two hosts, of this very program.
+fn on_the_wire(options: &BenchOptions) -> Result<(), Failure> {
+    let wire = &options.wire;
+    let options_of_wire = WireOptions {
+        weir: std::env::current_exe().map_err(Failure::failed)?,
+        rules: options.rules.clone(),
+        config: wire.config.clone(),
+        only: options.only.clone(),
+        seconds: wire.seconds,
+        frames: wire.frames,
+        sizes: wire.sizes.clone(),
+        queues: wire.queues.clone(),
+        modes: wire.modes.iter().map(|&mode| mode.into()).collect(),
+        device: wire.device.clone(),
+        simulator: wire.weir_sim.clone(),
+    };
+    let report = wire::measure(&options_of_wire, &mut |what| tracing::info!("{what}"));
+    let report = report.map_err(Failure::failed)?;
+    print(options, &report.text(), |folder| report.write(folder))?;
+    let faults = report.faults();
     if faults.is_empty() {
         Ok(())
     } else {

@@ -10,6 +10,7 @@
 //! * [`cost`] measures what the whole engine takes for a packet, by stage and number of connections, and [`flood`] floods
 //!   it.
 //! * [`offload`] measures what a card leaves to the host.
+//! * [`wire`] measures a sensor between two hosts: rates without loss, latencies, bypassed flows, failures.
 //!
 //! Everyone looks for the first occurrence of each probe in each buffer, in one group, without carry.
 
@@ -24,6 +25,7 @@ pub mod offload;
 pub mod peers;
 pub mod report;
 pub mod scenario;
+pub mod wire;
 pub mod workload;
 
 use std::path::PathBuf;
@@ -47,6 +49,9 @@ pub enum BenchError {
         #[source]
         error: std::io::Error,
     },
+    /// A test network, or something in it, does not do as it should.
+    #[error(transparent)]
+    Bed(#[from] weir_testbed::BedError),
     /// Nothing to measure with.
     #[error("{0}")]
     Nothing(String),

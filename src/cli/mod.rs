@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod rules;
 mod run;
 
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+#[cfg(feature = "bench")]
+pub use bench::WireBenchOptions;
 pub use rules::{
     BuildOptions, CheckOptions, ExerciseOptions, KeyOptions, LearnOptions, NewOptions,
     RulesCommand, TestOptions,
@@ -75,7 +79,8 @@ pub enum Command {
     #[cfg(feature = "bench")]
     #[command(after_help = "Examples:\n  weir bench matcher\n  \
                             weir bench matcher --rules et-open.rules --pcap monday.pcap --rounds 9 -o report\n  \
-                            weir bench matcher --only rules/ --contender software --contender hyperscan\n\n\
+                            weir bench matcher --only rules/ --contender software --contender hyperscan\n  \
+                            weir bench wire --rules et-open.rules --weir-sim weir-sim -o report\n\n\
                             Without rules and captures, probes and traffic are made up. All answers are compared before \
                             any time is told;\na difference is an error. What is said to be going on shows with -v.")]
     Bench(BenchOptions),
@@ -109,13 +114,16 @@ pub enum BenchScenario {
     Offload,
     /// The whole engine under floods: memory, speed, and whether attacks are still seen; ends with 1 where not all is well
     Flood,
+    /// A sensor between two hosts, as root, only when it is named: rates without loss, latencies, bypassed flows, failures; ends
+    /// with 1 where a frame is not accounted for
+    Wire,
 }
 
 /// Options of `weir bench`.
 #[cfg(feature = "bench")]
 #[derive(Args, Debug)]
 pub struct BenchOptions {
-    /// What to measure; everything by default
+    /// What to measure; everything but wire by default
     #[arg(value_enum, value_name = "SCENARIO")]
     pub scenarios: Vec<BenchScenario>,
     /// Rule files, or folders of them: each rule gives the probe that is rarest in the first half of the traffic
@@ -142,7 +150,8 @@ pub struct BenchOptions {
     /// About how many bytes of buffers to use at most; by default all payloads, and 16 MiB of other buffers
     #[arg(long, value_name = "N")]
     pub bytes: Option<NonZeroUsize>,
-    /// Only sets and buffers whose name (SET/BUFFERS) contains this, or floods (repeatable)
+    /// Only sets and buffers whose name (SET/BUFFERS) contains this, or floods, or parts of wire: rates, latency, bypass,
+    /// failures (repeatable)
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Run the one flood of this name in this process, and print what it did as JSON
@@ -154,9 +163,12 @@ pub struct BenchOptions {
     /// What is made up is drawn from this
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Write report.json and plots, flow.json, cost.json, offload.json and flood.json into this folder
+    /// Write report.json and plots, flow.json, cost.json, offload.json, flood.json and wire.json into this folder
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Of wire alone.
+    #[command(flatten)]
+    pub wire: WireBenchOptions,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::BenchError;
 use crate::contender::Entry;
 use crate::scenario::Measured;
 
+pub(crate) use text::columns;
 pub use text::table;
 
 /// A run of the bench.
@@ -96,7 +97,7 @@ pub(crate) fn write(folder: &Path, name: &str, content: &str) -> Result<PathBuf,
 }
 
 /// The processor's name, from Linux's `/proc/cpuinfo`.
-fn processor() -> String {
+pub(crate) fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text
         .lines()

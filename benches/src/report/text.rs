@@ -30,12 +30,6 @@ pub fn table(measured: &Measured) -> String {
             .collect::<Vec<_>>(),
     ];
     lines.extend(measured.rows.iter().map(|row| cells(row, rival)));
-    let columns = HEAD.len() + 1;
-    let width = |column: usize| {
-        let lengths = lines.iter().filter_map(|line| line.get(column));
-        lengths.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = format!(
         "{}: {} probes ({}), {} buffers ({}), {:.1} MB, {} hits\n",
         measured.name,
@@ -46,7 +40,26 @@ pub fn table(measured: &Measured) -> String {
         measured.bytes as f64 / 1e6,
         measured.hits
     );
-    for line in &lines {
+    out += &columns(&lines);
+    for why in &measured.left_out {
+        out += &format!("  {why}\n");
+    }
+    if let Some(rival) = rival {
+        out += &format!("  times: as fast as {}\n", rival.contender);
+    }
+    out
+}
+
+/// Lines of cells, one below the other: the first column to the left, the others to the right.
+pub(crate) fn columns(lines: &[Vec<String>]) -> String {
+    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let lengths = lines.iter().filter_map(|line| line.get(column));
+        lengths.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
             out += &if column == 0 {
                 format!("  {cell:width$}")
@@ -55,12 +68,6 @@ pub fn table(measured: &Measured) -> String {
             };
         }
         out.push('\n');
-    }
-    for why in &measured.left_out {
-        out += &format!("  {why}\n");
-    }
-    if let Some(rival) = rival {
-        out += &format!("  times: as fast as {}\n", rival.contender);
     }
     out
 }

@@ -23,8 +23,12 @@ fn clients_and_servers_talk_and_attacks_do_not_get_through() {
     if !weir_testbed::ready(&[needs::CURL, needs::DNSMASQ, needs::DIG]) {
         return;
     }
+    // A large rule set beside ours, where somebody has one: WEIR_WIRE_RULES=FILE.
+    let more = std::env::var_os("WEIR_WIRE_RULES")
+        .map(|path| std::fs::read_to_string(path).expect("rules as text"));
+    let rules = format!("{RULES}{}", more.as_deref().unwrap_or_default());
     for queues in [1, 2] {
-        let Some(scene) = Scene::new(queues, RULES) else {
+        let Some(scene) = Scene::new(queues, &rules) else {
             return;
         };
         let bed = &scene.bed;

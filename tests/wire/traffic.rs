@@ -162,6 +162,8 @@ fn every_frame_arrives_or_is_counted() {
         }
         let stats = sensor.stop();
         balanced(&stats);
+        // Who ends in order leaves nothing behind in its rings.
+        assert_eq!(figure(&stats, 0, "under_way"), 0, "{stats:#}");
         assert_eq!(stats["wire"]["ports"][0]["mode"], mode);
     }
 }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use weir_engine::detect::{Engine, Successor};
 use weir_engine::handover::Block;
-use weir_xdp::worker::{Ended, Worker};
+use weir_xdp::worker::Worker;
 
 use super::pipeline::{Input, Seen};
 use super::workers::{Commit, Course, Handover};
@@ -36,6 +36,9 @@ use inspector::Inspector;
 use orders::Orders;
 use ports::Ports;
 pub use ports::{Plan, detach, dry_run};
+
+/// Turns that a worker has for what is in its rings when all is over: more than they hold.
+const LAST_TURNS: u32 = 200;
 
 /// How long who writes records waits at most before it looks at everything else.
 const LOOK: Duration = Duration::from_millis(50);
@@ -115,7 +118,15 @@ impl Input for Wire<'_> {
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue() && !self.stop.load(Ordering::Relaxed) {
             flow = match self.ports.bridge() {
-                Ok(workers) => self.session(workers, &mut lanes, &mut gather, &mut talk, commit),
+                Ok(workers) => {
+                    let begun = Instant::now();
+                    let flow = self.session(workers, &mut lanes, &mut gather, &mut talk, commit);
+                    if begun.elapsed() < AGAIN && !self.stop.load(Ordering::Relaxed) {
+                        // What breaks at once will break again.
+                        std::thread::sleep(AGAIN);
+                    }
+                    flow
+                }
                 Err(failure) if talk.ready => {
                     tracing::debug!("ports not there yet: {failure}");
                     std::thread::sleep(AGAIN);
@@ -182,14 +193,14 @@ impl Wire<'_> {
         let running = AtomicUsize::new(workers.len());
         // Of this incarnation alone: one that broke down ends for all.
         let over = AtomicBool::new(false);
-        let (stop, flows) = (self.stop, self.ports.flows());
+        let flows = self.ports.flows();
         std::thread::scope(|scope| {
             for (worker, lane) in workers.into_iter().zip(lanes) {
                 let flows = flows.clone();
                 let (running, over) = (&running, &over);
                 scope.spawn(move || {
                     let _guard = Leaving { running, over };
-                    work(worker, lane, flows.as_deref(), stop, over);
+                    work(worker, lane, flows.as_deref(), over);
                 });
             }
             if !talk.ready {
@@ -198,9 +209,7 @@ impl Wire<'_> {
                 tracing::info!("{how}");
                 ready::ready(&how);
             }
-            let flow = self.talk(&running, &over, gather, talk, commit);
-            over.store(true, Ordering::Relaxed);
-            flow
+            self.talk(&running, &over, gather, talk, commit)
         })
     }
 
@@ -213,14 +222,24 @@ impl Wire<'_> {
         talk: &mut Talk<'_>,
         commit: Commit<'_>,
     ) -> ControlFlow<()> {
+        let mut flow = ControlFlow::Continue(());
+        let mut closed = false;
         while running.load(Ordering::Acquire) > 0 {
+            let stops = flow.is_break() || self.stop.load(Ordering::Relaxed);
+            if !closed && (stops || over.load(Ordering::Relaxed)) {
+                // In an order in which no frame is left behind in a ring.
+                closed = true;
+                self.ports.close();
+                over.store(true, Ordering::Release);
+            }
             match gather.from().recv_timeout(LOOK) {
-                Ok(said) => {
-                    let (frames, flow) = gather.take(said, commit);
+                Ok(said) if flow.is_continue() => {
+                    let (frames, next) = gather.take(said, commit);
                     talk.course.changes.add(frames);
-                    flow?;
+                    flow = next;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                // Nobody wants it any more, but whoever says it must not wait.
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if let Some(change) = talk.course.changes.take() {
@@ -240,11 +259,11 @@ impl Wire<'_> {
                 }
             }
         }
-        ControlFlow::Continue(())
+        flow
     }
 }
 
-/// However a worker's thread ends, who waits for it learns of it, and the others end.
+/// However a worker's thread ends, who waits for it learns of it, and the others end, too.
 struct Leaving<'a> {
     running: &'a AtomicUsize,
     over: &'a AtomicBool,
@@ -262,7 +281,6 @@ fn work(
     mut worker: Worker,
     lane: &mut Lane<'_>,
     flows: Option<&weir_xdp::program::Attached>,
-    stop: &AtomicBool,
     over: &AtomicBool,
 ) {
     let orders = Orders::new(flows, worker.cell().clone());
@@ -273,19 +291,22 @@ fn work(
         orders,
         &mut lane.latency,
     );
-    let mut ended = Ended::Stopped;
-    while !stop.load(Ordering::Relaxed) && !over.load(Ordering::Relaxed) {
+    // What was in rings when it was over is inspected, too.
+    let mut left = LAST_TURNS;
+    while left > 0 {
+        if over.load(Ordering::Acquire) {
+            left -= 1;
+        }
         let turn = worker.turn(&mut inspector);
         if let Some(trouble) = turn.trouble {
-            ended = Ended::Broken(trouble);
+            tracing::warn!("queue {}: {trouble}", worker.number());
             break;
         }
-        if turn.idle {
-            worker.rest();
+        match turn.idle {
+            true if left < LAST_TURNS => break,
+            true => worker.rest(),
+            false => {}
         }
-    }
-    if let Ended::Broken(trouble) = ended {
-        tracing::warn!("queue {}: {trouble}", worker.number());
     }
     lane.refused += inspector.orders.refused;
 }

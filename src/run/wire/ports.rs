@@ -461,6 +461,13 @@ impl Ports {
         }
     }
 
+    /// No frame comes to the workers' sockets any more but those that are in their rings.
+    pub fn close(&self) {
+        if let Err(error) = self.attached.unset_sockets() {
+            tracing::warn!("{error}");
+        }
+    }
+
     /// What tells the kernel about flows, where it is to be told.
     pub fn flows(&self) -> Option<Arc<Attached>> {
         self.plan.bypass.then(|| Arc::clone(&self.attached))

@@ -99,6 +99,23 @@ impl Attached {
         )))
     }
 
+    /// Takes all sockets out of the program's hands: frames fail from now on, open or closed, and what is in the sockets' rings
+    /// is the last that comes there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn unset_sockets(&self) -> Result<(), Error> {
+        for port in 0..self.ports.len() {
+            for queue in 0..self.workers {
+                let index = socket_index(u32::try_from(port).unwrap_or(u32::MAX).min(1), queue);
+                sys::map_remove(self.loaded.maps.xsks.as_fd(), index)
+                    .map_err(Error::doing("taking sockets away from the program"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A worker's cell; `None` past [`weir_xdp_common::MAX_QUEUES`].
     #[must_use]
     pub fn cell(&self, worker: usize) -> Option<QueueCell> {

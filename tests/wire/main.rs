@@ -4,8 +4,13 @@
 mod common;
 mod sensor;
 
+#[path = "../../wasm-rules/wasm/tests/modules/guest.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod guest;
+
 mod failures;
 mod flows;
+mod modules;
 mod refusals;
 mod soak;
 mod traffic;

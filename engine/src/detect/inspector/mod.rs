@@ -83,7 +83,11 @@ impl Inspector {
         flow.session.inline = config.inline;
         flow.passed_by |= config.bypass;
         let decoder = &config.decoder;
-        let tunnels = [&decoder.vxlan_ports, &decoder.geneve_ports, &decoder.teredo_ports];
+        let tunnels = [
+            &decoder.vxlan_ports,
+            &decoder.geneve_ports,
+            &decoder.teredo_ports,
+        ];
         let loaded = LoadedMatcher::new(matcher, prepared.probes())?;
         Ok(Self {
             search: Search::new(loaded, config.match_deadline),

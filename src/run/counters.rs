@@ -79,6 +79,7 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("defrag.timeouts", |c| c.decoder.defrag.timed_out),
         ("defrag.evicted", |c| c.decoder.defrag.evicted),
         ("defrag.ignored", |c| c.decoder.defrag.ignored),
+        ("defrag.refused", |c| c.decoder.defrag.refused),
         ("flow.total", |c| c.flow.created),
         ("flow.active", |c| c.flow.active),
         ("flow.tcp", |c| c.flow.tcp),

@@ -113,11 +113,21 @@ impl Input for Wire<'_> {
             ready: false,
         };
         let mut flow = ControlFlow::Continue(());
+        // Why ports could not be had again, as far as it was said.
+        let mut told = String::new();
         while flow.is_continue() && !self.stop.load(Ordering::Relaxed) {
             flow = match self.ports.bridge() {
-                Ok(workers) => self.session(workers, &mut lanes, &mut gather, &mut talk, commit),
+                Ok(workers) => {
+                    told.clear();
+                    self.session(workers, &mut lanes, &mut gather, &mut talk, commit)
+                }
                 Err(failure) if talk.ready => {
-                    tracing::debug!("ports not there yet: {failure}");
+                    if told != failure {
+                        tracing::warn!("nobody inspects traffic for now: {failure}");
+                        told = failure;
+                    }
+                    // It is the ports that are not there, and to start again would not help.
+                    ready::alive();
                     std::thread::sleep(AGAIN);
                     ControlFlow::Continue(())
                 }
@@ -284,7 +294,11 @@ fn work(
             worker.rest();
         }
     }
-    if let Ended::Broken(trouble) = ended {
+    // That others have ended is no news where all do.
+    if let Ended::Broken(trouble) = ended
+        && !stop.load(Ordering::Relaxed)
+        && !over.load(Ordering::Relaxed)
+    {
         tracing::warn!("queue {}: {trouble}", worker.number());
     }
     lane.refused += inspector.orders.refused;

@@ -51,11 +51,11 @@ pub struct RunOptions {
     /// Inspect what goes from one of these ports to the other, in both directions, until interrupted; drop what rules say
     #[arg(long, value_name = "IF_A,IF_B", value_delimiter = ',', num_args = 1)]
     pub inline: Vec<String>,
-    /// What becomes of traffic that nobody inspects: because the process has ended, hangs, or cannot keep up [default: closed]
-    #[arg(long, value_enum, value_name = "HOW")]
+    /// What becomes of traffic that nobody inspects: because the process has ended or hangs [default: closed]
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "pcap")]
     pub fail: Option<Fail>,
     /// How the XDP program is attached to ports [default: auto]
-    #[arg(long, value_enum, value_name = "HOW")]
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "pcap")]
     pub xdp: Option<Mode>,
     /// Look whether everything is there for the ports, rules and configuration, and change nothing
     #[arg(long, conflicts_with = "pcap")]

@@ -7,7 +7,7 @@ use super::ConfigError;
 use super::read::Section;
 
 /// Room for frames, of each receive queue.
-const FRAMES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
+const FRAMES: std::ops::RangeInclusive<usize> = 128..=1 << 20;
 
 /// How the program is attached.
 const MODES: [(&str, Mode); 3] = [

@@ -48,7 +48,7 @@ type Pick = fn(&Counters) -> u64;
 /// What workers counted, all together.
 fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
     let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
-    let named: [(&str, Pick); 48] = [
+    let named: [(&str, Pick); 49] = [
         ("decoder.pkts", |c| c.decoder.frames),
         ("decoder.bytes", |c| c.decoder.bytes),
         ("decoder.invalid", |c| c.decoder.invalid),
@@ -79,6 +79,7 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("defrag.timeouts", |c| c.decoder.defrag.timed_out),
         ("defrag.evicted", |c| c.decoder.defrag.evicted),
         ("defrag.ignored", |c| c.decoder.defrag.ignored),
+        ("defrag.refused", |c| c.decoder.defrag.refused),
         ("flow.total", |c| c.flow.created),
         ("flow.active", |c| c.flow.active),
         ("flow.tcp", |c| c.flow.tcp),

@@ -70,6 +70,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     if plan.is_some() {
         context.engine.inline = !options.inline.is_empty();
         context.engine.shunt_after = config.wire.shunt;
+        context.engine.bypass = plan.as_ref().is_some_and(wire::Plan::bypasses);
     }
     // On the wire, a packet with a wrong checksum is one that its receiver throws away.
     let verify = options.is_live() && config.verify_checksums.is_none();
@@ -94,22 +95,22 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         loaded,
         ..
     } = again.load(&config, context, None, None)?;
+    // Before files are made, or made anew.
+    if let Some(plan) = plan.as_ref().filter(|_| options.dry_run) {
+        return wire::dry_run(plan, &loaded);
+    }
     let mut control = options
         .control
         .as_deref()
         .map(ControlSocket::open)
         .transpose()?;
     let stop = stop_on_signals()?;
-    let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
     #[cfg(feature = "libpcap")]
     let live = (options.interface.as_deref())
         .filter(|_| plan.is_none())
         .map(|interface| live::Live::open(interface, options.filter.as_deref(), &stop))
         .transpose()?;
     let mut sink = open_sink(options)?;
-    if let Some(plan) = plan.as_ref().filter(|_| options.dry_run) {
-        return wire::dry_run(plan, &loaded);
-    }
     // Nothing holds traffic up from here on but what inspects it.
     let traffic = match plan {
         Some(plan) => Traffic::Wire(Box::new(wire::Wire::open(plan, &stop)?)),
@@ -119,6 +120,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         None => Traffic::Files,
     };
     // After ports: threads have no more capabilities than who starts them.
+    let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
     if let Some(control) = &mut control {
         control.begin(&reload.hub)?;
     }

@@ -35,6 +35,9 @@ pub struct EngineConfig {
     /// Bytes on the wire, of both directions, after which a flow is not inspected any more, if there is an end to it: what is
     /// wrong with a flow shows in its beginning, and a few large ones are most of the traffic.
     pub shunt_after: Option<u64>,
+    /// Flows that need no inspection are left to whoever carries [`Verdict::flow`] out, and their packets may not come here any
+    /// more.
+    pub bypass: bool,
     /// How long the matcher may take over a buffer before software does it.
     pub match_deadline: Duration,
     /// Measure how long each [`Stage`] takes.
@@ -66,6 +69,7 @@ impl Default for EngineConfig {
             alert_max: 15,
             inline: false,
             shunt_after: None,
+            bypass: false,
             match_deadline: Duration::from_millis(100),
             profile: false,
             overrides: Arc::default(),
@@ -153,6 +157,7 @@ pub struct Engine {
     inspector: Inspector,
     report: Interval,
     handover: bool,
+    inline: bool,
 }
 
 impl Engine {
@@ -184,7 +189,10 @@ impl Engine {
         evaluator: Box<dyn Evaluator>,
         config: EngineConfig,
     ) -> Result<Self, EngineError> {
-        let decoder = Decoder::new(config.decoder.clone());
+        let mut of_decoder = config.decoder.clone();
+        of_decoder.defrag.inline |= config.inline;
+        let decoder = Decoder::new(of_decoder);
+        let inline = config.inline;
         let report = Interval::new(config.counters_every_ns);
         let handover = config.handover;
         let mut inspector = Inspector::new(prepared, seat, matcher, evaluator, config)?;
@@ -196,6 +204,7 @@ impl Engine {
             inspector,
             report,
             handover,
+            inline,
         })
     }
 
@@ -226,6 +235,7 @@ impl Engine {
             decoder,
             inspector,
             handover,
+            inline,
             ..
         } = self;
         inspector.counters.first_ns.get_or_insert(frame.ts_ns);
@@ -244,6 +254,15 @@ impl Engine {
             verdict |= of_packet;
             inspector.profile.lap(ended);
         });
+        if *inline {
+            if decoder.refuses() && !verdict.drop {
+                verdict.drop = true;
+                inspector.counters.dropped += 1;
+            }
+            if verdict.drop {
+                decoder.refuse(frame.ts_ns);
+            }
+        }
         inspector.hand_out_notices(frame.ts_ns, out);
         if *handover && (decoder.is_unplaced() || inspector.flows.is_unplaced()) {
             // 31 bits.

@@ -4,7 +4,7 @@ use std::ops::BitOrAssign;
 
 use super::Found;
 use crate::flow::{Endpoint, Flow, FlowAction};
-use crate::packet::{Origin, Packet};
+use crate::packet::{Origin, Packet, proto};
 use crate::plan::RejectTo;
 
 /// What is to become of a frame, where verdicts are carried out ([`super::EngineConfig::inline`]). Without, nothing is dropped,
@@ -36,9 +36,22 @@ pub struct FlowVerdict {
 
 impl FlowVerdict {
     /// What was decided about the flow of `packet`, where that is a frame's only one: what came in a tunnel or in fragments
-    /// can be told from other packets only by looking into it.
-    pub(super) fn of(packet: &Packet<'_>, flow: &Flow) -> Option<Self> {
-        (flow.action != FlowAction::None && packet.origin == Origin::Wire).then_some(Self {
+    /// can be told from other packets only by looking into it. A flow that carries others, or may by its ports, says nothing
+    /// about those that need inspection; dropped it takes them along.
+    pub(super) fn of(packet: &Packet<'_>, flow: &Flow, tunnel_ports: &[u16]) -> Option<Self> {
+        let carries = || {
+            packet.no_payload_inspection
+                || packet.proto == proto::UDP
+                    && [packet.sport, packet.dport]
+                        .iter()
+                        .any(|port| tunnel_ports.contains(port))
+        };
+        let holds = match flow.action {
+            FlowAction::None => false,
+            FlowAction::Drop => true,
+            FlowAction::Pass | FlowAction::Bypass => !carries(),
+        };
+        (holds && packet.origin == Origin::Wire).then_some(Self {
             action: flow.action,
             client: flow.client,
             server: flow.server,

@@ -20,6 +20,9 @@ pub struct FlowConfig {
     pub timeouts: Timeouts,
     /// Mark flows that carry much in a short time; `None`: do not look.
     pub elephant: Option<ElephantConfig>,
+    /// Packets of flows that need no inspection may go past this table: the kernel forwards them. How such a connection ends
+    /// is then not seen, and a SYN with another number than its own begins a new one.
+    pub passed_by: bool,
 }
 
 impl Default for FlowConfig {
@@ -30,6 +33,7 @@ impl Default for FlowConfig {
             vlan: true,
             timeouts: Timeouts::default(),
             elephant: None,
+            passed_by: false,
         }
     }
 }

@@ -289,7 +289,11 @@ impl FlowTable {
         if packet.ts_ns > deadline {
             return Some((EndReason::Timeout, deadline));
         }
-        let reused = self.slots[slot as usize].flow.tcp.reusable() && is_syn(packet);
+        if !is_syn(packet) {
+            return None;
+        }
+        let flow = &self.slots[slot as usize].flow;
+        let reused = flow.tcp.reusable() || self.config.passed_by && flow.begins_anew(packet);
         reused.then_some((EndReason::Reused, packet.ts_ns))
     }
 

@@ -156,6 +156,8 @@ impl<'a> Work<'a> {
         let mut packet = Packet::new(self.packet.ts_ns, self.packet.number, self.packet.wire_len);
         packet.origin = origin;
         packet.depth = self.packet.depth.saturating_add(1);
+        // Whoever throws the outer one away never sees this one.
+        packet.bad_checksum = self.packet.bad_checksum;
         packet.carrier = self.packet.carrier.or(Some(Carrier {
             src: self.packet.src,
             dst: self.packet.dst,
@@ -274,6 +276,18 @@ impl Decoder {
         self.defrag.saved()
     }
 
+    /// True when the frame just decoded must not go on: others of its fragments' packets were dropped, or it could not be kept.
+    #[inline]
+    pub(crate) fn refuses(&self) -> bool {
+        self.defrag.refuses()
+    }
+
+    /// The frame just decoded is dropped, and with it what it has fragments of.
+    #[inline]
+    pub(crate) fn refuse(&mut self, now_ns: u64) {
+        self.defrag.refuse(now_ns);
+    }
+
     /// Takes the fragments of a packet over; false where there is no room, or what was saved cannot be.
     pub(crate) fn adopt(&mut self, saved: &SavedFragments<'_>) -> bool {
         self.defrag.adopt(saved)
@@ -282,6 +296,7 @@ impl Decoder {
     /// Decodes one frame and hands its packets to `sink`: packets from inside or put together first, and last, always,
     /// the packet that the frame itself is.
     pub fn decode(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(&Packet<'_>)) {
+        self.defrag.next_frame();
         self.counters.frames += 1;
         self.counters.bytes += frame.data.len() as u64;
         let packet = Packet::new(frame.ts_ns, frame.number, frame.wire_len);

@@ -5,6 +5,7 @@
 //! one fragment, and the policy decides, when a newcomer claims blocks that have an owner, which of the two has them.
 //! The families and their rules are those of J. Novak, "Target-Based Fragmentation Reassembly" (2005).
 
+mod refused;
 mod saved;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DecoderEvent as Event, checksum};
 use crate::plan::AddrSet;
+use refused::Refused;
 pub(crate) use saved::SavedFragments;
 
 /// Longest packet that can be described.
@@ -83,6 +85,8 @@ pub struct DefragConfig {
     pub max_bytes: usize,
     /// How long after its last fragment a packet is given up, in nanoseconds of capture time.
     pub timeout_ns: u64,
+    /// Verdicts are carried out: once a fragment was dropped, or could not be kept, no other of its packet goes through.
+    pub inline: bool,
 }
 
 impl Default for DefragConfig {
@@ -93,6 +97,7 @@ impl Default for DefragConfig {
             max_trackers: 65_535,
             max_bytes: 32 << 20,
             timeout_ns: 60_000_000_000,
+            inline: false,
         }
     }
 }
@@ -115,6 +120,8 @@ pub struct DefragCounters {
     pub evicted: u64,
     /// Fragments that could not be kept.
     pub ignored: u64,
+    /// Fragments dropped because others of their packet were.
+    pub refused: u64,
 }
 
 /// What the fragments of one packet have in common.
@@ -254,6 +261,11 @@ pub(super) struct Defrag {
     scratch: Vec<Owned>,
     /// Spare room for the next packet.
     spare: Vec<u8>,
+    /// Packets of which the frame at hand brought fragments; empty where nothing is dropped.
+    at_hand: Vec<Key>,
+    /// The frame at hand has a fragment that must not go on.
+    refuses: bool,
+    refused: Refused,
 }
 
 impl Defrag {
@@ -270,6 +282,31 @@ impl Defrag {
             counters: DefragCounters::default(),
             scratch: Vec::new(),
             spare: Vec::new(),
+            at_hand: Vec::new(),
+            refuses: false,
+            refused: Refused::default(),
+        }
+    }
+
+    /// Another frame comes.
+    #[inline]
+    pub fn next_frame(&mut self) {
+        self.at_hand.clear();
+        self.refuses = false;
+    }
+
+    /// True when the frame at hand must not go on, because of fragments before it or because it could not be kept.
+    #[inline]
+    pub fn refuses(&self) -> bool {
+        self.refuses
+    }
+
+    /// The frame at hand is dropped: nothing more of what it has fragments of goes through.
+    pub fn refuse(&mut self, now_ns: u64) {
+        let until_ns = now_ns.saturating_add(self.config.timeout_ns);
+        while let Some(key) = self.at_hand.pop() {
+            self.remove(&key);
+            self.refused.add(key, until_ns);
         }
     }
 
@@ -321,6 +358,14 @@ impl Defrag {
             )
         };
         self.expire(now_ns);
+        if self.config.inline {
+            if self.refused.has(&fragment.key, now_ns) {
+                self.counters.refused += 1;
+                self.refuses = true;
+                return Kept::default();
+            }
+            self.at_hand.push(fragment.key);
+        }
         let length = u32::try_from(fragment.data.len()).unwrap_or(u32::MAX);
         let span = Span {
             start: fragment.offset,
@@ -346,8 +391,8 @@ impl Defrag {
             self.counters.timed_out += 1;
         }
         let cost = fragment.data.len() + fragment.front_len() + FRAGMENT_COST;
-        if !self.make_room(&key, cost) {
-            self.counters.ignored += 1;
+        if !self.make_room(&key, cost, now_ns) {
+            self.ignore();
             return Kept {
                 event: Some(ignored),
                 complete: None,
@@ -366,7 +411,7 @@ impl Defrag {
         };
         tracker.deadline_ns = deadline_ns;
         if tracker.chunks.len() >= MAX_FRAGMENTS || tracker.bytes + cost > MAX_TRACKER_BYTES {
-            self.counters.ignored += 1;
+            self.ignore();
             return Kept {
                 event: Some(ignored),
                 complete: None,
@@ -451,7 +496,8 @@ impl Defrag {
 
     /// Gives up the oldest packets, but not the one of `key`, until there is room for `cost` more bytes and a tracker
     /// of `key`. False when there cannot be.
-    fn make_room(&mut self, key: &Key, cost: usize) -> bool {
+    fn make_room(&mut self, key: &Key, cost: usize, now_ns: u64) -> bool {
+        let until_ns = now_ns.saturating_add(self.config.timeout_ns);
         let mut own = None;
         loop {
             let new = !self.trackers.contains_key(key);
@@ -478,6 +524,10 @@ impl Defrag {
             {
                 self.remove(&oldest);
                 self.counters.evicted += 1;
+                if self.config.inline {
+                    // What waits for it at its receiver was not looked at as a whole.
+                    self.refused.add(oldest, until_ns);
+                }
             }
         }
         if let Some(own) = own {
@@ -488,6 +538,12 @@ impl Defrag {
             .saturating_add(cost + if new { TRACKER_COST } else { 0 })
             <= self.config.max_bytes
             && (!new || self.trackers.len() < self.config.max_trackers)
+    }
+
+    /// A fragment cannot be kept.
+    fn ignore(&mut self) {
+        self.counters.ignored += 1;
+        self.refuses |= self.config.inline;
     }
 
     fn remove(&mut self, key: &Key) {

@@ -44,6 +44,12 @@ impl Decoder {
                 front: Front::V4 { header },
                 data: body,
             };
+            if work.packet.bad_checksum {
+                // Its receiver throws it away, so it must not stand for a part of the packet here.
+                work.packet.fragment = true;
+                work.packet.no_payload_inspection = true;
+                return Ok(());
+            }
             self.fragment(work, fragment, sink);
             return Ok(());
         }

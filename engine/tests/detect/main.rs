@@ -6,6 +6,7 @@ mod ahead;
 mod build;
 mod fallback;
 mod faulty;
+mod inline;
 #[path = "../eval/support.rs"]
 #[expect(dead_code, reason = "most of it is for the evaluator's tests")]
 mod rules;

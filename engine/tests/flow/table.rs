@@ -191,3 +191,40 @@ fn the_first_decision_stands() {
     table.flows.decide(view, FlowAction::Pass);
     assert_eq!(table.flow(view).action, FlowAction::Drop);
 }
+
+#[test]
+fn a_new_connection_does_not_inherit_what_let_the_old_one_pass_by() {
+    let (client, server) = (v4(1, 9), v4(2, 80));
+    let decided = |passed_by, action| {
+        let mut table = Table::new(FlowConfig {
+            max_flows: 10,
+            passed_by,
+            ..FlowConfig::default()
+        });
+        let mut send = |table: &mut Table, from, to, flags, seq, ack| {
+            table.tcp(Segment {
+                from,
+                to,
+                flags,
+                seq,
+                ack,
+                data: 0,
+            })
+        };
+        send(&mut table, client, server, SYN, 100, 0);
+        send(&mut table, server, client, SYN | ACK, 500, 101);
+        let view = send(&mut table, client, server, ACK, 101, 501);
+        table.flows.decide(view, action);
+        // Sent again, it is the same connection.
+        let again = send(&mut table, client, server, SYN, 100, 0);
+        assert_eq!(table.flow(again).action, action);
+        // The FIN went another way.
+        let view = send(&mut table, client, server, SYN, 9000, 0);
+        table.flow(view).action
+    };
+    for action in [FlowAction::Pass, FlowAction::Bypass] {
+        assert_eq!(decided(true, action), FlowAction::None);
+        assert_eq!(decided(false, action), action);
+    }
+    assert_eq!(decided(true, FlowAction::Drop), FlowAction::Drop);
+}

@@ -1,14 +1,14 @@
 //! What workers on the wire say, on its way to be committed.
 //!
-//! Workers never wait for whoever writes records: a full channel leaves what they have to say with them, up to a bound beyond which
-//! it is counted as lost. There is no order between workers, but for other rules: what a worker says after it has changed to them
+//! Workers never wait for whoever writes records: while too much is under way, what they have to say stays with them, up to a bound
+//! beyond which it is counted as lost. There is no order between workers, but for other rules: what a worker says after it has changed to them
 //! waits until all have, because what was found before is of the rules before.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_engine::detect::{Event, What};
 
@@ -17,6 +17,9 @@ use crate::run::workers::changes::{Changed, Step};
 
 /// Messages of all workers that may be under way.
 const UNDER_WAY: usize = 1024;
+
+/// Events of all workers that may be under way before workers keep theirs: some hundred bytes each.
+const EVENTS_UNDER_WAY: usize = 1 << 17;
 
 /// Events that a worker keeps when nobody takes them.
 const MOST_KEPT: usize = 1 << 16;
@@ -40,6 +43,10 @@ pub struct Voice<'a> {
     /// What nobody has taken yet.
     pub events: Vec<Event>,
     frames: u64,
+    /// What it said when it changed to other rules, and nobody had room for.
+    changes: VecDeque<Said>,
+    /// Events that were sent and are not committed.
+    under_way: Arc<AtomicUsize>,
     lost: &'a AtomicU64,
 }
 
@@ -47,27 +54,51 @@ impl Voice<'_> {
     /// So many frames were inspected. Sends what there is to say, if somebody can take it.
     pub fn speak(&mut self, frames: u64) {
         self.frames += frames;
+        self.send_changes();
         if self.events.is_empty() && self.frames < 4096 {
             return;
         }
-        let said = self.said(None, false);
-        if let Err(TrySendError::Full(said) | TrySendError::Disconnected(said)) =
-            self.to.try_send(said)
-        {
-            (self.events, self.frames) = (said.events, said.frames);
-            if self.events.len() > MOST_KEPT {
-                let over = self.events.len() - MOST_KEPT;
-                self.events.truncate(MOST_KEPT);
-                self.lost.fetch_add(over as u64, Ordering::Relaxed);
+        let room = self.under_way.load(Ordering::Relaxed) < EVENTS_UNDER_WAY;
+        if room && self.changes.is_empty() {
+            let said = self.said(None, false);
+            match self.send(said) {
+                Ok(()) => return,
+                Err(said) => (self.events, self.frames) = (said.events, said.frames),
+            }
+        }
+        if self.events.len() > MOST_KEPT {
+            let over = self.events.len() - MOST_KEPT;
+            self.events.truncate(MOST_KEPT);
+            self.lost.fetch_add(over as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The worker has changed to other rules.
+    pub fn changed(&mut self, changed: Changed) {
+        let said = self.said(Some(changed), false);
+        self.changes.push_back(said);
+        self.send_changes();
+    }
+
+    /// What is said after a change goes behind it.
+    fn send_changes(&mut self) {
+        while let Some(said) = self.changes.pop_front() {
+            if let Err(said) = self.send(said) {
+                self.changes.push_front(said);
+                return;
             }
         }
     }
 
-    /// The worker has changed to other rules. Waits until somebody takes what came before.
-    pub fn changed(&mut self, changed: Changed) {
-        let said = self.said(Some(changed), false);
-        // Nobody takes it where the run was stopped.
-        let _ = self.to.send(said);
+    /// Sends it, or gives it back when nobody can take it now.
+    fn send(&self, said: Said) -> Result<(), Said> {
+        let events = said.events.len();
+        self.under_way.fetch_add(events, Ordering::Relaxed);
+        self.to.try_send(said).map_err(|error| {
+            self.under_way.fetch_sub(events, Ordering::Relaxed);
+            let (TrySendError::Full(said) | TrySendError::Disconnected(said)) = error;
+            said
+        })
     }
 
     fn said(&mut self, changed: Option<Changed>, ended: bool) -> Said {
@@ -85,22 +116,36 @@ impl Voice<'_> {
 impl Drop for Voice<'_> {
     fn drop(&mut self) {
         let said = self.said(None, true);
-        let _ = self.to.send(said);
+        self.changes.push_back(said);
+        while let Some(said) = self.changes.pop_front() {
+            self.under_way
+                .fetch_add(said.events.len(), Ordering::Relaxed);
+            // Nobody takes it where the run was stopped; and who would take it may be what panics.
+            if std::thread::panicking() {
+                let _ = self.to.try_send(said);
+            } else {
+                let _ = self.to.send(said);
+            }
+        }
     }
 }
 
 /// Channels for so many workers. `lost` counts the events that nobody took in time.
 pub fn channels(workers: usize, lost: &AtomicU64) -> (Vec<Voice<'_>>, Gather) {
     let (to, from) = sync_channel(UNDER_WAY);
+    let under_way = Arc::new(AtomicUsize::new(0));
     let voice = |worker| Voice {
         worker,
         to: to.clone(),
         events: Vec::new(),
         frames: 0,
+        changes: VecDeque::new(),
+        under_way: Arc::clone(&under_way),
         lost,
     };
     let gather = Gather {
         from,
+        under_way: Arc::clone(&under_way),
         lanes: (0..workers).map(|_| Lane::default()).collect(),
     };
     ((0..workers).map(voice).collect(), gather)
@@ -120,6 +165,8 @@ struct Lane {
 /// Puts together what workers say.
 pub struct Gather {
     from: Receiver<Said>,
+    /// Events that were sent and are not committed, those that wait behind a change among them.
+    under_way: Arc<AtomicUsize>,
     lanes: Vec<Lane>,
 }
 
@@ -150,6 +197,8 @@ impl Gather {
 
     /// Commits what a worker says that is of the rules in force.
     fn say(&mut self, said: Said, commit: Commit<'_>) -> ControlFlow<()> {
+        self.under_way
+            .fetch_sub(said.events.len(), Ordering::Relaxed);
         for event in said.events {
             if matches!(event.what, What::Counters(_)) {
                 if let Some(lane) = self.lanes.get_mut(said.worker) {
@@ -356,5 +405,46 @@ mod tests {
         assert_eq!(lost.load(Ordering::Relaxed), 5);
         assert_eq!(voices[0].events.len(), MOST_KEPT);
         drop(gather);
+    }
+
+    #[test]
+    fn events_under_way_are_bounded_however_few_messages_they_are_in() {
+        let lost = AtomicU64::new(0);
+        let (mut voices, mut gather) = channels(2, &lost);
+        for voice in &mut voices {
+            for _ in 0..8 {
+                voice
+                    .events
+                    .extend((0..EVENTS_UNDER_WAY as u64 / 4).map(event));
+                voice.speak(1);
+            }
+        }
+        assert!(gather.under_way.load(Ordering::Relaxed) <= EVENTS_UNDER_WAY * 5 / 4);
+        let kept: usize = voices.iter().map(|voice| voice.events.len()).sum();
+        let taken = gathered(&mut gather).len();
+        let lost = lost.load(Ordering::Relaxed) as usize;
+        assert_eq!(taken + kept + lost, 4 * EVENTS_UNDER_WAY);
+        assert!(kept > 0 && kept <= 2 * MOST_KEPT);
+        // There is room again.
+        voices.iter_mut().for_each(|voice| voice.speak(0));
+        assert_eq!(gathered(&mut gather).len(), kept);
+        assert_eq!(gather.under_way.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_change_is_said_without_waiting_and_in_its_place() {
+        let lost = AtomicU64::new(0);
+        let (mut voices, mut gather) = channels(1, &lost);
+        for number in 1..=UNDER_WAY as u64 + 1 {
+            voices[0].events.push(event(number));
+            voices[0].speak(1);
+        }
+        voices[0].changed(changed());
+        voices[0].events.push(event(7777));
+        voices[0].speak(1);
+        let before: Vec<u64> = (1..=UNDER_WAY as u64).collect();
+        assert_eq!(gathered(&mut gather), before);
+        voices[0].speak(1);
+        assert_eq!(gathered(&mut gather), [UNDER_WAY as u64 + 1, 0, 7777]);
     }
 }

@@ -116,9 +116,12 @@ impl Input for Wire<'_> {
             ready: false,
         };
         let mut flow = ControlFlow::Continue(());
+        // Why ports could not be had again, as far as it was said.
+        let mut told = String::new();
         while flow.is_continue() && !self.stop.load(Ordering::Relaxed) {
             flow = match self.ports.bridge() {
                 Ok(workers) => {
+                    told.clear();
                     let begun = Instant::now();
                     let flow = self.session(workers, &mut lanes, &mut gather, &mut talk, commit);
                     if begun.elapsed() < AGAIN && !self.stop.load(Ordering::Relaxed) {
@@ -128,7 +131,12 @@ impl Input for Wire<'_> {
                     flow
                 }
                 Err(failure) if talk.ready => {
-                    tracing::debug!("ports not there yet: {failure}");
+                    if told != failure {
+                        tracing::warn!("nobody inspects traffic for now: {failure}");
+                        told = failure;
+                    }
+                    // It is the ports that are not there, and to start again would not help.
+                    ready::alive();
                     std::thread::sleep(AGAIN);
                     ControlFlow::Continue(())
                 }
@@ -298,7 +306,10 @@ fn work(
             left -= 1;
         }
         let turn = worker.turn(&mut inspector);
-        if let Some(trouble) = turn.trouble {
+        // That others have ended is no news where all do.
+        if let Some(trouble) = turn.trouble
+            && left == LAST_TURNS
+        {
             tracing::warn!("queue {}: {trouble}", worker.number());
             break;
         }

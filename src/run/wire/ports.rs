@@ -55,6 +55,17 @@ impl Plan {
         };
         #[cfg(feature = "libpcap")]
         if options.capture == Capture::Libpcap || options.filter.is_some() {
+            if !options.inline.is_empty() {
+                return Err(Failure::Usage(
+                    "--filter is for --interface: what is left out could not go from port to port"
+                        .to_owned(),
+                ));
+            }
+            if options.dry_run {
+                return Err(Failure::Usage(
+                    "--dry-run looks at ports that XDP takes, not at what libpcap does".to_owned(),
+                ));
+            }
             return Ok(None);
         }
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -102,13 +113,22 @@ impl Plan {
             )));
         }
         let workers = workers.and_then(|workers| NonZeroUsize::new(workers as usize));
-        Ok(Some(Self {
+        let plan = Self {
             attach,
             frames: wire.frames.map(number),
             frame_size: wire.frame_size.map(number),
             bypass: wire.bypass.unwrap_or(true),
             workers: workers.unwrap_or(NonZeroUsize::MIN),
-        }))
+        };
+        if !options.dry_run {
+            plan.frame_size(&ports)?;
+        }
+        Ok(Some(plan))
+    }
+
+    /// Flows that need no inspection are left to the kernel.
+    pub fn bypasses(&self) -> bool {
+        self.bypass
     }
 
     /// One for each queue.
@@ -320,7 +340,26 @@ impl Ports {
     /// Attaches to them.
     pub fn open(plan: Plan) -> Result<Self, Failure> {
         let attached = program::Ports::attach(&plan.attach).map_err(Failure::failed)?;
-        let frame_size = plan.frame_size(attached.ports())?;
+        let fits = plan.frame_size(attached.ports()).and_then(|size| {
+            if attached.workers() as usize == plan.workers.get() {
+                return Ok(size);
+            }
+            Err(Failure::Failed(
+                "the ports' number of receive queues has changed meanwhile: start again".to_owned(),
+            ))
+        });
+        let frame_size = match fits {
+            Ok(size) => size,
+            Err(failure) => {
+                // A run that never was is not left in the way of traffic.
+                if attached.adopted().is_none()
+                    && let Err(error) = attached.detach()
+                {
+                    tracing::warn!("{error}");
+                }
+                return Err(failure);
+            }
+        };
         let names = attached.ports().iter().map(|port| port.name.clone());
         let monitor = Monitor::new(names);
         if let Err(error) = &monitor {
@@ -447,6 +486,8 @@ impl Ports {
                 Change::NotPromiscuous => tracing::warn!(
                     "{name} does not receive all packets any more: somebody has ended its promiscuous mode"
                 ),
+                // It was attached anew, by ourselves.
+                Change::Program if self.attached.holds(port) => {}
                 Change::Program => tracing::warn!(
                     "{name} has another XDP program than Weir's: traffic goes past the sensor"
                 ),

@@ -65,6 +65,15 @@ impl Attached {
         &self.ports
     }
 
+    /// Whether a port still has the program.
+    #[must_use]
+    pub fn holds(&self, port: usize) -> bool {
+        let link = self.links.get(port).zip(self.ports.get(port));
+        link.is_some_and(|(link, port)| {
+            sys::link_info(link.as_fd()).is_ok_and(|(ifindex, _)| ifindex == port.ifindex)
+        })
+    }
+
     /// How many workers there are to be; each serves the queue of its number on all ports.
     #[must_use]
     pub fn workers(&self) -> u32 {
@@ -177,7 +186,9 @@ impl Attached {
         self.orders.give(key, entry)?;
         // From the first order on the program looks into frames.
         if !self.ordered.swap(true, Ordering::Relaxed) {
-            self.write(|settings| settings.orders = 1)?;
+            let written = self.write(|settings| settings.orders = 1);
+            self.ordered.store(written.is_ok(), Ordering::Relaxed);
+            written?;
         }
         Ok(())
     }

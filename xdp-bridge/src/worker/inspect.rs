@@ -55,9 +55,9 @@ pub trait Inspect {
     /// their own frames by more than the rings hold.
     fn settled(&mut self) {}
 
-    /// Nothing has come: time passes for what waits for it. `now_ns` is the time since the Unix epoch in nanoseconds. It is
-    /// called at least every [`BridgeOptions::poll`](super::BridgeOptions::poll) when there is no traffic, and not at all when
-    /// there is more than enough.
+    /// Nothing has come, or nothing but what other workers inspect: time passes for what waits for it. `now_ns` is the time since
+    /// the Unix epoch in nanoseconds. It is called at least every [`BridgeOptions::poll`](super::BridgeOptions::poll) when there
+    /// is nothing to inspect, and not at all when there is more than enough.
     fn idle(&mut self, now_ns: u64) {
         let _ = now_ns;
     }

@@ -1,8 +1,9 @@
 //! What all workers of a bridge share.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::crossing::Crossing;
+use super::crossing::{Crossing, Parcel};
 use super::home::Homeward;
 use super::mail::Mail;
 use crate::umem::{Frame, Place, Umem};
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     /// From worker to worker: row by row.
     crossings: Box<[Crossing]>,
     mail: Box<[Mail]>,
+    /// Workers that have not ended.
+    left: AtomicU32,
 }
 
 impl std::fmt::Debug for Shared {
@@ -53,6 +56,7 @@ impl Shared {
             mail: (0..workers)
                 .map(|_| Mail::new())
                 .collect::<io::Result<_>>()?,
+            left: AtomicU32::new(workers),
         };
         Ok((shared, all))
     }
@@ -68,6 +72,15 @@ impl Shared {
             return None;
         }
         self.crossings.get((from * self.workers + to) as usize)
+    }
+
+    /// A worker has ended, and takes nothing more. The last one gets what others put into rings to workers that had ended before
+    /// they noticed.
+    pub(super) fn end_worker(&self) -> impl Iterator<Item = Parcel> + '_ {
+        // Acquires what all others have put there.
+        let last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        let crossings = self.crossings.iter().filter(move |_| last);
+        crossings.flat_map(|crossing| std::iter::from_fn(|| crossing.pop()))
     }
 
     /// A worker's letter box.

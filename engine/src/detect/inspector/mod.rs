@@ -45,6 +45,8 @@ pub(super) struct Inspector {
     settler: Settler,
     screen: Screen,
     inline: bool,
+    /// UDP ports behind which other packets may be.
+    tunnel_ports: Vec<u16>,
     shunt_after: u64,
     /// Of the packet at hand.
     verdict: Verdict,
@@ -79,6 +81,13 @@ impl Inspector {
         let tags = config.tagged_packets && prepared.state.has_tags();
         let mut flow = config.flow;
         flow.session.inline = config.inline;
+        flow.passed_by |= config.bypass;
+        let decoder = &config.decoder;
+        let tunnels = [
+            &decoder.vxlan_ports,
+            &decoder.geneve_ports,
+            &decoder.teredo_ports,
+        ];
         let loaded = LoadedMatcher::new(matcher, prepared.probes())?;
         Ok(Self {
             search: Search::new(loaded, config.match_deadline),
@@ -98,6 +107,7 @@ impl Inspector {
             settler: Settler::new(seat),
             screen: Screen::default(),
             inline: config.inline,
+            tunnel_ports: tunnels.into_iter().flatten().copied().collect(),
             shunt_after: config.shunt_after.unwrap_or(u64::MAX),
             verdict: Verdict::default(),
             at_hand: None,
@@ -148,7 +158,7 @@ impl Inspector {
                 self.counters.shunted += 1;
             }
             self.verdict.drop |= flow.action == FlowAction::Drop;
-            self.verdict.flow = FlowVerdict::of(packet, flow);
+            self.verdict.flow = FlowVerdict::of(packet, flow, &self.tunnel_ports);
         }
         self.verdict.drop &= self.inline;
         self.counters.dropped += u64::from(self.verdict.drop);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use weir_xdp_common::Tally;
 
+use super::super::crossing::Parcel;
+use super::super::inspect::{Inspect, Received, Verdict};
 use super::super::turn::Trouble;
 use super::{Bench, Event, FRAMES, Obey, RING, event};
 use crate::socket::Kick;
@@ -301,4 +303,61 @@ fn what_a_worker_leaves_behind_is_counted() {
         bench.sum(1, &[Tally::Received]),
         bench.sum(1, &[Tally::Passed, Tally::LostInHands])
     );
+}
+
+/// Counts how often it was told that there is nothing to inspect.
+#[derive(Default)]
+struct Waits(u32);
+
+impl Inspect for Waits {
+    fn batch(&mut self, _frames: &[Received<'_>], _verdicts: &mut [Verdict]) {
+        panic!("nothing here is this worker's");
+    }
+
+    fn idle(&mut self, _now_ns: u64) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn time_passes_for_a_worker_all_of_whose_frames_are_others() {
+    let mut bench = Bench::new(2);
+    let mut waits = Waits::default();
+    for turn in 1..=3 {
+        let (worker, port, owner, fate, count) = (0, 0, 1, 0, 5);
+        bench.happen(Event::Deliver {
+            worker,
+            port,
+            owner,
+            fate,
+            count,
+        });
+        let done = bench.workers[0].turn(&mut waits);
+        assert!(!done.idle && done.inspected == 0);
+        assert_eq!(waits.0, turn);
+    }
+    assert_eq!(bench.sum(0, &[Tally::HandedOver]), 15);
+}
+
+#[test]
+fn what_was_given_to_a_worker_while_it_ended_is_counted_by_the_last() {
+    let mut bench = Bench::new(3);
+    let ended = bench.workers.remove(1);
+    drop(ended);
+    // Worker 0 looked before that.
+    let crossing = bench.shared.crossing(0, 1).expect("there are three");
+    for port in [0, 1, 1] {
+        let (address, length, ts_ns) = (0, 60, 0);
+        assert!(crossing.push(Parcel {
+            address,
+            length,
+            port,
+            ts_ns,
+        }));
+    }
+    drop(bench.workers.remove(0));
+    assert_eq!(bench.sum(1, &[Tally::LostInHands]), 0, "one is left");
+    drop(bench.workers.remove(0));
+    assert_eq!(bench.sum(0, &[Tally::LostInHands]), 1);
+    assert_eq!(bench.sum(1, &[Tally::LostInHands]), 2);
 }

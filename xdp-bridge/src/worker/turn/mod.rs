@@ -205,7 +205,8 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         let inspected = self.held.len() as u32;
         if inspected > 0 {
             self.inspect(inspect);
-        } else if taken == 0 {
+        } else {
+            // Nothing came, or nothing but what belongs to others.
             inspect.idle(clock::realtime_ns());
         }
         let now = clock::monotonic_ns();

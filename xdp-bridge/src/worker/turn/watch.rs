@@ -99,5 +99,8 @@ impl<M: Memory, K: Kernel> Drop for Worker<M, K> {
             }
             cell.add(index, Tally::RingDropped, port.newly_lost());
         }
+        for parcel in stock.shared.end_worker() {
+            cell.add(parcel.port as usize, Tally::LostInHands, 1);
+        }
     }
 }

@@ -138,12 +138,13 @@ impl Plan {
 
     /// The size of frames that these ports take.
     fn frame_size(&self, ports: &[Facts]) -> Result<u32, Failure> {
-        let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
+        let longest = ports.iter().max_by_key(|port| port.mtu);
+        let (name, mtu) = longest.map_or(("", 0), |port| (port.name.as_str(), port.mtu));
         let needed = frame_size_for(mtu).ok_or_else(|| {
+            let largest = largest_mtu();
             Failure::Failed(format!(
-                "packets of {mtu} bytes do not fit into a frame: set the MTU of the ports to {} at most \
-                 (`ip link set NAME mtu …`)",
-                largest_mtu()
+                "{name}: packets of {mtu} bytes do not fit into a frame: set its MTU to {largest} at most \
+                 (`ip link set {name} mtu {largest}`)",
             ))
         })?;
         match self.frame_size {

@@ -105,6 +105,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .map(ControlSocket::open)
         .transpose()?;
     let stop = stop_on_signals()?;
+    let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
     #[cfg(feature = "libpcap")]
     let live = (options.interface.as_deref())
         .filter(|_| plan.is_none())
@@ -120,7 +121,6 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         None => Traffic::Files,
     };
     // After ports: threads have no more capabilities than who starts them.
-    let reload = Reload::new(Box::new(move |paths, before| again.reload(paths, before)))?;
     if let Some(control) = &mut control {
         control.begin(&reload.hub)?;
     }

@@ -201,7 +201,7 @@ fn a_new_connection_does_not_inherit_what_let_the_old_one_pass_by() {
             passed_by,
             ..FlowConfig::default()
         });
-        let mut send = |table: &mut Table, from, to, flags, seq, ack| {
+        let send = |table: &mut Table, from, to, flags, seq, ack| {
             table.tcp(Segment {
                 from,
                 to,

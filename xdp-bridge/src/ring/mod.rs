@@ -84,6 +84,11 @@ impl<M: Memory, const WORDS: usize> Producer<M, WORDS> {
         self.put.wrapping_sub(self.taken).min(self.size)
     }
 
+    /// Entries that the other side had taken out when it was last asked; wraps.
+    pub(crate) fn taken(&self) -> u32 {
+        self.taken
+    }
+
     /// True when the kernel goes on only after a system call.
     pub(crate) fn needs_wakeup(&self) -> bool {
         self.memory.flags().load(Ordering::Relaxed) & NEED_WAKEUP != 0

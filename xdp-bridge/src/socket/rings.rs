@@ -126,6 +126,11 @@ impl<M: Memory> Rings<M> {
         self.transmit.waiting()
     }
 
+    /// Frames that the kernel has taken from the transmit ring, as of when the waiting ones were last asked for; wraps.
+    pub(crate) fn transmit_taken(&self) -> u32 {
+        self.transmit.taken()
+    }
+
     /// Lets the kernel see the frames to be sent.
     pub(crate) fn publish_transmit(&mut self) {
         self.transmit.publish();

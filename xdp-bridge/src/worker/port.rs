@@ -44,8 +44,9 @@ pub(super) struct Port<M, K> {
     pub(super) odd: u64,
     /// Until when frames of this batch may wait for room; set when the first one has to.
     patience: Option<u64>,
-    /// Frames on the transmit ring at the latest look.
-    waiting: u32,
+    /// Frames that the kernel had taken from the transmit ring at the latest look. How many wait says nothing: a ring that is
+    /// filled as fast as it is emptied is always full.
+    taken: u32,
     /// When the transmit ring last moved or had nothing to do.
     moved_ns: u64,
     kicks: u32,
@@ -62,7 +63,7 @@ impl<M: Memory, K: Kernel> Port<M, K> {
             sending: 0,
             odd: 0,
             patience: None,
-            waiting: 0,
+            taken: 0,
             moved_ns: clock::monotonic_ns(),
             kicks: 0,
             counted: SocketStatistics::default(),
@@ -177,9 +178,10 @@ impl<M: Memory, K: Kernel> Port<M, K> {
             0 => 0,
             _ => self.rings.transmit_waiting(),
         };
+        let taken = self.rings.transmit_taken();
         // The ring of an interface that is down is not stalled: it waits.
-        if waiting == 0 || waiting != self.waiting || self.state != State::Up {
-            self.waiting = waiting;
+        if waiting == 0 || taken != self.taken || self.state != State::Up {
+            self.taken = taken;
             self.moved_ns = now_ns;
             self.kicks = 0;
             return Watch::Moving;

@@ -361,3 +361,45 @@ fn what_was_given_to_a_worker_while_it_ended_is_counted_by_the_last() {
     assert_eq!(bench.sum(0, &[Tally::LostInHands]), 1);
     assert_eq!(bench.sum(1, &[Tally::LostInHands]), 2);
 }
+
+#[test]
+fn a_ring_that_is_always_full_but_moves_is_not_stalled() {
+    let mut bench = Bench::new(1);
+    for _ in 0..RING + 10 {
+        one_packet(&mut bench, 0);
+    }
+    let mut obey = Obey {
+        batch: 64,
+        owner: 0,
+        workers: 1,
+        seen: 0,
+    };
+    let began = std::time::Instant::now();
+    // Longer than it takes a stalled one to be given up.
+    while began.elapsed() < Duration::from_millis(250) {
+        let (worker, port, count, latest) = (0, 1, 1, false);
+        bench.happen(Event::Take {
+            worker,
+            port,
+            count,
+        });
+        bench.happen(Event::Complete {
+            worker,
+            port,
+            count,
+            latest,
+        });
+        let (port, owner, fate) = (0, 0, 0);
+        bench.happen(Event::Deliver {
+            worker,
+            port,
+            owner,
+            fate,
+            count,
+        });
+        assert_eq!(bench.workers[0].turn(&mut obey).trouble, None);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(bench.sum(1, &[Tally::Kicked]), 0);
+    assert!(bench.sum(0, &[Tally::Passed]) > u64::from(RING));
+}

@@ -23,7 +23,7 @@ mod flow;
 mod worker;
 
 pub use counters::{Cause, Count, Outcome, PortCounters};
-pub use flow::{FlowEntry, FlowKey, TCP, UDP, action, mapped};
+pub use flow::{FlowEntry, FlowKey, TCP, UDP, action, is_mapped, mapped};
 pub use worker::{TALLIES, Tally, WorkerState};
 
 /// Version of all layouts in this crate.

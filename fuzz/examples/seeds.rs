@@ -433,7 +433,11 @@ fn traffic(seeds: &Seeds) -> io::Result<()> {
         for target in ["packet", "evaluate"] {
             seeds.write(target, name, &input(*link, 0, &one(frame.clone())))?;
         }
+        if *link == LinkType::ETHERNET {
+            seeds.write("wire", name, frame)?;
+        }
     }
+    wire(seeds, &syn, &request)?;
 
     let pieces = |cuts: &[(usize, usize)]| -> Vec<(u16, Vec<u8>)> {
         let data = udp((1234, 53), &[b'a'; 192]);
@@ -499,6 +503,51 @@ fn traffic(seeds: &Seeds) -> io::Result<()> {
     ];
     let mixed: Vec<_> = mixed.into_iter().map(|frame| (0, frame)).collect();
     seeds.write("evaluate", "mixed", &input(LinkType::ETHERNET, 2, &mixed))
+}
+
+/// More frames for `wire`: what matters to whoever answers them, or gives flows to the kernel.
+fn wire(seeds: &Seeds, syn: &[u8], request: &[u8]) -> io::Result<()> {
+    let reset = tcp((80, 40000), 0x14, &[], &[]);
+    let six_error = [1, 4, 0, 0, 0, 0, 0, 0, 0x60, 0, 0, 0, 0, 0, 59, 64];
+    // Nine headers of destination options, the last of which is in front of an ICMPv6 error.
+    let mut long = Vec::new();
+    for left in (0..9).rev() {
+        long.extend([if left == 0 { 58 } else { 60 }, 0, 1, 4, 0, 0, 0, 0]);
+    }
+    long.extend(six_error);
+    let mut mapped = ipv6(6, request);
+    for (at, address) in [(8, SRC4), (24, DST4)] {
+        mapped[at..at + 16].copy_from_slice(&join(&[&[0; 10], &[0xff; 2], &address]));
+    }
+    let tagged = |tags: &[u8], kind: u16, inner: &[u8]| {
+        ether(0x8100, &join(&[tags, &kind.to_be_bytes(), inner]))
+    };
+    let four = |inner: &[u8]| ipv4(6, &[], 0x4000, inner);
+    let mut group = ether(0x800, &four(syn));
+    group[..6].copy_from_slice(&[1, 0, 0x5e, 0, 0, 1]);
+    for (name, frame) in [
+        ("tcp-reset", ether(0x800, &four(&reset))),
+        ("tcp-six", ether(0x86dd, &ipv6(6, request))),
+        ("vlan", tagged(&[0, 7], 0x800, &four(syn))),
+        ("vlan-priority", tagged(&[0xe0, 0], 0x800, &four(syn))),
+        (
+            "vlan-two",
+            tagged(&[0, 7, 0x81, 0, 0, 8], 0x86dd, &ipv6(6, request)),
+        ),
+        (
+            "vlan-three",
+            tagged(&[0, 7, 0x81, 0, 0, 8, 0x81, 0, 0, 9], 0x800, &four(syn)),
+        ),
+        ("group", group),
+        ("first-fragment", ether(0x800, &ipv4(6, &[], 0x2000, syn))),
+        ("later-fragment", ether(0x800, &ipv4(6, &[], 0x2001, syn))),
+        ("icmp6-error", ether(0x86dd, &ipv6(58, &six_error))),
+        ("icmp6-error-far", ether(0x86dd, &ipv6(60, &long))),
+        ("mapped", ether(0x86dd, &mapped)),
+    ] {
+        seeds.write("wire", name, &frame)?;
+    }
+    Ok(())
 }
 
 /// Seeds for `evaluate`: the beginning of every planted attack.

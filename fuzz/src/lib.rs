@@ -15,6 +15,7 @@ mod detector;
 pub mod handover;
 pub mod segment;
 pub mod talk;
+pub mod wire;
 
 use std::sync::Arc;
 

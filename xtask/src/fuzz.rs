@@ -77,6 +77,11 @@ const TARGETS: &[Target] = &[
         dictionary: None,
     },
     Target {
+        name: "wire",
+        max_len: 2048,
+        dictionary: None,
+    },
+    Target {
         name: "card",
         max_len: 4096,
         dictionary: None,

@@ -61,7 +61,8 @@ impl FlowKey {
     }
 
     /// The key of a flow between two ends, in VLANs `outer_vlan` and `inner_vlan` (0 for none). `None` where the kernel
-    /// knows no such flows: another protocol than TCP or UDP, an address of IPv4 and one of IPv6, no VLAN id.
+    /// knows no such flows: another protocol than TCP or UDP, an address of IPv4 and one of IPv6, an address of IPv4 that is
+    /// written as one of IPv6 (its flow is another, and would have the same key), no VLAN id.
     #[must_use]
     pub fn between(
         from: (IpAddr, u16),
@@ -72,6 +73,8 @@ impl FlowKey {
     ) -> Option<Self> {
         if proto != TCP && proto != UDP
             || from.0.is_ipv4() != to.0.is_ipv4()
+            || from.0 != from.0.to_canonical()
+            || to.0 != to.0.to_canonical()
             || outer_vlan > 0xfff
             || inner_vlan > 0xfff
         {
@@ -98,6 +101,13 @@ fn above(a: &([u32; 4], u16), b: &([u32; 4], u16)) -> bool {
 #[must_use]
 pub const fn mapped(address: u32) -> [u32; 4] {
     [0, 0, 0xffff_u32.to_be(), address]
+}
+
+/// True for an IPv6 address, as it is in a packet, that is an IPv4 one: no such packet is to be on a wire.
+#[inline(always)]
+#[must_use]
+pub const fn is_mapped(address: &[u32; 4]) -> bool {
+    address[2] == 0xffff_u32.to_be() && address[0] | address[1] == 0
 }
 
 fn words(address: IpAddr) -> [u32; 4] {
@@ -191,6 +201,11 @@ mod tests {
         let v4 = (IpAddr::from([1, 1, 1, 1]), 1);
         let v6 = (IpAddr::from([1; 16]), 1);
         assert_eq!(FlowKey::between(v4, v6, TCP, 0, 0), None);
+        let mapped = (IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0101, 0x0101]), 1);
+        for (from, to) in [(mapped, mapped), (mapped, v6), (v6, mapped), (mapped, v4)] {
+            assert_eq!(FlowKey::between(from, to, TCP, 0, 0), None);
+        }
+        assert!(is_mapped(&words(mapped.0)) && is_mapped(&words(v4.0)) && !is_mapped(&words(v6.0)));
         assert_eq!(FlowKey::between(v4, v4, 132, 0, 0), None);
         assert_eq!(FlowKey::between(v4, v4, TCP, 4096, 0), None);
         assert_eq!(FlowKey::between(v4, v4, TCP, 0, 4096), None);

@@ -2,6 +2,20 @@
 //!
 //! Everything here is `repr(C)`, has no hidden padding, and is the same on both sides because both compile this file. A
 //! change of any layout changes [`LAYOUT`], so that a program that is still attached is not mistaken for this one.
+//!
+//! A frame that comes on a port's queue is looked at in this order: [`FLOWS`] may say what to do with its [`FlowKey`]; else the
+//! queue's [`WorkerState`] in [`WORKERS`] must have a heartbeat that is young enough by [`Settings`]; else, or without a socket in
+//! [`XSKS`], it fails, open to the port in [`PEERS`] or closed. What became of it is an [`Outcome`] in [`COUNTERS`]; what user
+//! space then did with it is a [`Tally`] in the worker's state. Maps outlive processes, so that the two can be compared by whoever
+//! comes next.
+//!
+//! ```
+//! use weir_xdp_common::{FlowKey, TCP};
+//!
+//! let (client, server) = (([10, 0, 0, 1].into(), 40_000), ([10, 0, 0, 2].into(), 443));
+//! let key = FlowKey::between(client, server, TCP, 0, 0);
+//! assert!(key.is_some() && key == FlowKey::between(server, client, TCP, 0, 0));
+//! ```
 #![no_std]
 
 mod counters;
@@ -9,7 +23,7 @@ mod flow;
 mod worker;
 
 pub use counters::{Cause, Count, Outcome, PortCounters};
-pub use flow::{FlowEntry, FlowKey, TCP, UDP, action, mapped};
+pub use flow::{FlowEntry, FlowKey, TCP, UDP, action, is_mapped, mapped};
 pub use worker::{TALLIES, Tally, WorkerState};
 
 /// Version of all layouts in this crate.

@@ -3,7 +3,7 @@
 
 use core::arch::asm;
 
-use weir_xdp_common::{FlowKey, TCP, UDP, mapped};
+use weir_xdp_common::{FlowKey, TCP, UDP, is_mapped, mapped};
 
 /// EtherTypes, as they stand in frames.
 const IPV4: u16 = 0x0800_u16.to_be();
@@ -186,6 +186,10 @@ fn v6(rest: Rest, vlans: [u16; 2]) -> Option<Found> {
     }
     let mut next = ip.next;
     let ends = (ip.from, ip.to);
+    // Their key would be that of a flow over IPv4.
+    if is_mapped(&ends.0) || is_mapped(&ends.1) {
+        return None;
+    }
     let mut rest = rest.skip(size_of::<V6>());
     for _ in 0..MOST_EXTENSIONS {
         if !matches!(next, HOP_BY_HOP | ROUTING | DESTINATION) {

@@ -14,6 +14,9 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
+const MOBILITY: u8 = 135;
+const HIP: u8 = 139;
+const SHIM6: u8 = 140;
 
 /// A frame that may be answered, as far as Ethernet and IP go.
 pub(super) struct Offender<'a> {
@@ -88,7 +91,9 @@ impl<'a> Offender<'a> {
         }
         for _ in 0..EXTENSIONS {
             let header = match proto {
-                HOP_BY_HOP | ROUTING | DESTINATION => 8 + usize::from(*payload.get(1)?) * 8,
+                HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HIP | SHIM6 => {
+                    8 + usize::from(*payload.get(1)?) * 8
+                }
                 AUTHENTICATION => 8 + usize::from(*payload.get(1)?) * 4,
                 FRAGMENT => {
                     let word = be16(payload, 2)?;
@@ -102,6 +107,10 @@ impl<'a> Offender<'a> {
             };
             proto = *payload.first()?;
             payload = payload.get(header..)?;
+        }
+        // What comes behind more of them may be an error, which is not answered.
+        if is_extension(proto) {
+            return None;
         }
         Some(Self {
             link,
@@ -123,6 +132,14 @@ impl<'a> Offender<'a> {
             _ => false,
         }
     }
+}
+
+/// True for the extension headers that are stepped over.
+fn is_extension(proto: u8) -> bool {
+    matches!(
+        proto,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
+    )
 }
 
 /// True for the address of one host.

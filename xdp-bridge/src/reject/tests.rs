@@ -380,3 +380,29 @@ fn what_must_not_be_answered_is_not() {
     };
     assert_eq!(answers(&tagged.frame()), [false, false]);
 }
+
+/// Behind however many extension headers, an error is an error; behind more than are followed anything may be one.
+#[test]
+fn errors_far_behind_are_not_answered() {
+    for kind in [60, 135, 139, 140] {
+        for headers in 0..12_u8 {
+            let behind = |proto: u8, message: &[u8]| {
+                let mut payload = Vec::new();
+                for left in (0..headers).rev() {
+                    let next = if left == 0 { proto } else { kind };
+                    payload.extend([next, 0, 1, 4, 0, 0, 0, 0]);
+                }
+                payload.extend(message);
+                let first = if headers == 0 { proto } else { kind };
+                answers(&Offence::new(true, first, payload).frame())
+            };
+            let error = behind(ICMPV6, &[1, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(error, [false, false], "{headers} of {kind}");
+            let few = headers <= 8;
+            let query = behind(ICMPV6, &[128, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(query, [few, false], "{headers} of {kind}");
+            let segment = behind(TCP, &tcp(7, 9, ACK, 0, 10));
+            assert_eq!(segment, [few, few], "{headers} of {kind}");
+        }
+    }
+}

@@ -56,6 +56,13 @@ fn transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
     ]
 }
 
+/// Any IPv6 address, now and then one of IPv4.
+fn address() -> impl Strategy<Value = [u8; 16]> {
+    let v4 = prop_oneof![Just(0xff_u8), any::<u8>()];
+    let v4 = v4.prop_map(|last| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, last, 10, 0, 0, 1]);
+    prop_oneof![6 => any::<[u8; 16]>(), 1 => v4]
+}
+
 /// IPv4 with options, IPv6 with extension headers, and lengths that are not always true.
 fn packet() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let lie = prop_oneof![6 => Just(0_i32), 1 => -60..60_i32];
@@ -82,12 +89,14 @@ fn packet() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let v6 = (
         transport(),
         prop::collection::vec(extension, 0..6),
-        any::<[u8; 16]>(),
+        address(),
+        address(),
         lie,
     );
-    let v6 = v6.prop_map(|((proto, payload), extensions, to, lie)| {
+    let v6 = v6.prop_map(|((proto, payload), extensions, from, to, lie)| {
         let mut bytes = vec![0; 40];
         bytes[0] = 0x60;
+        bytes[8..24].copy_from_slice(&from);
         bytes[24..40].copy_from_slice(&to);
         let mut next = 6;
         for (kind, length) in extensions {

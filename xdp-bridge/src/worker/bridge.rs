@@ -17,7 +17,7 @@ use crate::ring::Mapped;
 use crate::socket::{Binding, CopyMode, Rings, Seat, Socket, SocketError};
 
 /// How often a queue that is in use is tried again: the kernel lets go of a closed socket's a little later.
-const TRIES: u32 = 100;
+const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Puts the socket of a port's queue into the map that the program redirects by: port, queue, socket.

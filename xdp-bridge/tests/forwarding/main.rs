@@ -40,9 +40,20 @@ fn options(queues: u32) -> BridgeOptions {
     }
 }
 
+fn is_busy(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ResourceBusy
+}
+
 fn open(options: &BridgeOptions, mode: Mode) -> (Vec<Worker>, Vec<QueueCell>, [Redirect; 2]) {
     let programs = ["pa", "pb"].map(|name| {
-        Redirect::attach(index(name), options.workers, mode).expect("the program attaches")
+        let mut program = Redirect::attach(index(name), options.workers, mode);
+        // On a busy machine the kernel lets go of the one before a little later.
+        let until = Instant::now() + Duration::from_secs(20);
+        while program.as_ref().is_err_and(is_busy) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+            program = Redirect::attach(index(name), options.workers, mode);
+        }
+        program.expect("the program attaches")
     });
     let cells: Vec<_> = (0..options.workers).map(|_| QueueCell::heap()).collect();
     let bridge = Bridge::open(options, cells.clone(), &mut |port, queue, socket| {

@@ -185,6 +185,18 @@ impl End {
             )
         };
         assert_eq!(bound, 0, "{name}: {}", io::Error::last_os_error());
+        let on: libc::c_int = 1;
+        // SAFETY: a number and its size.
+        let told = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_AUXDATA,
+                std::ptr::from_ref(&on).cast(),
+                size_of::<libc::c_int>() as u32,
+            )
+        };
+        assert_eq!(told, 0, "{name}: {}", io::Error::last_os_error());
         Self(socket)
     }
 
@@ -199,26 +211,12 @@ impl End {
     pub fn received(&self, frame: &[u8], wanted: usize) -> usize {
         let until = Instant::now() + Duration::from_millis(if wanted == 0 { 100 } else { 2000 });
         let mut found = 0;
-        let mut room = vec![0; 4096];
         loop {
-            // SAFETY: zeroes are a `sockaddr_ll`.
-            let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-            let mut size = size_of::<libc::sockaddr_ll>() as u32;
-            // SAFETY: a buffer and an address, with their sizes.
-            let length = unsafe {
-                libc::recvfrom(
-                    self.0.as_raw_fd(),
-                    room.as_mut_ptr().cast(),
-                    room.len(),
-                    0,
-                    std::ptr::from_mut(&mut from).cast(),
-                    &mut size,
-                )
-            };
-            if length > 0 && from.sll_pkttype != libc::PACKET_OUTGOING {
-                found += usize::from(&room[..length as usize] == frame);
+            let came = self.receive();
+            let quiet = came.is_none();
+            if let Some((came, true)) = came {
+                found += usize::from(came == frame);
             }
-            let quiet = length <= 0;
             if Instant::now() > until || quiet && wanted > 0 && found >= wanted {
                 return found;
             }
@@ -227,6 +225,60 @@ impl End {
             }
         }
     }
+}
+
+impl End {
+    /// The next frame, and whether it came in rather than went out. The kernel takes the outermost VLAN tag out of what it
+    /// receives, and says so beside it: it is put back.
+    fn receive(&self) -> Option<(Vec<u8>, bool)> {
+        let mut room = vec![0_u8; 4096];
+        let mut beside = [0_u64; 16];
+        // SAFETY: zeroes are a `sockaddr_ll`.
+        let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        let mut part = libc::iovec {
+            iov_base: room.as_mut_ptr().cast(),
+            iov_len: room.len(),
+        };
+        // SAFETY: zeroes are a `msghdr`.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_name = std::ptr::from_mut(&mut from).cast();
+        message.msg_namelen = size_of::<libc::sockaddr_ll>() as u32;
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = beside.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&beside);
+        // SAFETY: buffers and their sizes, which outlive the call.
+        let length = unsafe { libc::recvmsg(self.0.as_raw_fd(), &mut message, 0) };
+        room.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);
+        // SAFETY: the message as the kernel left it.
+        let header = unsafe { libc::CMSG_FIRSTHDR(&message).as_ref() };
+        let header = header.filter(|header| {
+            (header.cmsg_level, header.cmsg_type) == (libc::SOL_PACKET, libc::PACKET_AUXDATA)
+        });
+        if let Some(header) = header {
+            // SAFETY: what such a header is followed by.
+            let about: libc::tpacket_auxdata = unsafe {
+                libc::CMSG_DATA(header)
+                    .cast::<libc::tpacket_auxdata>()
+                    .read_unaligned()
+            };
+            if about.tp_status & libc::TP_STATUS_VLAN_VALID != 0 {
+                let tag = [
+                    about.tp_vlan_tpid.to_be_bytes(),
+                    about.tp_vlan_tci.to_be_bytes(),
+                ];
+                room.splice(12..12, tag.concat());
+            }
+        }
+        Some((room, from.sll_pkttype != libc::PACKET_OUTGOING))
+    }
+}
+
+/// A frame with these VLAN tags, outermost first: type and control.
+pub fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let words = tags.iter().flat_map(|(kind, control)| [*kind, *control]);
+    let tags: Vec<u8> = words.flat_map(u16::to_be_bytes).collect();
+    [&frame[..12], &tags, &frame[12..]].concat()
 }
 
 /// A TCP segment over IPv4.

@@ -55,8 +55,11 @@ impl Inspect for &Keep {
     }
 }
 
+/// VLAN tags, outermost first: type and control.
+type Tags = &'static [(u16, u16)];
+
 /// Tags, and the identifiers by which the kernel tells flows apart.
-const TAGS: [(&[(u16, u16)], (u16, u16)); 3] = [
+const TAGS: [(Tags, (u16, u16)); 3] = [
     (&[(0x8100, 0x6007)], (7, 0)),
     (&[(0x88a8, 7), (0x8100, 8)], (7, 8)),
     (&[(0x8100, 0xe000)], (0, 0)),

@@ -304,16 +304,17 @@ mod tests {
     #[test]
     fn what_cannot_be_measured_is_refused_with_a_reason() {
         let here = std::env::current_exe().expect("this program is somewhere");
-        let cases: [(&str, &dyn Fn(&mut WireOptions)); 7] = [
-            ("no such program", &|_| {}),
-            ("none is named so", &|options| {
+        type Change = fn(&mut WireOptions);
+        let cases: [(&str, Change); 7] = [
+            ("no such program", |_| {}),
+            ("none is named so", |options| {
                 options.only = vec!["rats".to_owned()]
             }),
-            ("at least one", &|options| options.modes.clear()),
-            ("65 queues", &|options| options.queues = vec![1, 65]),
-            ("59 bytes", &|options| options.sizes = vec![59]),
-            ("NaN seconds", &|options| options.seconds = f64::NAN),
-            ("0 frames", &|options| options.frames = 0),
+            ("at least one", |options| options.modes.clear()),
+            ("65 queues", |options| options.queues = vec![1, 65]),
+            ("59 bytes", |options| options.sizes = vec![59]),
+            ("NaN seconds", |options| options.seconds = f64::NAN),
+            ("0 frames", |options| options.frames = 0),
         ];
         for (at, (why, change)) in cases.iter().enumerate() {
             let mut options = options();

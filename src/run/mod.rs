@@ -45,7 +45,7 @@ use workers::Handover;
 enum Traffic<'a> {
     Files,
     #[cfg(feature = "libpcap")]
-    Live(Dealt<live::Live<'a>>),
+    Live(Box<Dealt<live::Live<'a>>>),
     Wire(Box<wire::Wire<'a>>),
 }
 
@@ -116,7 +116,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let traffic = match plan {
         Some(plan) => Traffic::Wire(Box::new(wire::Wire::open(plan, &stop)?)),
         #[cfg(feature = "libpcap")]
-        None => live.map_or(Traffic::Files, |live| Traffic::Live(Dealt(live))),
+        None => live.map_or(Traffic::Files, |live| Traffic::Live(Box::new(Dealt(live)))),
         #[cfg(not(feature = "libpcap"))]
         None => Traffic::Files,
     };
@@ -157,7 +157,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     let outcome = match traffic {
         Traffic::Wire(wire) => pipeline::run(&mut job, *wire, &mut on_record),
         #[cfg(feature = "libpcap")]
-        Traffic::Live(live) => pipeline::run(&mut job, live, &mut on_record),
+        Traffic::Live(live) => pipeline::run(&mut job, *live, &mut on_record),
         #[cfg(feature = "libpcap")]
         Traffic::Files => pipeline::run(&mut job, Dealt(files().filtered(filter)), &mut on_record),
         #[cfg(not(feature = "libpcap"))]

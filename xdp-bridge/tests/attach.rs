@@ -4,12 +4,11 @@ mod host;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use host::{
     BPF, End, NET_ADMIN, NET_RAW, PERFMON, balanced, bpffs, bridge, cable, drop_privileges, ip,
-    keep_capabilities, now_ns, on_a_host, set_gro, tcp, unbound_xsk,
+    keep_capabilities, now_ns, on_a_host, say_ready, set_gro, start_another, tcp, unbound_xsk,
 };
 use weir_xdp::interface::{Change, Facts, Monitor};
 use weir_xdp::program::{
@@ -170,7 +169,7 @@ fn another_weir() {
     cell.add(0, Tally::Passed, 1);
     let flow = frame_flow(&tcp((1, 1), (2, 2), 0x10)).expect("a flow");
     attached.bypass(&flow.key, now_ns()).expect("ordered");
-    std::fs::write(path.with_extension("ready"), "").expect("written");
+    say_ready(&path);
     // Should nobody kill it, it ends by itself.
     for _ in 0..60_000 {
         cell.beat(now_ns());
@@ -178,30 +177,11 @@ fn another_weir() {
     }
 }
 
-fn start_another(path: &std::path::Path) -> Child {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--ignored", "--exact", "another_weir"])
-        .env("WEIR_TEST_BPFFS", path)
-        .spawn()
-        .expect("started");
-    let ready = path.with_extension("ready");
-    for _ in 0..1000 {
-        if ready.exists() {
-            std::fs::remove_file(ready).expect("removed");
-            return child;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    panic!("the other process does not get ready");
-}
-
 #[test]
 fn what_a_killed_process_leaves_goes_on_and_is_adopted_with_its_losses() {
     on_a_host(1, || {
         let (_folder, path) = bpffs();
-        let mut child = start_another(&path);
+        let mut child = start_another("another_weir", &path, &[]);
         let (client, server) = (End::of("client"), End::of("server"));
         let frame = tcp((1, 1000), (2, 80), 0x10);
         // Before it is killed it takes eight; afterwards they go on without it.

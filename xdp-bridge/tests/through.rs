@@ -3,12 +3,14 @@
 mod host;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use host::{End, balanced, bpffs, bridge, now_ns, on_a_host, tagged, tcp};
+use host::{
+    End, balanced, bpffs, bridge, now_ns, on_a_host, say_ready, start_another, tagged, tcp,
+};
 use weir_xdp::program::{AttachMode, AttachOptions, Attached, Fail, Ports, frame_flow};
 use weir_xdp::worker::{Bridge, BridgeOptions, BridgePort, Inspect, Received, Verdict, Worker};
 use weir_xdp_common::{Cause, FlowKey, Outcome, TCP, Tally};
@@ -184,7 +186,7 @@ fn another_bridge() {
         let (mut keep, stop) = (&kept, &stop);
         scope.spawn(move || worker.run(&mut keep, stop));
         alive(&attached);
-        std::fs::write(path.with_extension("ready"), "").expect("written");
+        say_ready(&path);
         // Should nobody kill it, it ends by itself. Until then it says how many frames it has seen.
         for _ in 0..6000 {
             let seen = kept.0.lock().expect("nobody panics").len();
@@ -200,28 +202,6 @@ fn seen(path: &Path) -> usize {
     said.parse().unwrap_or(0)
 }
 
-fn start_another(path: &Path, fail: Fail) -> Child {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command
-        .args(["--ignored", "--exact", "another_bridge"])
-        .env("WEIR_TEST_BPFFS", path);
-    if fail == Fail::Closed {
-        command.env("WEIR_TEST_CLOSED", "1");
-    }
-    let mut child = command.spawn().expect("started");
-    let ready = path.with_extension("ready");
-    for _ in 0..1000 {
-        if ready.exists() {
-            std::fs::remove_file(ready).expect("removed");
-            return child;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    panic!("the other process does not get ready");
-}
-
 fn signal(child: &Child, signal: i32) {
     // SAFETY: numbers, of a process that has not been waited for.
     let sent = unsafe { libc::kill(child.id().cast_signed(), signal) };
@@ -232,7 +212,13 @@ fn signal(child: &Child, signal: i32) {
 fn a_process_that_hangs(fail: Fail) {
     on_a_host(1, move || {
         let (_folder, path) = bpffs();
-        let mut child = start_another(&path, fail);
+        let closed = [("WEIR_TEST_CLOSED", "1")];
+        let settings = if fail == Fail::Closed {
+            &closed[..]
+        } else {
+            &[]
+        };
+        let mut child = start_another("another_bridge", &path, settings);
         let (client, server) = (End::of("client"), End::of("server"));
         let frame = |number: u16| tcp((1, number), (2, 80), 0x10);
         let through = |number: u16, wanted: usize| {

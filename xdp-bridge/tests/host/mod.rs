@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use weir_xdp::program::{AttachMode, AttachOptions, Attached};
@@ -30,6 +30,33 @@ pub fn on_a_host(queues: u32, test: impl FnOnce() + Send + 'static) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Runs an ignored test of this program in another process, with more of an environment, and returns once it has said
+/// ([`say_ready`]) that it is ready. It finds its folder in `WEIR_TEST_BPFFS`.
+pub fn start_another(test: &str, path: &Path, environment: &[(&str, &str)]) -> Child {
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", test])
+        .env("WEIR_TEST_BPFFS", path)
+        .envs(environment.iter().copied())
+        .spawn()
+        .expect("started");
+    let ready = path.with_extension("ready");
+    for _ in 0..1000 {
+        if ready.exists() {
+            std::fs::remove_file(ready).expect("removed");
+            return child;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("the other process does not get ready");
+}
+
+/// Tells who started this process that it is ready.
+pub fn say_ready(path: &Path) {
+    std::fs::write(path.with_extension("ready"), "").expect("written");
 }
 
 fn allowed() -> Result<(), String> {

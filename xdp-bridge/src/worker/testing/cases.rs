@@ -71,13 +71,7 @@ proptest! {
 /// Delivers a packet and gives the worker a turn.
 fn one_packet(bench: &mut Bench, fate: u8) {
     let (worker, port, owner, count) = (0, 0, 0, 1);
-    bench.happen(Event::Deliver {
-        worker,
-        port,
-        owner,
-        fate,
-        count,
-    });
+    bench.deliver(worker, port, owner, fate, count);
     bench.turn(0);
 }
 
@@ -85,13 +79,7 @@ fn one_packet(bench: &mut Bench, fate: u8) {
 fn a_packet_that_is_delivered_twice_comes_once() {
     let mut bench = Bench::new(1);
     let (worker, port, owner, fate, count) = (0, 0, 0, 0, 1);
-    bench.happen(Event::Deliver {
-        worker,
-        port,
-        owner,
-        fate,
-        count,
-    });
+    bench.deliver(worker, port, owner, fate, count);
     {
         let mut device = bench.device(0, 0);
         let [address, length] = device.last;
@@ -110,13 +98,7 @@ fn an_answer_to_the_sender_goes_back_to_where_the_packet_came_from() {
     for (port, fate, sent) in [(0, 2, [1, 0]), (1, 2, [0, 1]), (0, 4, [0, 0])] {
         let mut bench = Bench::new(1);
         let (worker, owner, count) = (0, 0, 1);
-        bench.happen(Event::Deliver {
-            worker,
-            port,
-            owner,
-            fate,
-            count,
-        });
+        bench.deliver(worker, port, owner, fate, count);
         bench.turn(0);
         for (port, sent) in sent.into_iter().enumerate() {
             let count = 255;
@@ -227,13 +209,7 @@ fn frames_for_a_worker_that_ended_are_lost_and_counted() {
     let mut bench = Bench::new(2);
     drop(bench.workers.remove(1));
     let (worker, port, owner, fate, count) = (0, 0, 1, 0, 5);
-    bench.happen(Event::Deliver {
-        worker,
-        port,
-        owner,
-        fate,
-        count,
-    });
+    bench.deliver(worker, port, owner, fate, count);
     bench.turn(0);
     assert_eq!(bench.sum(0, &[Tally::HandOverFull]), 5);
     bench.assert_balanced();
@@ -254,13 +230,7 @@ fn a_worker_that_does_not_keep_up_costs_frames_that_are_counted() {
     // More than all frames of worker 0 cannot be under way.
     for _ in 0..40 {
         let (worker, port, owner, fate, count) = (0, 0, 1, 0, 20);
-        bench.happen(Event::Deliver {
-            worker,
-            port,
-            owner,
-            fate,
-            count,
-        });
+        bench.deliver(worker, port, owner, fate, count);
         bench.turn(0);
         bench.assert_balanced();
         bench.assert_conserved();
@@ -276,24 +246,12 @@ fn what_a_worker_leaves_behind_is_counted() {
     let mut bench = Bench::new(2);
     for owner in [0, 1] {
         let (worker, port, fate, count) = (0, 1, 0, 7);
-        bench.happen(Event::Deliver {
-            worker,
-            port,
-            owner,
-            fate,
-            count,
-        });
+        bench.deliver(worker, port, owner, fate, count);
     }
     bench.turn(0);
     // Seven are on their way to worker 1, and five wait on its queue.
     let (worker, port, owner, fate, count) = (1, 0, 1, 0, 5);
-    bench.happen(Event::Deliver {
-        worker,
-        port,
-        owner,
-        fate,
-        count,
-    });
+    bench.deliver(worker, port, owner, fate, count);
     bench.device(1, 1).lost = 3;
     drop(bench.workers.pop());
     assert_eq!(bench.sum(1, &[Tally::LostInHands]), 7);
@@ -325,13 +283,7 @@ fn time_passes_for_a_worker_all_of_whose_frames_are_others() {
     let mut waits = Waits::default();
     for turn in 1..=3 {
         let (worker, port, owner, fate, count) = (0, 0, 1, 0, 5);
-        bench.happen(Event::Deliver {
-            worker,
-            port,
-            owner,
-            fate,
-            count,
-        });
+        bench.deliver(worker, port, owner, fate, count);
         let done = bench.workers[0].turn(&mut waits);
         assert!(!done.idle && done.inspected == 0);
         assert_eq!(waits.0, turn);
@@ -390,13 +342,7 @@ fn a_ring_that_is_always_full_but_moves_is_not_stalled() {
             latest,
         });
         let (port, owner, fate) = (0, 0, 0);
-        bench.happen(Event::Deliver {
-            worker,
-            port,
-            owner,
-            fate,
-            count,
-        });
+        bench.deliver(worker, port, owner, fate, count);
         assert_eq!(bench.workers[0].turn(&mut obey).trouble, None);
         std::thread::sleep(Duration::from_millis(1));
     }

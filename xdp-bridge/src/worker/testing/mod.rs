@@ -284,6 +284,29 @@ impl Bench {
         self.shared.umem.write_as_kernel(address, bytes);
     }
 
+    /// The network has packets for a worker's queue; those that it finds no free frame for are lost.
+    fn deliver(&mut self, worker: u32, port: usize, owner: u32, fate: u8, count: u8) {
+        let bytes = packet(owner, self.shared.workers, fate);
+        for _ in 0..count {
+            let mut device = self.device(worker, port);
+            if device.receive.room(1) == 0 {
+                break;
+            }
+            let Some([address]) = device.fill.pull() else {
+                break;
+            };
+            self.write(address + HEADROOM, &bytes);
+            device
+                .receive
+                .push([address + HEADROOM, bytes.len() as u64]);
+            drop(device);
+            self.delivered[port] += 1;
+        }
+        let mut device = self.device(worker, port);
+        device.fill.release();
+        device.receive.publish();
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
             Event::Deliver {
@@ -292,27 +315,7 @@ impl Bench {
                 owner,
                 fate,
                 count,
-            } => {
-                let bytes = packet(owner, self.shared.workers, fate);
-                for _ in 0..count {
-                    let mut device = self.device(worker, port);
-                    if device.receive.room(1) == 0 {
-                        break;
-                    }
-                    let Some([address]) = device.fill.pull() else {
-                        break;
-                    };
-                    self.write(address + HEADROOM, &bytes);
-                    device
-                        .receive
-                        .push([address + HEADROOM, bytes.len() as u64]);
-                    drop(device);
-                    self.delivered[port] += 1;
-                }
-                let mut device = self.device(worker, port);
-                device.fill.release();
-                device.receive.publish();
-            }
+            } => self.deliver(worker, port, owner, fate, count),
             Event::Forge {
                 worker,
                 port,

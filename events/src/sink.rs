@@ -88,8 +88,8 @@ pub enum Existing {
 
 /// Writes records, a line each, to a file or to standard output.
 ///
-/// A failed write is reported once; the sink takes no more records after it. When the failure left part of a record in
-/// a regular file, that part is cut off again.
+/// A failed write is reported once; the sink takes no more records after it, unless it is [lasting](Self::lasting). When the
+/// failure left part of a record in a regular file, that part is cut off again.
 #[derive(Debug)]
 pub struct FileSink {
     lines: Lines<Target>,
@@ -123,6 +123,14 @@ impl FileSink {
     #[must_use]
     pub fn unbuffered(mut self) -> Self {
         self.lines.limit = 0;
+        self
+    }
+
+    /// Goes on after a failed write, for input that goes on in any case: every failure is reported, what was to be written is lost,
+    /// and the next record is tried as if nothing had been. Of an [unbuffered](Self::unbuffered) sink each failure is one record.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.lines.lasting = true;
         self
     }
 }
@@ -186,7 +194,9 @@ impl Store for Target {
         match self {
             Self::File(file) if file.metadata()?.is_file() => {
                 let length = file.metadata()?.len();
-                file.set_len(length.saturating_sub(bytes))
+                file.set_len(length.saturating_sub(bytes))?;
+                // What is written next is to begin there, and not leave a hole.
+                file.seek(SeekFrom::End(0)).map(drop)
             }
             // What went into a pipe or a device is gone.
             _ => Ok(()),
@@ -201,6 +211,8 @@ struct Lines<S: Store> {
     name: String,
     held: Vec<u8>,
     limit: usize,
+    /// A failure is not the end.
+    lasting: bool,
     failed: bool,
 }
 
@@ -211,6 +223,7 @@ impl<S: Store> Lines<S> {
             name,
             held: Vec::with_capacity(BUFFER + 4096),
             limit: BUFFER,
+            lasting: false,
             failed: false,
         }
     }
@@ -261,8 +274,8 @@ impl<S: Store> Lines<S> {
             // The write's own failure is the one to report; should this fail as well, the next `--append` ends the line.
             let _ = self.store.take_back(torn as u64);
         }
-        self.failed = true;
-        self.held = Vec::new();
+        self.failed = !self.lasting;
+        self.held.clear();
         Err(SinkError::Write {
             path: self.name.clone(),
             source,
@@ -352,6 +365,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lasting_sink_reports_each_record_that_is_lost_and_goes_on_when_there_is_room() {
+        let mut lines = lines(15, 0);
+        lines.lasting = true;
+        let mut add = |room: usize, record: &[u8]| {
+            lines.store.room = room;
+            let added = lines.add(|out| out.extend_from_slice(record)).is_ok();
+            (added, lines.store.held.clone())
+        };
+        assert_eq!(add(15, b"12345678\n"), (true, b"12345678\n".to_vec()));
+        // The second is torn, the third does not even begin.
+        assert_eq!(add(15, b"12345678\n"), (false, b"12345678\n".to_vec()));
+        assert_eq!(add(9, b"12345678\n"), (false, b"12345678\n".to_vec()));
+        assert_eq!(add(30, b"end\n"), (true, b"12345678\nend\n".to_vec()));
+    }
+
+    #[test]
     fn records_are_held_back_to_the_limit_and_not_at_all_without_one() {
         let mut held = lines(100, 10);
         held.add(|out| out.extend_from_slice(b"123\n"))
@@ -397,5 +426,7 @@ mod tests {
         target.write_all(b"whole\nto").expect("writes");
         target.take_back(2).expect("cuts");
         assert_eq!(std::fs::read(&path).expect("reads"), b"whole\n");
+        target.write_all(b"next\n").expect("writes");
+        assert_eq!(std::fs::read(&path).expect("reads"), b"whole\nnext\n");
     }
 }

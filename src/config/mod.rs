@@ -97,6 +97,7 @@
 //! mode = "auto"                               # or "native", "generic": how the XDP program is attached
 //! heartbeat = 30                              # milliseconds without progress until the kernel acts by itself
 //! queues = 4                                  # receive queues of each port, a worker each; default: all
+//! cpus = "2-5"                                # the workers' processors, in turn; default: wherever the kernel likes
 //! frames = 4096                               # room for frames, of each queue and port
 //! frame-size = 2048                           # or 4096, for an MTU above 1,750 bytes
 //! bypass = true                               # the kernel forwards, or drops, flows that need no inspection

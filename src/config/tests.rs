@@ -97,6 +97,7 @@ fn everything_that_is_documented_is_read() {
                 mode: Some(Mode::Auto),
                 heartbeat: Some(30),
                 queues: Some(4),
+                cpus: vec![2, 3, 4, 5],
                 frames: Some(4096),
                 frame_size: Some(2048),
                 bypass: Some(true),

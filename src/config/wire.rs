@@ -9,6 +9,9 @@ use super::read::Section;
 /// Room for frames, of each receive queue.
 const FRAMES: std::ops::RangeInclusive<usize> = 128..=1 << 20;
 
+/// Processors that a thread can be bound to.
+const MAX_CPUS: usize = rustix::thread::CpuSet::MAX_CPU;
+
 /// How the program is attached.
 const MODES: [(&str, Mode); 3] = [
     ("auto", Mode::Auto),
@@ -52,6 +55,8 @@ pub struct WireSection {
     pub heartbeat: Option<usize>,
     /// `wire.queues`: how many of each port's.
     pub queues: Option<usize>,
+    /// `wire.cpus`: the processors of workers, in turn; where there are none, workers run anywhere.
+    pub cpus: Vec<usize>,
     /// `wire.frames`, of each queue.
     pub frames: Option<usize>,
     /// `wire.frame-size`, in bytes.
@@ -75,6 +80,7 @@ impl WireSection {
             "mode",
             "heartbeat",
             "queues",
+            "cpus",
             "frames",
             "frame-size",
             "bypass",
@@ -85,7 +91,17 @@ impl WireSection {
         if frame_size.is_some_and(|size| !size.is_power_of_two()) {
             return Err(wire.problem("frame-size", "expected 2048 or 4096"));
         }
+        let cpus = match wire.string("cpus")? {
+            None => Vec::new(),
+            Some(list) => processors(list).ok_or_else(|| {
+                wire.problem(
+                    "cpus",
+                    "expected processors and ranges of them, as in \"2-5,8\"",
+                )
+            })?,
+        };
         Ok(Self {
+            cpus,
             fail: wire.choice("fail", &FAIL)?,
             mode: wire.choice("mode", &MODES)?,
             heartbeat: wire.number("heartbeat", 5, 60_000)?,
@@ -101,5 +117,55 @@ impl WireSection {
     /// After so long without progress, traffic is no longer a process's.
     pub fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat.unwrap_or(30) as u64)
+    }
+}
+
+/// A list of processors as the kernel writes them, in the order in which they are named; `None` where it is none.
+fn processors(list: &str) -> Option<Vec<usize>> {
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| digits);
+        number.filter(|&cpu: &usize| cpu < MAX_CPUS)
+    };
+    let mut cpus = Vec::new();
+    for part in list.split(',') {
+        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), ""));
+        let first = number(first)?;
+        let last = match last {
+            "" if part.contains('-') => return None,
+            "" => first,
+            last => number(last)?,
+        };
+        if last < first {
+            return None;
+        }
+        cpus.extend(first..=last);
+    }
+    Some(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::processors;
+
+    #[test]
+    fn processors_are_named_as_the_kernel_does() {
+        assert_eq!(processors("3"), Some(vec![3]));
+        assert_eq!(processors("2-4,0, 7-7"), Some(vec![2, 3, 4, 0, 7]));
+        for wrong in [
+            "",
+            ",",
+            "a",
+            "4-2",
+            "1-",
+            "-1",
+            "1--2",
+            "1-2-3",
+            "+1",
+            "1024",
+            "0-99999999999",
+        ] {
+            assert_eq!(processors(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What has been counted, for records of type `stats`.
 
+use std::sync::{Mutex, PoisonError};
+
 use weir_engine::app::AppProto;
 use weir_engine::detect::Counters;
 use weir_engine::flow::FlowState;
@@ -9,12 +11,33 @@ use weir_events::CounterRecord;
 use super::pipeline::AlertCounts;
 use super::reload::Counts;
 
-/// What has been counted until `now_ns`, under Suricata's names where they mean the same. `reloads`: where there can be some.
+/// What is counted outside of engines while they are at work, by names with dots.
+#[derive(Debug, Default)]
+pub struct Gauges(Mutex<Vec<(String, u64)>>);
+
+impl Gauges {
+    /// The latest figures.
+    pub fn set(&self, named: Vec<(String, u64)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = named;
+    }
+
+    /// What was set last.
+    pub fn get(&self) -> Vec<(String, u64)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// What has been counted until `now_ns`, under Suricata's names where they mean the same. `reloads`: where there can be some;
+/// `gauges`: what the input counts.
 pub fn record(
     now_ns: u64,
     workers: &[Counters],
     alerts: AlertCounts,
     reloads: Option<Counts>,
+    gauges: Vec<(String, u64)>,
 ) -> CounterRecord {
     let first_ns = workers
         .iter()
@@ -39,6 +62,7 @@ pub fn record(
             ("detect.reloads_failed".to_owned(), failed),
         ]);
     }
+    named.extend(gauges);
     CounterRecord::new(now_ns, uptime_ns / 1_000_000_000, named)
 }
 
@@ -48,7 +72,7 @@ type Pick = fn(&Counters) -> u64;
 /// What workers counted, all together.
 fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
     let sum = |pick: &dyn Fn(&Counters) -> u64| workers.iter().map(pick).sum::<u64>();
-    let named: [(&str, Pick); 49] = [
+    let named: [(&str, Pick); 50] = [
         ("decoder.pkts", |c| c.decoder.frames),
         ("decoder.bytes", |c| c.decoder.bytes),
         ("decoder.invalid", |c| c.decoder.invalid),
@@ -90,6 +114,7 @@ fn of_workers(workers: &[Counters]) -> Vec<(String, u64)> {
         ("flow.get_used", |c| c.flow.evicted),
         ("flow.timed_out", |c| c.flow.timed_out),
         ("flow.elephant", |c| c.flow.elephants),
+        ("flow.shunted", |c| c.shunted),
         ("flow.emerg_mode_entered", |c| c.flow.emergencies),
         ("flow.emerg_mode_over", |c| c.flow.emergencies_over),
         ("flow.clock_leaps", |c| c.flow.clock_leaps),

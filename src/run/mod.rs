@@ -8,6 +8,7 @@ mod handover;
 mod live;
 pub mod matcher;
 pub mod pipeline;
+mod records;
 pub mod reload;
 pub mod settings;
 mod stages;
@@ -22,8 +23,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use weir_engine::packet::DecoderEvent;
-use weir_events::sink::Existing;
-use weir_events::{Eve, EveSink, FileSink, Stats, usage};
+use weir_events::{Eve, Stats, usage};
 use weir_rules::compile::Loaded;
 
 use crate::cli::RunOptions;
@@ -37,8 +37,8 @@ use files::{Capture, Files};
 use handover::StateDir;
 use matcher::Matchers;
 use pipeline::{Dealt, Job, Outcome};
+use records::{Lasting, Records};
 use reload::{ControlSocket, Reload};
-use summary::Summary;
 use workers::Handover;
 
 /// Where traffic comes from.
@@ -111,7 +111,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         .filter(|_| plan.is_none())
         .map(|interface| live::Live::open(interface, options.filter.as_deref(), &stop))
         .transpose()?;
-    let mut sink = open_sink(options)?;
+    let sink = records::open(options)?;
     // Nothing holds traffic up from here on but what inspects it.
     let traffic = match plan {
         Some(plan) => Traffic::Wire(Box::new(wire::Wire::open(plan, &stop)?)),
@@ -139,20 +139,9 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         state,
         reload: Some(reload),
     };
-    let mut summary = Summary::default();
     let load_time = started.elapsed();
-    let alerts_wanted = config.eve.wants(EveType::Alert);
-    let notices_wanted = config.eve.wants(EveType::Module);
-    let mut on_record = |record: &Eve<'_>| match (&mut sink, record) {
-        (Some(_), Eve::Alert(_)) if !alerts_wanted => Ok(()),
-        (Some(_), Eve::Module(_)) if !notices_wanted => Ok(()),
-        (Some(sink), record) => sink.record(record).map_err(|error| error.to_string()),
-        (None, Eve::Alert(alert)) => {
-            summary.add(alert);
-            Ok(())
-        }
-        (None, _) => Ok(()),
-    };
+    let mut records = Records::new(sink, &config.eve, Lasting::of(options));
+    let mut on_record = |record: &Eve<'_>| records.take(record);
     let files = || Files::new(&captures, &stop, Progress::new(total));
     let outcome = match traffic {
         Traffic::Wire(wire) => pipeline::run(&mut job, *wire, &mut on_record),
@@ -167,21 +156,20 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
     if verify {
         outcome.judge_checksums();
     }
-    if let Some(sink) = &mut sink {
-        let mut written = Ok(());
-        if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
-            let now_ns = outcome.seen.latest_ns;
-            let record = counters::record(
-                now_ns,
-                &outcome.counters,
-                outcome.alerts,
-                outcome.reload.as_ref().map(|reload| reload.counts),
-            );
-            written = sink.record(&Eve::Counters(&record));
-        }
-        if let Err(error) = written.and_then(|()| sink.flush()) {
-            outcome.failure.get_or_insert(error.to_string());
-        }
+    if config.eve.wants(EveType::Stats) && outcome.failure.is_none() {
+        let gauges = outcome.seen.wire.as_ref().map(wire::Accounts::gauges);
+        let record = counters::record(
+            outcome.seen.latest_ns,
+            &outcome.counters,
+            outcome.alerts,
+            outcome.reload.as_ref().map(|reload| reload.counts),
+            gauges.unwrap_or_default(),
+        );
+        records.last(&record);
+    }
+    let records = records.end();
+    if let Some(why) = records.failure {
+        outcome.failure.get_or_insert(why);
     }
     outcome.judge_flows();
     for warning in &outcome.seen.warnings {
@@ -191,7 +179,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
         let load = (load_time + outcome.setup).as_secs_f64();
         let card = job.matchers.card();
         let times = times.as_ref().map(|times| times.json());
-        let stats = stats(&outcome, &loaded, load, card, times);
+        let stats = stats(&outcome, &loaded, load, (card, records.lost), times);
         if let Err(error) = stats.write(path) {
             let message = format!("cannot write the figures to {}: {error}", path.display());
             // Both are worth knowing; the first failure is what the command ends with.
@@ -210,7 +198,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
             .print()
             .map_err(|error| Failure::Failed(format!("cannot write to standard error: {error}")))?;
     }
-    if sink.is_none() {
+    if let Some(summary) = &records.summary {
         summary.print(&outcome).map_err(Failure::stdout)?;
     }
     outcome
@@ -280,23 +268,6 @@ fn report_refused(loaded: &Loaded, paths: &[PathBuf], strict: bool) -> Result<()
     }
 }
 
-fn open_sink(options: &RunOptions) -> Result<Option<FileSink>, Failure> {
-    let Some(path) = &options.eve else {
-        return Ok(None);
-    };
-    let existing = if options.append {
-        Existing::Append
-    } else {
-        Existing::Truncate
-    };
-    let sink = FileSink::open(path, existing).map_err(Failure::failed)?;
-    Ok(Some(if is_live(options) {
-        sink.unbuffered()
-    } else {
-        sink
-    }))
-}
-
 /// True when packets may come in while they happen: then alerts are wanted at once.
 fn is_live(options: &RunOptions) -> bool {
     options.is_live() || options.pcap.iter().any(|path| path == Path::new("-"))
@@ -328,7 +299,7 @@ fn stats(
     outcome: &Outcome,
     loaded: &Loaded,
     load_seconds: f64,
-    card: Option<weir_driver::Status>,
+    (card, records_lost): (Option<weir_driver::Status>, u64),
     rule_times: Option<serde_json::Value>,
 ) -> Stats {
     let on_card = card.as_ref().map(|card| card.counters).unwrap_or_default();
@@ -364,6 +335,7 @@ fn stats(
             ("buffers_unwanted", outcome.sum(|c| c.search.unwanted)),
             ("stray_reports", outcome.sum(|c| c.search.stray_reports)),
             ("stray_hits", outcome.sum(|c| c.search.stray_hits)),
+            ("records_not_written", records_lost),
             ("packets_filtered", outcome.seen.filtered),
             ("packets_lost", outcome.seen.lost),
             ("packets_not_inspected", outcome.sum(|c| c.skipped)),

@@ -15,7 +15,7 @@ use weir_engine::state::{Order, Seat, Shared, StateCounters};
 use weir_events::{Eve, usage};
 use weir_wasm::modules::ModuleCounters;
 
-use super::counters;
+use super::counters::{self, Gauges};
 use super::handover::StateDir;
 use super::matcher::Matchers;
 use super::reload::{self, InForce, Reload};
@@ -50,6 +50,11 @@ pub struct Job {
 pub trait Input {
     /// Frames have numbers, from 1, that grow: what they cause is to be the same each time.
     fn is_numbered(&self) -> bool;
+
+    /// What it counts while frames go on; `None` where engines count everything.
+    fn gauges(&self) -> Option<Arc<Gauges>> {
+        None
+    }
 
     /// Moves frames through the engines, one a worker, until there are no more, or `commit` stops the run. It sees what the
     /// engines have to say: of files, in packet order.
@@ -294,8 +299,16 @@ impl Outcome {
     }
 }
 
-/// Takes records; an error ends the run.
-pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), String>;
+/// What becomes of a record that cannot be taken.
+pub enum Untaken {
+    /// It is lost, which is counted where it was lost; the run goes on.
+    Lost,
+    /// The run is to end, and why.
+    Ends(String),
+}
+
+/// Takes records.
+pub type OnRecord<'a> = &'a mut dyn FnMut(&Eve<'_>) -> Result<(), Untaken>;
 
 /// Inspects all frames of an input. What was found before a failure is handed out, and the failure stands in the outcome.
 ///
@@ -360,6 +373,7 @@ pub fn run(
     let mut failure = None;
     let mut profile = Profile::new(job.engine.profile);
     let setup = setup.elapsed();
+    let gauges = input.gauges();
     let (started, cpu_before) = (Instant::now(), usage::cpu_time());
     let left = input.drive(
         &mut engines,
@@ -392,6 +406,10 @@ pub fn run(
                         &gathered,
                         said,
                         reloads,
+                        gauges
+                            .as_ref()
+                            .map(|gauges| gauges.get())
+                            .unwrap_or_default(),
                     ));
                     gathered.clear();
                 }
@@ -405,8 +423,8 @@ pub fn run(
                                 hub.alerts.store(written, Ordering::Relaxed);
                             }
                         }
-                        Ok(()) => {}
-                        Err(error) => failure = Some(error),
+                        Ok(()) | Err(Untaken::Lost) => {}
+                        Err(Untaken::Ends(why)) => failure = Some(why),
                     }
                 }
             };

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use weir_sim::card::{Config, Ended, Listener, Transport};
 use weir_testbed::serve::{Echo, Pulse};
 use weir_testbed::{Load, Signal, Sink, generate};
 
 use crate::common::wait_for;
-use crate::sensor::{PATIENCE, Scene, balanced, figure};
+use crate::sensor::{KEPT, PATIENCE, Scene, balanced, figure, flow};
 
 const RULES: &str = "alert udp any any -> any 7 (sid:1;)\n";
 
@@ -129,4 +130,38 @@ fn a_port_that_vanishes_and_returns_is_taken_up_again() {
         sink.stop().expect("it listened").unique > 90
     });
     balanced(&sensor.stop());
+}
+
+#[test]
+fn a_card_that_dies_takes_no_alert_with_it() {
+    let rules = "alert udp any any -> any 9 (content:\"planted\"; sid:1;)\n";
+    let Some(scene) = Scene::new(1, rules) else {
+        return;
+    };
+    let folder = scene.bench.path("card");
+    let card = Listener::start(&folder, Transport::Shm, None, &Config::default());
+    let card = card.expect("a card");
+    let sensor = scene.sensor("--matcher card --device card --fail closed");
+    let before = flow(&scene, 500, b"planted ");
+    assert!(before > 450, "{before}");
+    // The card's own threads, too, may do no more than ports take.
+    let threads = sensor.capabilities();
+    assert!(threads.iter().all(|mask| mask & !KEPT == 0), "{threads:x?}");
+    let came = std::thread::scope(|scope| {
+        let traffic = scope.spawn(|| flow(&scene, 2000, b"planted "));
+        std::thread::sleep(Duration::from_millis(300));
+        card.faults().add("die".parse().expect("a fault"));
+        assert!(card.wait(PATIENCE), "it was to die under traffic");
+        traffic.join().expect("it ended well")
+    });
+    assert!(came > 1800, "{came}");
+    assert!(matches!(card.stop(), Ok(Ended::Died)));
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert!(stats["card_buffers"].as_u64() > Some(0), "{stats:#}");
+    assert!(stats["failovers"].as_u64() > Some(0), "{stats:#}");
+    // What else a host says of itself causes none.
+    let inspected = before + came..=figure(&stats, 0, "received");
+    let alerts = scene.alerts()[&1] as u64;
+    assert!(inspected.contains(&alerts), "{alerts} of {stats:#}");
 }

@@ -4,27 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use weir_testbed::serve::{Echo, Pulse};
-use weir_testbed::{Load, Sink, generate};
 
-use crate::sensor::{Scene, balanced, figure};
+use crate::sensor::{Scene, balanced, figure, flow};
 
 /// More than this of 2,000 frames come through, also where the machine is so busy that a few are lost, which is counted.
 const MOST: u64 = 1800;
-
-/// Sends frames of one flow at a pace at which hardly any is lost; how many came.
-fn flow(scene: &Scene, frames: u64, content: &[u8]) -> u64 {
-    let load = Load {
-        frames,
-        rate: Some(2000.0),
-        size: 120,
-        content: content.to_vec(),
-        ..Load::default()
-    };
-    let sink = Sink::start(scene.bed.server(), &load).expect("it can listen");
-    let sent = generate(scene.bed.client(), &load).expect("it can send");
-    sink.wait_for(sent.frames, Duration::from_secs(2));
-    sink.stop().expect("it listened").unique
-}
 
 #[test]
 fn what_needs_no_inspection_goes_through_the_kernel() {

@@ -14,3 +14,4 @@ mod modules;
 mod refusals;
 mod soak;
 mod traffic;
+mod writing;

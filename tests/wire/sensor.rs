@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_testbed::{Bed, BedOptions, Captured, Child, Tap, Trace};
+use weir_testbed::{Bed, BedOptions, Captured, Child, Load, Sink, Tap, Trace, generate};
 
 use crate::common::Bench;
 
@@ -37,22 +37,28 @@ impl Scene {
 
     /// Starts the sensor, and waits until traffic goes through.
     pub fn sensor(&self, options: &str) -> Sensor<'_> {
-        let mut sensor = self.start(options);
-        let ready = sensor.child.expect("traffic goes through", PATIENCE);
-        ready.unwrap_or_else(|error| panic!("{error}"));
-        sensor
+        self.start(options).ready()
     }
 
     /// Starts the sensor.
     pub fn start(&self, options: &str) -> Sensor<'_> {
-        let mut command = self.bed.middle().command(env!("CARGO_BIN_EXE_weir"));
+        self.start_by("", &format!("--eve e.json {options}"))
+    }
+
+    /// Starts the sensor by another program, which is to become it, and with records that go where `options` say.
+    pub fn start_by(&self, program: &str, options: &str) -> Sensor<'_> {
+        let mut words = program
+            .split_whitespace()
+            .chain([env!("CARGO_BIN_EXE_weir")]);
+        let first = words.next().unwrap_or_default();
+        let mut command = self.bed.middle().command(first);
         command
+            .args(words)
             .current_dir(self.bench.path("."))
             .args(["-v", "run", "--inline", "port-a,port-b"])
             .args([
                 "--rules", "a.rules", "--config", "a.toml", "--stats", "s.json",
             ])
-            .args(["--eve", "e.json"])
             .args(options.split_whitespace());
         let child = self.bed.middle().spawn(command).expect("weir starts");
         Sensor { child, scene: self }
@@ -122,12 +128,58 @@ pub struct Sensor<'a> {
 }
 
 impl Sensor<'_> {
-    /// Ends it in order; what it left in its figures.
-    pub fn stop(mut self) -> Value {
-        let ended = self.child.stop(PATIENCE).expect("it ends");
-        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-        self.scene.bench.json("s.json")
+    /// Once traffic goes through.
+    pub fn ready(mut self) -> Self {
+        let ready = self.child.expect("traffic goes through", PATIENCE);
+        ready.unwrap_or_else(|error| panic!("{error}"));
+        self
     }
+
+    /// Ends it in order; what it left in its figures.
+    pub fn stop(self) -> Value {
+        let (code, stats, stderr) = self.stop_as();
+        assert_eq!(code, Some(0), "{stderr}");
+        stats
+    }
+
+    /// Ends it in order: how it ended, its figures, and what it said.
+    pub fn stop_as(mut self) -> (Option<i32>, Value, String) {
+        let ended = self.child.stop(PATIENCE).expect("it ends");
+        let stats = self.scene.bench.json("s.json");
+        (ended.status.code(), stats, ended.stderr)
+    }
+
+    /// What each of its threads may do: their permitted capabilities.
+    pub fn capabilities(&self) -> Vec<u64> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.pid()));
+        let threads = threads.expect("it runs").filter_map(|thread| {
+            let status = std::fs::read_to_string(thread.ok()?.path().join("status")).ok()?;
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("CapPrm:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        });
+        threads.collect()
+    }
+}
+
+/// What a sensor keeps: CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK and CAP_BPF, by their numbers in capabilities(7).
+pub const KEPT: u64 = 1 << 12 | 1 << 13 | 1 << 14 | 1 << 39;
+
+/// Sends frames of one flow to port 9 at a pace at which hardly any is lost; how many came.
+pub fn flow(scene: &Scene, frames: u64, content: &[u8]) -> u64 {
+    let load = Load {
+        frames,
+        rate: Some(2000.0),
+        size: 120,
+        content: content.to_vec(),
+        ..Load::default()
+    };
+    let sink = Sink::start(scene.bed.server(), &load).expect("it can listen");
+    let sent = generate(scene.bed.client(), &load).expect("it can send");
+    assert_eq!(sent.frames, frames);
+    sink.wait_for(frames, Duration::from_secs(2));
+    sink.stop().expect("it listened").unique
 }
 
 /// What the namespaces pinned goes with the scene.

@@ -61,6 +61,7 @@
 
 mod clock;
 pub mod interface;
+pub mod privileges;
 pub mod program;
 pub mod reject;
 mod ring;

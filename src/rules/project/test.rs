@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::rules::{self, Evaluators, Trusted};
 use crate::run::files::{Capture, Files};
 use crate::run::matcher::Matchers;
-use crate::run::pipeline::{self, Dealt, Job};
+use crate::run::pipeline::{self, Dealt, Job, Untaken};
 use crate::run::settings::Context;
 use crate::run::workers::Handover;
 use crate::run::{capture_size, stop_on_signals};
@@ -75,7 +75,8 @@ pub fn test(options: &TestOptions) -> Result<(), Failure> {
             fired.push(one);
             let flow = Ends(alert.packet);
             let message = clean(&alert.rule.meta.msg, MESSAGE_WIDTH);
-            writeln!(out, "{one} {flow} {message}").map_err(|error| error.to_string())
+            writeln!(out, "{one} {flow} {message}")
+                .map_err(|error| Untaken::Ends(error.to_string()))
         }
         Eve::Module(noticed) => {
             let notice = &noticed.notice;

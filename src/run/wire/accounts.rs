@@ -1,8 +1,8 @@
 //! What became of every frame.
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
-use weir_xdp::common::{Cause, Outcome, PortCounters, Tally};
+use serde_json::{Map, Value, json};
+use weir_xdp::common::{Cause, Count, Outcome, PortCounters, Tally};
 
 use super::ports::{FlowsEnded, Ports};
 use crate::run::pipeline::Seen;
@@ -64,53 +64,83 @@ impl PortSnapshot {
     }
 
     fn json(&self, name: &str, mode: &str, copy: Option<bool>) -> Value {
-        let of = |outcome| {
-            let count = self.kernel.outcome(outcome);
-            json!({ "packets": count.packets, "bytes": count.bytes })
-        };
-        json!({
-            "name": name,
-            "mode": mode,
-            "zero_copy": copy.map(|copy| !copy),
-            "seen": { "packets": self.kernel.received.packets, "bytes": self.kernel.received.bytes },
-            "to_user": of(Outcome::ToUser),
-            "bypassed": of(Outcome::Bypassed),
-            "blocked": of(Outcome::Blocked),
-            "failed_open": of(Outcome::FailedOpen),
-            "failed_closed": of(Outcome::FailedClosed),
-            "no_peer": of(Outcome::NoPeer),
-            "failed_because": {
-                "no_worker": self.kernel.cause(Cause::NoWorker),
-                "late": self.kernel.cause(Cause::Late),
-                "no_socket": self.kernel.cause(Cause::NoSocket),
-            },
-            "received": self.tally(Tally::Received),
-            "received_bytes": self.tally(Tally::ReceivedBytes),
-            "passed": self.tally(Tally::Passed),
-            "dropped": self.tally(Tally::Dropped),
-            "rejected": self.tally(Tally::Rejected),
-            "tx_full": self.tally(Tally::TxFull),
-            "invalid": self.tally(Tally::Invalid),
-            "ring_dropped": self.tally(Tally::RingDropped),
-            "lost_in_rings": self.tally(Tally::LostInRings),
-            "lost_in_hands": self.tally(Tally::LostInHands),
-            "under_way": self.under_way(),
-            "handed_over": self.tally(Tally::HandedOver),
-            "hand_over_full": self.tally(Tally::HandOverFull),
-            "injected": self.tally(Tally::Injected),
-            "inject_lost": self.tally(Tally::InjectLost),
-            "flows_bypassed": self.tally(Tally::FlowsBypassed),
-            "flows_blocked": self.tally(Tally::FlowsBlocked),
-            "kicked": self.tally(Tally::Kicked),
-            "rebuilt": self.tally(Tally::Rebuilt),
-            "late": self.tally(Tally::Late),
-        })
+        let of = |count: Count| json!({ "packets": count.packets, "bytes": count.bytes });
+        let causes = CAUSES.map(|(name, cause)| (name.to_owned(), self.kernel.cause(cause).into()));
+        let mut all = Map::from_iter([
+            ("name".to_owned(), name.into()),
+            ("mode".to_owned(), mode.into()),
+            ("zero_copy".to_owned(), copy.map(|copy| !copy).into()),
+            ("seen".to_owned(), of(self.kernel.received)),
+        ]);
+        for (name, outcome) in OUTCOMES {
+            all.insert(name.to_owned(), of(self.kernel.outcome(outcome)));
+        }
+        all.insert("failed_because".to_owned(), Map::from_iter(causes).into());
+        for (name, tally) in TALLIES {
+            all.insert(name.to_owned(), self.tally(tally).into());
+        }
+        all.insert("under_way".to_owned(), self.under_way().into());
+        all.into()
+    }
+
+    /// The same for records of type `stats`, behind `prefix`; all are of packets but for what says otherwise.
+    fn gauges(&self, prefix: &str) -> Vec<(String, u64)> {
+        let outcomes = OUTCOMES.map(|(name, outcome)| (name, self.kernel.outcome(outcome).packets));
+        let causes = CAUSES.map(|(name, cause)| (name, self.kernel.cause(cause)));
+        let causes = causes.map(|(name, count)| (format!("{prefix}.failed_because.{name}"), count));
+        let tallies = TALLIES.map(|(name, tally)| (name, self.tally(tally)));
+        let seen = ("seen", self.kernel.received.packets);
+        let named = std::iter::once(seen).chain(outcomes).chain(tallies);
+        let named = named.map(|(name, count)| (format!("{prefix}.{name}"), count));
+        named.chain(causes).collect()
     }
 }
+
+/// What becomes of frames in the kernel, as it is called in figures.
+const OUTCOMES: [(&str, Outcome); 6] = [
+    ("to_user", Outcome::ToUser),
+    ("bypassed", Outcome::Bypassed),
+    ("blocked", Outcome::Blocked),
+    ("failed_open", Outcome::FailedOpen),
+    ("failed_closed", Outcome::FailedClosed),
+    ("no_peer", Outcome::NoPeer),
+];
+
+/// Why frames were nobody's to inspect.
+const CAUSES: [(&str, Cause); 3] = [
+    ("no_worker", Cause::NoWorker),
+    ("late", Cause::Late),
+    ("no_socket", Cause::NoSocket),
+];
+
+/// What workers count.
+const TALLIES: [(&str, Tally); 19] = [
+    ("received", Tally::Received),
+    ("received_bytes", Tally::ReceivedBytes),
+    ("passed", Tally::Passed),
+    ("dropped", Tally::Dropped),
+    ("rejected", Tally::Rejected),
+    ("tx_full", Tally::TxFull),
+    ("invalid", Tally::Invalid),
+    ("ring_dropped", Tally::RingDropped),
+    ("lost_in_rings", Tally::LostInRings),
+    ("lost_in_hands", Tally::LostInHands),
+    ("handed_over", Tally::HandedOver),
+    ("hand_over_full", Tally::HandOverFull),
+    ("injected", Tally::Injected),
+    ("inject_lost", Tally::InjectLost),
+    ("flows_bypassed", Tally::FlowsBypassed),
+    ("flows_blocked", Tally::FlowsBlocked),
+    ("kicked", Tally::Kicked),
+    ("rebuilt", Tally::Rebuilt),
+    ("late", Tally::Late),
+];
 
 /// The books of a run.
 #[derive(Debug)]
 pub struct Accounts {
+    /// Of ports.
+    names: Vec<String>,
     begin: Vec<PortSnapshot>,
     now: Vec<PortSnapshot>,
     latency: Histogram<u64>,
@@ -125,6 +155,7 @@ impl Accounts {
     pub fn new(ports: &Ports) -> Self {
         let begin = ports.snapshots();
         Self {
+            names: (0..begin.len()).map(|at| ports.facts(at).0).collect(),
             now: begin.clone(),
             begin,
             latency: histogram(),
@@ -150,6 +181,48 @@ impl Accounts {
             each.sum()
         };
         (sum(Tally::Received), sum(Tally::ReceivedBytes))
+    }
+
+    /// For records of type `stats`: under Suricata's names what it has, all else by port.
+    pub fn gauges(&self) -> Vec<(String, u64)> {
+        let since: Vec<PortSnapshot> = (self.now.iter().zip(&self.begin))
+            .map(|(now, begin)| now.since(begin))
+            .collect();
+        let sum = |pick: &dyn Fn(&PortSnapshot) -> u64| since.iter().map(pick).sum::<u64>();
+        let kernel = |what| sum(&|port| port.kernel.outcome(what).packets);
+        let tally = |what| sum(&|port| port.tally(what));
+        let bypassed_bytes = sum(&|port| port.kernel.outcome(Outcome::Bypassed).bytes);
+        let mut named = vec![
+            (
+                "capture.kernel_packets",
+                sum(&|port| port.kernel.received.packets),
+            ),
+            (
+                "capture.kernel_drops",
+                tally(Tally::RingDropped) + tally(Tally::LostInRings),
+            ),
+            ("flow_bypassed.pkts", kernel(Outcome::Bypassed)),
+            ("flow_bypassed.bytes", bypassed_bytes),
+            ("flow_bypassed.closed", self.ended.bypassed),
+        ];
+        if since.len() > 1 {
+            named.extend([
+                ("ips.accepted", tally(Tally::Passed)),
+                (
+                    "ips.blocked",
+                    tally(Tally::Dropped) + kernel(Outcome::Blocked),
+                ),
+                ("ips.rejected", tally(Tally::Rejected)),
+            ]);
+        }
+        let named = named
+            .into_iter()
+            .map(|(name, count)| (name.to_owned(), count));
+        let by_port = since.iter().zip(&self.names).flat_map(|(port, name)| {
+            // Dots lead into objects.
+            port.gauges(&format!("wire.{}", name.replace('.', "_")))
+        });
+        named.chain(by_port).collect()
     }
 
     /// What a worker measured.

@@ -2,35 +2,40 @@
 //!
 //! Every receive queue has a worker: a thread with an engine, which takes frames from the queue of both ports, decides about them
 //! and sends them on ([`weir_xdp::worker`]). What it has to say goes to the thread of [`Wire::drive`], which writes it
-//! ([`gather`]), so that no file holds traffic up. The kernel's part ([`weir_xdp::program`]) forwards or drops by itself what needs
+//! ([`gather`]), so that no file holds traffic up. Another thread ([`Watch`]) looks after everything that must go on even where
+//! nothing can be written: ports that vanish, other rules, the kernel's books, the service manager. The kernel's part ([`weir_xdp::program`]) forwards or drops by itself what needs
 //! no inspection ([`orders`]), and everything when nobody inspects: as `--fail` says.
 //!
 //! When a port vanishes, or its rings break down, the workers' sockets are made anew as soon as the ports are there; engines and
 //! what they know stay. What the process that had the ports before it lost is counted by the next one.
 
 mod accounts;
+mod cpus;
 mod gather;
 mod inspector;
 mod orders;
 mod ports;
-mod privileges;
 mod ready;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use weir_engine::detect::{Engine, Successor};
 use weir_engine::handover::Block;
 use weir_xdp::worker::Worker;
 
+use super::counters::Gauges;
 use super::pipeline::{Input, Seen};
+use super::workers::changes::Changes;
 use super::workers::{Commit, Course, Handover};
 use crate::failure::Failure;
 use crate::ui::progress::Progress;
 pub use accounts::Accounts;
+use cpus::Cpus;
 use gather::{Gather, Slot, Voice, channels};
 use inspector::Inspector;
 use orders::Orders;
@@ -40,8 +45,11 @@ pub use ports::{Plan, detach, dry_run};
 /// Turns that a worker has for what is in its rings when all is over: more than they hold.
 const LAST_TURNS: u32 = 200;
 
-/// How long who writes records waits at most before it looks at everything else.
+/// How long who writes records waits at most before it looks whether all is over.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether there is something to do for those who inspect.
+const WATCH: Duration = Duration::from_millis(10);
 
 /// How often the kernel's books are looked into.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -56,6 +64,8 @@ pub struct Wire<'a> {
     progress: Progress,
     seen: Seen,
     accounts: Accounts,
+    gauges: Arc<Gauges>,
+    cpus: Cpus,
 }
 
 impl<'a> Wire<'a> {
@@ -65,14 +75,17 @@ impl<'a> Wire<'a> {
     /// # Errors
     /// When the ports cannot be had: each says what to do.
     pub fn open(plan: Plan, stop: &'a AtomicBool) -> Result<Self, Failure> {
+        let cpus = plan.cpus();
         let ports = Ports::open(plan)?;
-        privileges::give_up_others()?;
+        weir_xdp::privileges::give_up_others().map_err(Failure::failed)?;
         Ok(Self {
             accounts: Accounts::new(&ports),
             ports,
             stop,
             progress: Progress::new(None),
             seen: Seen::default(),
+            gauges: Arc::default(),
+            cpus,
         })
     }
 }
@@ -91,12 +104,17 @@ impl Input for Wire<'_> {
         false
     }
 
+    fn gauges(&self) -> Option<Arc<Gauges>> {
+        Some(Arc::clone(&self.gauges))
+    }
+
     fn drive(
         &mut self,
         engines: &mut [Engine],
         course: Course<'_>,
         commit: Commit<'_>,
     ) -> Option<Block> {
+        self.gauges.set(self.accounts.gauges());
         let lost = AtomicU64::new(0);
         let slots: Vec<Slot<Successor>> = engines.iter().map(|_| Slot::default()).collect();
         let (voices, mut gather) = channels(engines.len(), &lost);
@@ -109,12 +127,8 @@ impl Input for Wire<'_> {
                 refused: 0,
             })
             .collect();
-        let mut talk = Talk {
-            course,
-            slots: &slots,
-            swept: Instant::now(),
-            ready: false,
-        };
+        let changes = course.changes;
+        let mut ready = false;
         let mut flow = ControlFlow::Continue(());
         // Why ports could not be had again, as far as it was said.
         let mut told = String::new();
@@ -123,14 +137,20 @@ impl Input for Wire<'_> {
                 Ok(workers) => {
                     told.clear();
                     let begun = Instant::now();
-                    let flow = self.session(workers, &mut lanes, &mut gather, &mut talk, commit);
+                    if !ready {
+                        ready = true;
+                        let how = self.ports.describe();
+                        tracing::info!("{how}");
+                        ready::ready(&how);
+                    }
+                    let flow = self.session(workers, &mut lanes, &mut gather, changes, commit);
                     if begun.elapsed() < AGAIN && !self.stop.load(Ordering::Relaxed) {
                         // What breaks at once will break again.
                         std::thread::sleep(AGAIN);
                     }
                     flow
                 }
-                Err(failure) if talk.ready => {
+                Err(failure) if ready => {
                     if told != failure {
                         tracing::warn!("nobody inspects traffic for now: {failure}");
                         told = failure;
@@ -147,7 +167,7 @@ impl Input for Wire<'_> {
             };
         }
         ready::stopping();
-        let goes_on = talk.course.handover != Handover::Never && flow.is_continue();
+        let goes_on = course.handover != Handover::Never && flow.is_continue();
         for lane in &mut lanes {
             self.accounts.latency(&lane.latency);
             self.accounts.orders_refused(lane.refused);
@@ -173,114 +193,155 @@ impl Input for Wire<'_> {
     fn finish(mut self) -> Seen {
         self.progress.finish();
         self.accounts.close(&mut self.ports, &mut self.seen);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+        self.seen.latest_ns = now
+            .and_then(|now| u64::try_from(now.as_nanos()).ok())
+            .unwrap_or(0);
         self.ports.leave();
         self.seen.wire = Some(self.accounts);
         self.seen
     }
 }
 
-/// What the thread that writes records does beside it.
-struct Talk<'a> {
-    course: Course<'a>,
-    slots: &'a [Slot<Successor>],
-    swept: Instant,
-    /// The service manager knows that traffic goes through.
-    ready: bool,
-}
-
 impl Wire<'_> {
     /// One incarnation of the workers' sockets: until the run is stopped, or a port is gone.
-    fn session<'l>(
+    fn session(
         &mut self,
         workers: Vec<Worker>,
-        lanes: &mut [Lane<'l>],
+        lanes: &mut [Lane<'_>],
         gather: &mut Gather,
-        talk: &mut Talk<'_>,
+        changes: &Changes<Successor>,
         commit: Commit<'_>,
     ) -> ControlFlow<()> {
-        let running = AtomicUsize::new(workers.len());
-        // Of this incarnation alone: one that broke down ends for all.
-        let over = AtomicBool::new(false);
+        let course = Session {
+            running: AtomicUsize::new(workers.len()),
+            over: AtomicBool::new(false),
+            unwanted: AtomicBool::new(false),
+        };
         let flows = self.ports.flows();
+        let slots: Vec<&Slot<Successor>> = lanes.iter().map(|lane| lane.next).collect();
+        let watch = Watch {
+            session: &course,
+            ports: &mut self.ports,
+            accounts: &mut self.accounts,
+            gauges: &self.gauges,
+            progress: &mut self.progress,
+            stop: self.stop,
+            changes,
+            slots,
+        };
         std::thread::scope(|scope| {
             for (worker, lane) in workers.into_iter().zip(lanes) {
                 let flows = flows.clone();
-                let (running, over) = (&running, &over);
+                let (course, cpus) = (&course, &self.cpus);
                 scope.spawn(move || {
-                    let _guard = Leaving { running, over };
-                    work(worker, lane, flows.as_deref(), over);
+                    let _guard = Leaving(course);
+                    cpus.take_one(worker.number());
+                    work(worker, lane, flows.as_deref(), &course.over);
                 });
             }
-            if !talk.ready {
-                talk.ready = true;
-                let how = self.ports.describe();
-                tracing::info!("{how}");
-                ready::ready(&how);
-            }
-            self.talk(&running, &over, gather, talk, commit)
+            scope.spawn(|| watch.until_over());
+            write(&course, gather, changes, commit)
         })
     }
+}
 
-    /// Writes what workers say until all have ended.
-    fn talk(
-        &mut self,
-        running: &AtomicUsize,
-        over: &AtomicBool,
-        gather: &mut Gather,
-        talk: &mut Talk<'_>,
-        commit: Commit<'_>,
-    ) -> ControlFlow<()> {
-        let mut flow = ControlFlow::Continue(());
+/// Writes what workers say until all have ended.
+fn write(
+    session: &Session,
+    gather: &mut Gather,
+    changes: &Changes<Successor>,
+    commit: Commit<'_>,
+) -> ControlFlow<()> {
+    let mut flow = ControlFlow::Continue(());
+    while session.running.load(Ordering::Acquire) > 0 {
+        match gather.from().recv_timeout(LOOK) {
+            Ok(said) if flow.is_continue() => {
+                let (frames, next) = gather.take(said, commit);
+                changes.add(frames);
+                flow = next;
+                session.unwanted.store(flow.is_break(), Ordering::Relaxed);
+            }
+            // Nobody wants it any more, but whoever says it must not wait.
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    flow
+}
+
+/// How far one incarnation of the workers' sockets is.
+struct Session {
+    /// Workers that have not ended.
+    running: AtomicUsize,
+    /// Workers are to end; one that broke down ends for all.
+    over: AtomicBool,
+    /// Nobody takes what workers say any more.
+    unwanted: AtomicBool,
+}
+
+/// Looks after those who inspect, while they do.
+struct Watch<'a> {
+    session: &'a Session,
+    ports: &'a mut Ports,
+    accounts: &'a mut Accounts,
+    gauges: &'a Gauges,
+    progress: &'a mut Progress,
+    stop: &'a AtomicBool,
+    changes: &'a Changes<Successor>,
+    slots: Vec<&'a Slot<Successor>>,
+}
+
+impl Watch<'_> {
+    fn until_over(mut self) {
+        let Session {
+            running,
+            over,
+            unwanted,
+        } = self.session;
         let mut closed = false;
+        let mut swept = Instant::now();
         while running.load(Ordering::Acquire) > 0 {
-            let stops = flow.is_break() || self.stop.load(Ordering::Relaxed);
+            let stops = unwanted.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
             if !closed && (stops || over.load(Ordering::Relaxed)) {
                 // In an order in which no frame is left behind in a ring.
                 closed = true;
                 self.ports.close();
                 over.store(true, Ordering::Release);
             }
-            match gather.from().recv_timeout(LOOK) {
-                Ok(said) if flow.is_continue() => {
-                    let (frames, next) = gather.take(said, commit);
-                    talk.course.changes.add(frames);
-                    flow = next;
-                }
-                // Nobody wants it any more, but whoever says it must not wait.
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if let Some(change) = talk.course.changes.take() {
-                for (part, slot) in change.parts.into_iter().zip(talk.slots) {
+            if let Some(change) = self.changes.take() {
+                for (part, slot) in change.parts.into_iter().zip(&self.slots) {
                     slot.put(part);
                 }
             }
-            if talk.swept.elapsed() >= SWEEP {
-                talk.swept = Instant::now();
-                ready::alive();
-                self.accounts.sweep(&mut self.ports);
-                let (packets, bytes) = self.accounts.so_far();
-                self.progress.now(packets, bytes);
-                if self.ports.lost_one() {
-                    // A socket whose interface is gone does not always say so.
-                    over.store(true, Ordering::Relaxed);
-                }
+            if swept.elapsed() >= SWEEP {
+                swept = Instant::now();
+                self.sweep();
             }
+            std::thread::sleep(WATCH);
         }
-        flow
+    }
+
+    fn sweep(&mut self) {
+        ready::alive();
+        self.accounts.sweep(self.ports);
+        self.gauges.set(self.accounts.gauges());
+        let (packets, bytes) = self.accounts.so_far();
+        self.progress.now(packets, bytes);
+        if self.ports.lost_one() {
+            // A socket whose interface is gone does not always say so.
+            self.session.over.store(true, Ordering::Relaxed);
+        }
     }
 }
 
 /// However a worker's thread ends, who waits for it learns of it, and the others end, too.
-struct Leaving<'a> {
-    running: &'a AtomicUsize,
-    over: &'a AtomicBool,
-}
+struct Leaving<'a>(&'a Session);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        self.running.fetch_sub(1, Ordering::Release);
+        self.0.over.store(true, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -18,6 +18,7 @@ use weir_xdp::program::{
 use weir_xdp::worker::{Bridge, BridgeOptions, BridgePort, Worker, frame_size_for};
 
 use super::accounts::{PortSnapshot, tallies};
+use super::cpus::Cpus;
 use crate::cli::{Capture, DetachOptions, RunOptions};
 use crate::config::{Fail, Mode, WireSection};
 use crate::failure::Failure;
@@ -34,6 +35,7 @@ pub struct Plan {
     frame_size: Option<u32>,
     bypass: bool,
     workers: NonZeroUsize,
+    cpus: Cpus,
 }
 
 impl Plan {
@@ -119,6 +121,7 @@ impl Plan {
             frame_size: wire.frame_size.map(number),
             bypass: wire.bypass.unwrap_or(true),
             workers: workers.unwrap_or(NonZeroUsize::MIN),
+            cpus: Cpus::new(&wire.cpus)?,
         };
         if !options.dry_run {
             plan.frame_size(&ports)?;
@@ -134,6 +137,11 @@ impl Plan {
     /// One for each queue.
     pub fn workers(&self) -> NonZeroUsize {
         self.workers
+    }
+
+    /// Where they run.
+    pub fn cpus(&self) -> Cpus {
+        self.cpus.clone()
     }
 
     /// The size of frames that these ports take.
@@ -576,13 +584,15 @@ impl Ports {
         )
     }
 
-    /// Goes. Between two ports the kernel goes on, as it was told; a port that was watched is given back.
+    /// Goes. Between two ports the kernel goes on, as it was told; a port that was watched is given back, and so are ports that nothing
+    /// ever went through, unless they were taken over.
     pub fn leave(self) {
         let passive = self.attached.ports().len() < 2;
+        let in_vain = self.copied.is_none() && self.attached.adopted().is_none();
         let Ok(attached) = Arc::try_unwrap(self.attached) else {
             return;
         };
-        if passive {
+        if passive || in_vain {
             match attached.detach() {
                 Ok(problems) => problems
                     .iter()

@@ -50,8 +50,15 @@ pub const IPERF3: Need = Need {
     present: || in_path("iperf3"),
 };
 
+/// Starts programs with fewer privileges.
+pub const SETPRIV: Need = Need {
+    package: "util-linux",
+    why: "test networks: programs with few privileges",
+    present: || in_path("setpriv"),
+};
+
 /// All of them.
-pub const NEEDS: &[Need] = &[IPROUTE2, PING, CURL, DNSMASQ, DIG, IPERF3];
+pub const NEEDS: &[Need] = &[IPROUTE2, PING, CURL, DNSMASQ, DIG, IPERF3, SETPRIV];
 
 /// Whether a program is found as a shell would find it; `/usr/sbin` and `/sbin` are looked into in any case.
 pub fn in_path(program: &str) -> bool {

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use crate::exec::{Cmd, Failure, Workspace};
-use crate::setup::Need;
 use crate::steps::{self, Done, Step};
 use crate::{conformance, ebpf, fuzz, hdl, licences, repo, setup};
 
@@ -151,7 +150,8 @@ fn clippy(workspace: &Workspace) -> Result<Done, Failure> {
 }
 
 fn test(workspace: &Workspace) -> Result<Done, Failure> {
-    counted(Cmd::cargo(workspace).args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    let all = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    counted([Cmd::cargo(workspace).args(all)])
 }
 
 /// The workspace of the example modules.
@@ -164,43 +164,46 @@ fn modules(workspace: &Workspace) -> Result<Done, Failure> {
         .args(all)
         .args(["--all-targets", "--", "-D", "warnings"])
         .run()?;
-    counted(
-        Cmd::cargo(workspace)
-            .arg("test")
-            .args(all)
-            .arg("--no-fail-fast"),
-    )
+    let test = Cmd::cargo(workspace).arg("test").args(all);
+    counted([test.arg("--no-fail-fast")])
 }
 
+/// The whole workspace is named, and not the two packages alone: what they depend on has the same features then as in `test`, and is
+/// not compiled again.
 fn libpcap(workspace: &Workspace) -> Result<Done, Failure> {
-    let packages = [
-        "-p",
-        "weir",
-        "-p",
-        "weir-capture",
-        "--features",
-        "weir/libpcap,weir-capture/libpcap",
-        "--locked",
-    ];
-    feature(workspace, &[setup::LIBPCAP], &packages)
+    if let Err(failure) = setup::ensure(workspace, &[setup::LIBPCAP]) {
+        return Ok(Done::Skipped(failure.to_string()));
+    }
+    let features = "weir/libpcap,weir-capture/libpcap";
+    let all = ["--workspace", "--features", features, "--locked"];
+    lints(workspace, &all)?;
+    // What the feature adds; the rest is what `test` has tried.
+    let of_weir = Cmd::cargo(workspace)
+        .arg("test")
+        .args(all)
+        .args(["--test", "libpcap", "--test", "run", "--bin", "weir"]);
+    let of_capture = Cmd::cargo(workspace)
+        .args(["test", "-p", "weir-capture", "--locked"])
+        .args(["--features", "weir-capture/libpcap"]);
+    counted([of_weir, of_capture])
 }
 
 fn peers(workspace: &Workspace) -> Result<Done, Failure> {
-    let package = ["-p", "weir-bench", "--features", "peers", "--locked"];
-    feature(workspace, &[setup::LIBHS, setup::PKG_CONFIG], &package)
-}
-
-/// Lints and tests of a feature that needs something from the system.
-fn feature(workspace: &Workspace, needs: &[Need], packages: &[&str]) -> Result<Done, Failure> {
-    if let Err(failure) = setup::ensure(workspace, needs) {
+    if let Err(failure) = setup::ensure(workspace, &[setup::LIBHS, setup::PKG_CONFIG]) {
         return Ok(Done::Skipped(failure.to_string()));
     }
+    let package = ["-p", "weir-bench", "--features", "peers", "--locked"];
+    lints(workspace, &package)?;
+    counted([Cmd::cargo(workspace).arg("test").args(package)])
+}
+
+/// Lints of packages with features that others do not have.
+fn lints(workspace: &Workspace, packages: &[&str]) -> Result<(), Failure> {
     Cmd::cargo(workspace)
         .arg("clippy")
         .args(packages)
         .args(["--all-targets", "--", "-D", "warnings"])
-        .run()?;
-    counted(Cmd::cargo(workspace).arg("test").args(packages))
+        .run()
 }
 
 /// Holds every backend to the definition on random cases, in a release build, for as long as `cases` take.
@@ -249,10 +252,11 @@ fn demo(workspace: &Workspace) -> Result<Done, Failure> {
     Ok(plain())
 }
 
-/// Runs a `cargo test` and adds up what its test programs say.
-fn counted(command: Cmd) -> Result<Done, Failure> {
+/// Runs `cargo test`, once or more, and adds up what the test programs say.
+fn counted(commands: impl IntoIterator<Item = Cmd>) -> Result<Done, Failure> {
     let mut total = Tally::default();
-    let result = command.run_watched(|line| total.read(line));
+    let mut commands = commands.into_iter();
+    let result = commands.try_for_each(|command| command.run_watched(|line| total.read(line)));
     let note = format!(
         "{} tests passed, {} failed, {} ignored",
         total.passed, total.failed, total.ignored

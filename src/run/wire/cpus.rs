@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(taken(&[], 0), all, "none is named");
         let missing = CpuSet::MAX_CPU - 1;
         assert!(!all.contains(&missing), "not a machine for this test");
-        let error = Cpus::new(&[first, missing]).err().expect("it is not there");
+        let error = Cpus::new(&[first, missing]).expect_err("it is not there");
         assert!(matches!(error, Failure::Usage(why) if why.contains("1023")));
     }
 }

@@ -139,6 +139,7 @@ impl Sensor {
             link: LinkType::RAW,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         let mut events = Vec::new();
         self.engine.process(frame, &mut events);

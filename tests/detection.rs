@@ -100,6 +100,7 @@ fn run_with(config: EngineConfig, text: &str, packets: &[Vec<u8>]) -> Vec<(u64, 
             link: LinkType::RAW,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         engine.process(frame, &mut found);
         for found in found.drain(..) {
@@ -383,6 +384,7 @@ fn verdicts(config: EngineConfig, text: &str, packets: &[Vec<u8>]) -> Vec<Verdic
             link: LinkType::RAW,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         engine.process(frame, &mut Vec::new())
     });

@@ -10,7 +10,8 @@
 //! use weir_engine::packet::{Frame, LinkType};
 //!
 //! let mut writer = PcapWriter::new(Vec::new(), LinkType::RAW)?;
-//! writer.write(&Frame { ts_ns: 1_000_000, number: 1, link: LinkType::RAW, data: b"\x45", wire_len: 40 })?;
+//! let (link, data) = (LinkType::RAW, &b"\x45"[..]);
+//! writer.write(&Frame { ts_ns: 1_000_000, number: 1, link, data, wire_len: 40, ..Frame::default() })?;
 //! let file = writer.finish()?;
 //!
 //! let mut reader = CaptureReader::new(std::io::Cursor::new(file), "memory")?;

@@ -4,7 +4,7 @@ use std::io;
 
 use pcap::{Active, BpfProgram, Capture, Linktype};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::packet::{Frame, Interface, LinkType};
 
 /// What libpcap refused.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +126,7 @@ impl LiveCapture {
     }
 
     /// The next frame, or `None` when there is none: time to look whether to stop. The call after that waits up to a tenth
-    /// of a second for one, or until a signal comes. Frames are not numbered.
+    /// of a second for one, or until a signal comes. Frames are not numbered, and come by interface 0.
     ///
     /// # Errors
     /// When the interface goes down or away.
@@ -148,6 +148,7 @@ impl LiveCapture {
                     link: self.link,
                     data: packet.data,
                     wire_len: packet.header.len,
+                    iface: Interface::at(0),
                 }))
             }
             Err(pcap::Error::TimeoutExpired) => {
@@ -239,6 +240,7 @@ mod tests {
             link,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         }
     }
 

@@ -26,6 +26,7 @@ impl Owned {
             link: self.link,
             data: &self.data,
             wire_len: self.wire_len,
+            ..Frame::default()
         }
     }
 }

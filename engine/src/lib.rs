@@ -23,7 +23,8 @@
 //! // An IPv4 packet with a UDP datagram: "hello" from 10.0.0.1:4000 to 10.0.0.2:53.
 //! let mut data = b"\x45\0\0\x21\0\x01\0\0\x40\x11\0\0\x0a\0\0\x01\x0a\0\0\x02".to_vec();
 //! data.extend(b"\x0f\xa0\0\x35\0\x0d\0\0hello");
-//! let frame = Frame { ts_ns: 0, number: 1, link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
+//! let (link, wire_len) = (LinkType::RAW, data.len() as u32);
+//! let frame = Frame { number: 1, link, wire_len, data: &data, ..Frame::default() };
 //!
 //! let mut matcher = Software::new();
 //! matcher.load(&[Probe::new(b"ELL", true, 1).expect("1 to 8 bytes")])?;

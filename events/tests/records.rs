@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use weir_engine::app::{AppProto, FlowApp, Record};
 use weir_engine::detect::{Alert, AppFacts, AppRecord, CarriedOut, FlowFacts, PacketFacts};
-use weir_engine::packet::{Carrier, Origin, Tunnel};
+use weir_engine::packet::{Carrier, Interface, Origin, Tunnel};
 use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, RejectTo, Rule};
 use weir_events::record::Timestamp;
 use weir_events::{write_alert, write_app};
@@ -58,6 +58,7 @@ fn packet(proto: u8, src: &str, dst: &str) -> PacketFacts {
     PacketFacts {
         ts_ns: 1_577_836_800_123_456_789,
         number: 7,
+        iface: Interface::NONE,
         is_ip: true,
         is_arp: false,
         src: ip(src),

@@ -594,6 +594,7 @@ fn captures(seeds: &Seeds) -> io::Result<()> {
         link: LinkType::ETHERNET,
         data: &frames[index],
         wire_len: frames[index].len() as u32 + 4,
+        ..Frame::default()
     };
     let mut all: Vec<(&str, Vec<u8>)> = Vec::new();
     for (name, precision) in [("micro", Precision::Micro), ("nano", Precision::Nano)] {

@@ -106,6 +106,7 @@ fn run(
             link: talk::LINK,
             data: &sent.bytes,
             wire_len: sent.bytes.len() as u32,
+            ..Frame::default()
         };
         let worker = shard(&frame) as usize % workers;
         engines[worker].process(frame, &mut events);

@@ -99,6 +99,7 @@ impl<'a> Iterator for Traffic<'a> {
             link: self.link,
             data,
             wire_len: data.len() as u32 + missing,
+            ..Frame::default()
         })
     }
 }

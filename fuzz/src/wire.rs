@@ -42,6 +42,7 @@ impl Seen {
             link: LinkType::ETHERNET,
             data: frame,
             wire_len: frame.len() as u32,
+            ..Frame::default()
         };
         let mut seen = None;
         decoder.decode(frame, &mut |packet| {

@@ -222,6 +222,7 @@ fn write_pcap<'a>(
                 link,
                 data,
                 wire_len,
+                ..Frame::default()
             })
             .expect("a Vec takes it");
     }

@@ -83,6 +83,7 @@ pub fn observed(
             link: LinkType::RAW,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         engine.process(frame, &mut events);
     }

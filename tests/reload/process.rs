@@ -92,6 +92,7 @@ fn datagrams(count: u64, text: &str) -> Vec<Vec<u8>> {
         link: weir_engine::packet::LinkType::ETHERNET,
         data: &data,
         wire_len: data.len() as u32,
+        ..weir_engine::packet::Frame::default()
     });
     pieces(frames)
 }

@@ -208,6 +208,7 @@ impl Sensor {
             link: self.link,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         }
     }
 

@@ -264,6 +264,7 @@ pub fn pcap(packets: &[Timed], link: LinkType) -> Vec<u8> {
             link,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         writer.write(&frame).expect("a Vec takes it");
     }

@@ -64,6 +64,7 @@ fn frames<'a>(bytes: &'a [u8], frames: &'a [Made], sent: u64) -> impl Iterator<I
             link: made.link,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         }
     })
 }

@@ -362,6 +362,7 @@ impl Generator {
             data,
             // No frame made here is longer than a jumbo frame.
             wire_len: data.len() as u32,
+            ..Frame::default()
         })
     }
 
@@ -496,6 +497,7 @@ impl Traffic {
                 link: LinkType::ETHERNET,
                 data,
                 wire_len: data.len() as u32,
+                ..Frame::default()
             }
         })
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::packet::{Frame, Interface, LinkType};
 
 use crate::CaptureError;
 use source::{Counting, Source};
@@ -226,6 +226,7 @@ impl CaptureReader {
             link: record.link,
             data: bytes.get(..record.len)?,
             wire_len: record.wire_len,
+            iface: Interface::NONE,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::packet::{Carrier, Origin};
+use crate::packet::{Carrier, Interface, Origin};
 use crate::plan::{RejectTo, Rule, RuleId};
 
 /// A rule that matched, and the packet it matched on.
@@ -40,6 +40,8 @@ pub struct PacketFacts {
     pub ts_ns: u64,
     /// 1-based number of the frame in the capture (`pcap_cnt`); 0 where frames are not numbered (live capture).
     pub number: u64,
+    /// The interface by which the frame came (`in_iface`). Of a packet that was made up for a stream that ended: the flow's.
+    pub iface: Interface,
     /// True when the packet has an IP header; `src`, `dst` and `proto` mean something only then.
     pub is_ip: bool,
     /// True when it is ARP.

@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use key::{FlowKey, endpoints, icmp_ends, icmp_is_error};
 
 use crate::app::{AppProto, FlowApp};
-use crate::packet::{Packet, Transport};
+use crate::packet::{Interface, Packet, Transport};
 use crate::state::FlowVars;
 use crate::stream::{Session, Step, StreamId, TcpState};
 
@@ -71,6 +71,10 @@ pub struct Flow {
     pub proto: u8,
     /// VLAN identifiers of the first packet, outermost first, and how many there are.
     pub vlan: ([u16; 3], u8),
+    /// The interface of the first packet; none where that came to the process before this one, whose interfaces may have been
+    /// others.
+    #[serde(skip)]
+    pub iface: Interface,
     /// Packets to server and to client, the one at hand included.
     pub packets: [u64; 2],
     /// Wire bytes to server and to client.
@@ -206,6 +210,7 @@ impl Flow {
             last_ns: packet.ts_ns,
             proto: packet.proto,
             vlan: (packet.vlan, packet.vlan_layers),
+            iface: packet.iface,
             detail: match packet.transport {
                 Transport::Icmp4 { .. } | Transport::Icmp6 { .. } => Detail::Icmp([None; 2]),
                 Transport::Esp { header } => Detail::Esp(
@@ -239,6 +244,7 @@ impl Flow {
             last_ns: 0,
             proto: 0,
             vlan: ([0; 3], 0),
+            iface: Interface::NONE,
             packets: [0; 2],
             bytes: [0; 2],
             tcp: Session::default(),

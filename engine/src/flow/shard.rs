@@ -157,6 +157,7 @@ mod tests {
             link,
             data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         }
     }
 

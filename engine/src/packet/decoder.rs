@@ -154,6 +154,7 @@ impl<'a> Work<'a> {
     /// A packet that came with this one: from inside, or put together with it.
     pub fn another<'b>(&self, origin: Origin) -> Work<'b> {
         let mut packet = Packet::new(self.packet.ts_ns, self.packet.number, self.packet.wire_len);
+        packet.iface = self.packet.iface;
         packet.origin = origin;
         packet.depth = self.packet.depth.saturating_add(1);
         // Whoever throws the outer one away never sees this one.
@@ -299,7 +300,8 @@ impl Decoder {
         self.defrag.next_frame();
         self.counters.frames += 1;
         self.counters.bytes += frame.data.len() as u64;
-        let packet = Packet::new(frame.ts_ns, frame.number, frame.wire_len);
+        let mut packet = Packet::new(frame.ts_ns, frame.number, frame.wire_len);
+        packet.iface = frame.iface;
         let mut work = Work {
             packet,
             layers: 0,

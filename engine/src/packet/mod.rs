@@ -25,6 +25,7 @@ pub use event::{DecoderEvent, EventSet};
 pub(crate) use ipv6::upper_layer as ipv6_upper_layer;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU8;
 
 /// Link-layer type of a capture or interface (values of <https://www.tcpdump.org/linktypes.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +58,35 @@ impl LinkType {
     pub const LINUX_SLL2: Self = Self(276);
 }
 
+/// The interface by which a frame came in (`in_iface`): a place in a list of names that whoever writes records has, so that
+/// packets and flows carry a byte and no text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Interface(Option<NonZeroU8>);
+
+impl Interface {
+    /// None: the frame is from a file, or made up.
+    pub const NONE: Self = Self(None);
+
+    /// The interface whose name is at `index`, counted from 0. There is place for 255; any after these is
+    /// [`Interface::NONE`].
+    #[inline]
+    pub fn at(index: usize) -> Self {
+        let number = u8::try_from(index)
+            .ok()
+            .and_then(|index| index.checked_add(1));
+        Self(number.and_then(NonZeroU8::new))
+    }
+
+    /// Where its name is; `None` where there is no interface.
+    #[inline]
+    pub fn index(self) -> Option<usize> {
+        self.0.map(|number| usize::from(number.get()) - 1)
+    }
+}
+
 /// A frame as it came from a capture or a ring, borrowed.
+///
+/// The default is an empty frame of Ethernet, without time, number or interface.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// When it was captured, in nanoseconds since the Unix epoch.
@@ -70,6 +99,21 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
     /// Bytes on the wire.
     pub wire_len: u32,
+    /// By which interface it came, where it is not from a file.
+    pub iface: Interface,
+}
+
+impl Default for Frame<'_> {
+    fn default() -> Self {
+        Self {
+            ts_ns: 0,
+            number: 0,
+            link: LinkType::ETHERNET,
+            data: &[],
+            wire_len: 0,
+            iface: Interface::NONE,
+        }
+    }
 }
 
 /// The network layer of a packet.
@@ -197,6 +241,8 @@ pub struct Packet<'a> {
     pub number: u64,
     /// Bytes of the frame on the wire (the same for all packets of one frame).
     pub wire_len: u32,
+    /// By which interface the frame came (the same for all packets of one frame).
+    pub iface: Interface,
     /// How the packet came to be.
     pub origin: Origin,
     /// Levels of encapsulation above this packet: 0 on the wire.
@@ -246,6 +292,7 @@ impl Packet<'_> {
             ts_ns,
             number,
             wire_len,
+            iface: Interface::NONE,
             origin: Origin::Wire,
             depth: 0,
             carrier: None,
@@ -266,5 +313,23 @@ impl Packet<'_> {
             invalid: false,
             bad_checksum: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_takes_a_byte_and_knows_its_index() {
+        assert_eq!(size_of::<Interface>(), 1);
+        for index in 0..255 {
+            assert_eq!(Interface::at(index).index(), Some(index));
+        }
+        for index in [255, 256, usize::MAX] {
+            assert_eq!(Interface::at(index), Interface::NONE);
+        }
+        assert_eq!(Interface::NONE.index(), None);
+        assert_eq!(Frame::default().iface, Interface::NONE);
     }
 }

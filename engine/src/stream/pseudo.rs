@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::flow::Endpoint;
 use crate::packet::proto::TCP;
-use crate::packet::{Net, Origin, Packet, Transport};
+use crate::packet::{Interface, Net, Origin, Packet, Transport};
 
 const V4: usize = 20;
 const V6: usize = 40;
@@ -18,10 +18,12 @@ pub(crate) struct Headers {
     bytes: [u8; V6 + TCP_HEADER],
     from: Endpoint,
     to: Endpoint,
+    iface: Interface,
 }
 
 impl Headers {
-    pub(crate) fn new(from: Endpoint, to: Endpoint) -> Self {
+    /// `iface`: that of the flow.
+    pub(crate) fn new(from: Endpoint, to: Endpoint, iface: Interface) -> Self {
         let mut bytes = [0; V6 + TCP_HEADER];
         let mut put = |at: usize, part: &[u8]| {
             if let Some(place) = bytes.get_mut(at..at + part.len()) {
@@ -46,7 +48,12 @@ impl Headers {
         put(network, &from.1.to_be_bytes());
         put(network + 2, &to.1.to_be_bytes());
         put(network + 12, &[(TCP_HEADER as u8 / 4) << 4, ACK]);
-        Self { bytes, from, to }
+        Self {
+            bytes,
+            from,
+            to,
+            iface,
+        }
     }
 
     /// The packet, for what becomes known at a time that no frame belongs to.
@@ -56,6 +63,7 @@ impl Headers {
         let (header, rest) = self.bytes.split_at(network);
         let (header, tcp) = (header, rest.get(..TCP_HEADER).unwrap_or(rest));
         Packet {
+            iface: self.iface,
             origin: Origin::Stream,
             net: if v4 {
                 Net::V4 { header }
@@ -79,6 +87,7 @@ impl Headers {
     pub(crate) fn answered_by<'a>(&'a self, cause: &Packet<'a>) -> Packet<'a> {
         Packet {
             number: cause.number,
+            iface: cause.iface,
             origin: cause.origin,
             depth: cause.depth,
             carrier: cause.carrier,
@@ -105,7 +114,8 @@ mod tests {
     fn the_headers_are_those_of_a_packet() {
         for (from, to) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2")] {
             let ends = (from.parse().expect("address"), to.parse().expect("address"));
-            let headers = Headers::new((ends.0, 1234), (ends.1, 80));
+            let iface = Interface::at(1);
+            let headers = Headers::new((ends.0, 1234), (ends.1, 80), iface);
             let made = headers.packet(5);
             let data: Vec<u8> = headers.bytes[..made.wire_len as usize].to_vec();
             let frame = Frame {
@@ -114,6 +124,7 @@ mod tests {
                 link: LinkType::RAW,
                 data: &data,
                 wire_len: made.wire_len,
+                iface,
             };
             let mut seen = 0;
             Decoder::new(DecoderConfig::default()).decode(frame, &mut |packet| {
@@ -124,7 +135,10 @@ mod tests {
                     (made.src, made.sport, made.dst, made.dport)
                 );
                 assert_eq!(packet.tcp(), made.tcp());
-                assert_eq!((packet.proto, packet.ts_ns), (made.proto, made.ts_ns));
+                assert_eq!(
+                    (packet.proto, packet.ts_ns, packet.iface),
+                    (made.proto, made.ts_ns, made.iface)
+                );
             });
             assert_eq!(seen, 1);
         }

@@ -168,6 +168,7 @@ fn run(
         link: LinkType::RAW,
         data: &frames[number],
         wire_len: frames[number].len() as u32,
+        ..Frame::default()
     };
     let mut events = Vec::new();
     let look = |engine: &mut Engine, from: usize| {

@@ -65,6 +65,7 @@ fn run(
             link: LinkType::RAW,
             data: &data,
             wire_len: data.len() as u32,
+            ..Frame::default()
         };
         engine.process(frame, &mut events);
     }

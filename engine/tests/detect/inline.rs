@@ -43,6 +43,7 @@ fn process(engine: &mut Engine, ts_ns: u64, data: &[u8]) -> Verdict {
         link: LinkType::RAW,
         data,
         wire_len: data.len() as u32,
+        ..Frame::default()
     };
     engine.process(frame, &mut Vec::new())
 }

@@ -7,6 +7,7 @@ mod build;
 mod fallback;
 mod faulty;
 mod inline;
+mod interfaces;
 #[path = "../eval/support.rs"]
 #[expect(dead_code, reason = "most of it is for the evaluator's tests")]
 mod rules;

@@ -43,6 +43,7 @@ fn check(decoder: &mut Decoder, link: u16, data: &[u8]) -> Result<(), TestCaseEr
         link: LinkType(link),
         data,
         wire_len: data.len() as u32,
+        ..Frame::default()
     };
     let mut reassembled = false;
     decoder.decode(frame, &mut |packet| {

@@ -96,6 +96,7 @@ pub fn feed(
         link,
         data,
         wire_len: data.len() as u32,
+        ..Frame::default()
     };
     decoder.decode(frame, &mut |packet| seen.push(Seen::of(packet)));
     seen

@@ -140,6 +140,7 @@ fn header_fields_are_read_where_they_stand() {
             link: LinkType::RAW,
             data: &frame,
             wire_len: 52,
+            ..Frame::default()
         },
         &mut |packet| {
             calls += 1;
@@ -174,6 +175,7 @@ fn header_fields_are_read_where_they_stand() {
             link: LinkType::RAW,
             data: &frame,
             wire_len: 64,
+            ..Frame::default()
         },
         &mut |packet| {
             calls += 1;

@@ -208,6 +208,7 @@ fn icmpv6_types_codes_and_quotes() {
             link: LinkType::RAW,
             data: &frame,
             wire_len: 0,
+            ..Frame::default()
         },
         &mut |packet| {
             mtu = packet.icmp6_mtu();

@@ -53,6 +53,7 @@ pub fn tape<'a>(talks: impl Iterator<Item = &'a Talk>) -> std::io::Result<Taped>
                 link: LinkType::ETHERNET,
                 wire_len: data.len() as u32,
                 data,
+                ..Frame::default()
             })?;
         }
         packets.push((first, number));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use weir_engine::detect::{Engine, Successor};
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::packet::{Frame, Interface, LinkType};
 use weir_engine::plan::RejectTo;
 use weir_xdp::worker::{Inspect, Received, Verdict};
 
@@ -70,6 +70,7 @@ fn frame<'f>(received: &Received<'f>) -> Frame<'f> {
         link: LinkType::ETHERNET,
         data: received.data,
         wire_len: u32::try_from(received.data.len()).unwrap_or(u32::MAX),
+        iface: Interface::at(received.port),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Frames on their way to a worker.
 
 use weir_engine::detect::Event;
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::packet::{Frame, Interface, LinkType};
 
 use super::{End, Inspect};
 
@@ -9,7 +9,7 @@ use super::{End, Inspect};
 #[derive(Default)]
 pub(super) struct Block {
     bytes: Vec<u8>,
-    frames: Vec<(u64, u64, LinkType, u32, usize)>,
+    frames: Vec<(u64, u64, LinkType, u32, Interface, usize)>,
     /// `None` where more of the block follows: here, or in another process.
     pub(super) end: Option<End>,
 }
@@ -22,6 +22,7 @@ impl Block {
             frame.number,
             frame.link,
             frame.wire_len,
+            frame.iface,
             self.bytes.len(),
         ));
     }
@@ -30,7 +31,7 @@ impl Block {
         let mut start = 0;
         self.frames
             .iter()
-            .map(move |&(ts_ns, number, link, wire_len, end)| {
+            .map(move |&(ts_ns, number, link, wire_len, iface, end)| {
                 let data = self.bytes.get(start..end).unwrap_or_default();
                 start = end;
                 Frame {
@@ -39,6 +40,7 @@ impl Block {
                     link,
                     data,
                     wire_len,
+                    iface,
                 }
             })
     }

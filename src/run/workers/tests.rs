@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use weir_engine::detect::{Found, PacketFacts, Place, What};
-use weir_engine::packet::{LinkType, Origin};
+use weir_engine::packet::{Interface, LinkType, Origin};
 use weir_engine::state::Turn;
 
 use super::*;
@@ -19,6 +19,14 @@ struct Made {
 
 fn mixed(number: u64) -> u64 {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33
+}
+
+/// Not all by the same interface, and some from files.
+fn came_by(number: u64) -> Interface {
+    match mixed(number) as usize % 4 {
+        3 => Interface::NONE,
+        index => Interface::at(index),
+    }
 }
 
 impl Made {
@@ -64,6 +72,7 @@ impl Source for Made {
             link: LinkType::RAW,
             data,
             wire_len: data.len() as u32,
+            iface: came_by(number),
         })
     }
 }
@@ -104,6 +113,7 @@ impl Fake {
         let packet = PacketFacts {
             ts_ns: place.ts_ns,
             number: place.number,
+            iface: Interface::NONE,
             is_ip: false,
             is_arp: false,
             src: [0; 4].into(),
@@ -176,6 +186,7 @@ impl Inspect for Fake {
             assert_eq!(ahead.pop_front(), Some(here));
         }
         assert!(frame.number != self.dies_at, "planned");
+        assert_eq!(frame.iface, came_by(frame.number));
         let ends = (frame.data[15].into(), frame.data[19].into());
         let (low, high): (u64, u64) = if ends.0 < ends.1 {
             ends

@@ -131,6 +131,7 @@ fn check<T>(
         link: LinkType::ETHERNET,
         data: answer,
         wire_len: answer.len() as u32,
+        ..Frame::default()
     };
     let mut look = Some(look);
     let mut got = None;
@@ -277,7 +278,7 @@ proptest! {
                 });
                 let (data, wire_len) = (&answer[..], answer.len() as u32);
                 let link = LinkType::ETHERNET;
-                let frame = Frame { ts_ns: 0, number: 1, link, data, wire_len };
+                let frame = Frame { number: 1, link, data, wire_len, ..Frame::default() };
                 decoder.decode(frame, &mut |packet| {
                     assert!(!packet.invalid && !packet.bad_checksum, "{packet:?}");
                 });

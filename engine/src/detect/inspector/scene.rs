@@ -41,7 +41,7 @@ impl Scene<'_, '_> {
 /// Headers of packets of one direction of a flow.
 pub(super) fn headers(flow: &Flow, way: usize) -> Headers {
     let (from, to) = ends(flow, way);
-    Headers::new(from, to)
+    Headers::new(from, to, flow.iface)
 }
 
 /// Sender and receiver of one direction.

@@ -183,6 +183,7 @@ pub(super) fn facts(packet: &Packet<'_>, flow: Option<FlowFacts>) -> PacketFacts
     PacketFacts {
         ts_ns: packet.ts_ns,
         number: packet.number,
+        iface: packet.iface,
         is_ip: packet.is_ip(),
         is_arp: matches!(packet.net, crate::packet::Net::Arp(_)),
         src: packet.src,

@@ -440,6 +440,7 @@ pub fn decoded(frame: &[u8], with: &mut dyn FnMut(&Packet<'_>)) {
         link: LinkType::ETHERNET,
         data: frame,
         wire_len: frame.len() as u32,
+        ..Frame::default()
     };
     Decoder::new(DecoderConfig::default()).decode(frame, with);
 }

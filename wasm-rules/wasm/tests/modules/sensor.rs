@@ -136,6 +136,7 @@ impl Sensor {
             link: LinkType::ETHERNET,
             data: bytes,
             wire_len: bytes.len() as u32,
+            ..Frame::default()
         };
         let mut events = Vec::new();
         self.engine.process(frame, &mut events);

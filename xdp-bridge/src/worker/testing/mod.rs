@@ -132,6 +132,7 @@ fn packet(owner: u32, workers: u32, fate: u8) -> Vec<u8> {
                 link,
                 data,
                 wire_len: 60,
+                ..Bytes::default()
             };
             shard(&frame) % u64::from(workers) == u64::from(owner)
         })

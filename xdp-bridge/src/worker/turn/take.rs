@@ -147,6 +147,7 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
             link: LinkType::ETHERNET,
             data: bytes(&self.stock, &held.packet),
             wire_len: held.packet.length,
+            ..Bytes::default()
         };
         (shard(&frame) % u64::from(workers)) as u32
     }

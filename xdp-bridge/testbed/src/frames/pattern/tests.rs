@@ -101,6 +101,7 @@ fn flows_reach_all_workers() {
             link: LinkType::ETHERNET,
             data: &frame,
             wire_len: 60,
+            ..Frame::default()
         }) % 4;
         workers[worker as usize] += 1;
     }

@@ -170,6 +170,7 @@ fn what_is_on_an_interface_is_inspected_until_a_signal_comes() {
             );
             assert_eq!(record["dest_ip"], "127.0.0.1");
             assert!(record["pcap_cnt"].is_null(), "live packets have no number");
+            assert_eq!(record["in_iface"], "lo");
         }
         let stats = bench.json("stats.json");
         assert_eq!(

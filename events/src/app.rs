@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use weir_engine::detect::AppRecord;
 
+use crate::Interfaces;
 use crate::record::{Head, write_line};
 
 /// Appends the record and a newline to `out`.
-pub fn write_app(out: &mut Vec<u8>, record: &AppRecord) {
+pub fn write_app(out: &mut Vec<u8>, record: &AppRecord, names: &Interfaces) {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(flatten)]
@@ -23,7 +24,7 @@ pub fn write_app(out: &mut Vec<u8>, record: &AppRecord) {
     write_line(
         out,
         &Line {
-            head: Head::new(&record.packet, record.record.kind),
+            head: Head::new(&record.packet, record.record.kind, names),
             // Suricata says it where the type of the record does not.
             app_proto: proto
                 .map(|proto| proto.name())

@@ -3,12 +3,13 @@
 use serde::{Serialize, Serializer};
 use weir_engine::flow::{Detail, Ended, Flow, FlowAction, FlowState, StreamFacts};
 
+use crate::Interfaces;
 use crate::protocol::{self, Protocol};
 use crate::record::{Address, Timestamp, vlan_tags, write_line};
 
 /// Appends the flow's EVE record and a newline to `out`.
-pub fn write_flow(out: &mut Vec<u8>, ended: &Ended) {
-    write_line(out, &Record::new(ended));
+pub fn write_flow(out: &mut Vec<u8>, ended: &Ended, names: &Interfaces) {
+    write_line(out, &Record::new(ended, names));
 }
 
 /// Fields in the order in which Suricata writes them.
@@ -16,6 +17,8 @@ pub fn write_flow(out: &mut Vec<u8>, ended: &Ended) {
 struct Record<'a> {
     timestamp: Timestamp,
     flow_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
     event_type: &'static str,
     #[serde(skip_serializing_if = "<[u16]>::is_empty")]
     vlan: &'a [u16],
@@ -123,7 +126,7 @@ impl Serialize for Hex {
 }
 
 impl<'a> Record<'a> {
-    fn new(ended: &'a Ended) -> Self {
+    fn new(ended: &'a Ended, names: &'a Interfaces) -> Self {
         let flow = &ended.flow;
         let ports = matches!(flow.proto, protocol::TCP | protocol::UDP | protocol::SCTP);
         let (request, answer) = match flow.detail {
@@ -133,6 +136,7 @@ impl<'a> Record<'a> {
         Self {
             timestamp: Timestamp(ended.ts_ns),
             flow_id: flow.id,
+            in_iface: names.name(flow.iface),
             event_type: "flow",
             vlan: vlan_tags(&flow.vlan),
             src_ip: Address(flow.client.0),

@@ -6,10 +6,11 @@ use serde::Serialize;
 use weir_engine::detect::Tagged;
 use weir_engine::packet::LinkType;
 
+use crate::Interfaces;
 use crate::record::{Head, write_line};
 
 /// Appends the packet's EVE record and a newline to `out`.
-pub fn write_packet(out: &mut Vec<u8>, tagged: &Tagged) {
+pub fn write_packet(out: &mut Vec<u8>, tagged: &Tagged, names: &Interfaces) {
     #[derive(Serialize)]
     struct Record<'a> {
         #[serde(flatten)]
@@ -25,7 +26,7 @@ pub fn write_packet(out: &mut Vec<u8>, tagged: &Tagged) {
     write_line(
         out,
         &Record {
-            head: Head::new(&tagged.packet, "packet"),
+            head: Head::new(&tagged.packet, "packet", names),
             packet: Text(Base64(&tagged.bytes)),
             packet_info: Info {
                 linktype: tagged.link.0,

@@ -11,14 +11,15 @@ use weir_engine::detect::{Alert, CarriedOut, FlowFacts, PacketFacts};
 use weir_engine::packet::{Carrier, Origin, Tunnel};
 use weir_engine::plan::{RejectTo, Rule};
 
+use crate::Interfaces;
 use crate::app::Object;
 use crate::protocol::{self, Protocol};
 
-/// Appends the alert's EVE record and a newline to `out`.
+/// Appends the alert's EVE record and a newline to `out`. `names`: of the interfaces.
 ///
 /// Nothing is allocated but what `out` needs to grow.
-pub fn write_alert(out: &mut Vec<u8>, alert: &Alert<'_>) {
-    write_line(out, &Record::new(alert));
+pub fn write_alert(out: &mut Vec<u8>, alert: &Alert<'_>, names: &Interfaces) {
+    write_line(out, &Record::new(alert, names));
 }
 
 /// Appends a record and a newline.
@@ -43,6 +44,8 @@ pub(crate) struct Head<'a> {
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pcap_cnt: Option<u64>,
     event_type: &'static str,
@@ -193,10 +196,11 @@ struct FlowPart {
 }
 
 impl<'a> Head<'a> {
-    pub fn new(packet: &'a PacketFacts, event_type: &'static str) -> Self {
+    pub fn new(packet: &'a PacketFacts, event_type: &'static str, names: &'a Interfaces) -> Self {
         Self {
             timestamp: Timestamp(packet.ts_ns),
             flow_id: packet.flow.map(|flow| flow.id),
+            in_iface: names.name(packet.iface),
             pcap_cnt: pcap_cnt(packet),
             event_type,
             vlan: vlan_tags(&packet.vlan),
@@ -212,10 +216,10 @@ fn pcap_cnt(packet: &PacketFacts) -> Option<u64> {
 }
 
 impl<'a> Record<'a> {
-    fn new(alert: &Alert<'a>) -> Self {
+    fn new(alert: &Alert<'a>, names: &'a Interfaces) -> Self {
         let packet = alert.packet;
         Self {
-            head: Head::new(packet, "alert"),
+            head: Head::new(packet, "alert", names),
             tx_id: alert.app.map(|app| app.tx),
             alert: AlertPart::new(alert.rule, alert.blocked, packet),
             tunnel: packet

@@ -8,7 +8,8 @@ use weir_engine::detect::{Alert, AppRecord, Noticed, Tagged};
 use weir_engine::flow::Ended;
 
 use crate::{
-    CounterRecord, write_alert, write_app, write_counters, write_flow, write_module, write_packet,
+    CounterRecord, Interfaces, write_alert, write_app, write_counters, write_flow, write_module,
+    write_packet,
 };
 
 /// Records are handed to the system in pieces of about this many bytes.
@@ -33,13 +34,13 @@ pub enum Eve<'a> {
 }
 
 impl Eve<'_> {
-    /// Appends the record and a newline to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the record and a newline to `out`. `names`: of the interfaces on which packets came.
+    pub fn write(&self, out: &mut Vec<u8>, names: &Interfaces) {
         match self {
-            Self::Alert(alert) => write_alert(out, alert),
-            Self::Flow(ended) => write_flow(out, ended),
-            Self::App(record) => write_app(out, record),
-            Self::Packet(tagged) => write_packet(out, tagged),
+            Self::Alert(alert) => write_alert(out, alert, names),
+            Self::Flow(ended) => write_flow(out, ended, names),
+            Self::App(record) => write_app(out, record, names),
+            Self::Packet(tagged) => write_packet(out, tagged, names),
             Self::Module(noticed) => write_module(out, noticed),
             Self::Counters(record) => write_counters(out, record),
         }
@@ -93,6 +94,7 @@ pub enum Existing {
 #[derive(Debug)]
 pub struct FileSink {
     lines: Lines<Target>,
+    interfaces: Interfaces,
 }
 
 impl FileSink {
@@ -102,9 +104,8 @@ impl FileSink {
     /// [`SinkError::Open`] when the file cannot be opened or created.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, SinkError> {
         if path == Path::new("-") {
-            return Ok(Self {
-                lines: Lines::new(Target::Stdout(io::stdout()), "standard output".to_owned()),
-            });
+            let stdout = Target::Stdout(io::stdout());
+            return Ok(Self::on(stdout, "standard output".to_owned()));
         }
         let name = path.display().to_string();
         let open = || match existing {
@@ -112,11 +113,23 @@ impl FileSink {
             Existing::Append => open_after_last_line(path),
         };
         match open() {
-            Ok(file) => Ok(Self {
-                lines: Lines::new(Target::File(file), name),
-            }),
+            Ok(file) => Ok(Self::on(Target::File(file), name)),
             Err(source) => Err(SinkError::Open { path: name, source }),
         }
+    }
+
+    fn on(target: Target, name: String) -> Self {
+        Self {
+            lines: Lines::new(target, name),
+            interfaces: Interfaces::default(),
+        }
+    }
+
+    /// Writes by which of these interfaces packets came (`in_iface`).
+    #[must_use]
+    pub fn with_interfaces(mut self, interfaces: Interfaces) -> Self {
+        self.interfaces = interfaces;
+        self
     }
 
     /// Hands every record to the system as soon as it is taken, for input that arrives while Weir runs.
@@ -137,7 +150,8 @@ impl FileSink {
 
 impl EveSink for FileSink {
     fn record(&mut self, record: &Eve<'_>) -> Result<(), SinkError> {
-        self.lines.add(|out| record.write(out))
+        let Self { lines, interfaces } = self;
+        lines.add(|out| record.write(out, interfaces))
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use weir_engine::flow::{Detail, Ended, FlowAction, FlowConfig, FlowTable, StreamFacts};
 use weir_engine::packet::{Net, Packet, Transport};
-use weir_events::{CounterRecord, write_counters, write_flow};
+use weir_events::{CounterRecord, Interfaces, write_counters, write_flow};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_577_836_800 * SECOND;
@@ -40,7 +40,7 @@ fn shut_down(mut table: FlowTable) -> Ended {
 
 fn line(ended: &Ended) -> String {
     let mut out = Vec::new();
-    write_flow(&mut out, ended);
+    write_flow(&mut out, ended, &Interfaces::default());
     String::from_utf8(out).expect("JSON is UTF-8")
 }
 

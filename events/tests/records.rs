@@ -1,79 +1,15 @@
 //! EVE records, field by field.
 
-use std::net::IpAddr;
-
 use weir_engine::app::{AppProto, FlowApp, Record};
 use weir_engine::detect::{Alert, AppFacts, AppRecord, CarriedOut, FlowFacts, PacketFacts};
-use weir_engine::packet::{Carrier, Interface, Origin, Tunnel};
-use weir_engine::plan::{Action, AddrSet, Header, Meta, PortSet, Proto, RejectTo, Rule};
+use weir_engine::packet::{Carrier, Origin, Tunnel};
+use weir_engine::plan::{RejectTo, Rule};
 use weir_events::record::Timestamp;
-use weir_events::{write_alert, write_app};
+use weir_events::{Interfaces, write_alert, write_app};
 
-fn rule() -> Rule {
-    Rule {
-        meta: Meta {
-            sid: 2100366,
-            gid: 1,
-            rev: 8,
-            msg: "PING *NIX".to_owned(),
-            category: "Misc activity".to_owned(),
-            priority: 3,
-            ..Meta::default()
-        },
-        action: Action::Alert,
-        noalert: false,
-        header: Header {
-            proto: Proto::Ip,
-            src: AddrSet::any(),
-            sport: PortSet::any(),
-            dst: AddrSet::any(),
-            dport: PortSet::any(),
-            bidirectional: false,
-            negated_addresses: false,
-        },
-        flow: None,
-        tests: vec![],
-        buffers: vec![],
-        app: Default::default(),
-        variables: 0,
-        flow_properties: vec![],
-        state_tests: vec![],
-        state_actions: vec![],
-        threshold: None,
-        detection_filter: None,
-        probe: None,
-        other_probes: Vec::new(),
-        module: None,
-        prefilter: false,
-        needs_packet: true,
-        needs_stream: false,
-    }
-}
+mod support;
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
-}
-
-fn packet(proto: u8, src: &str, dst: &str) -> PacketFacts {
-    PacketFacts {
-        ts_ns: 1_577_836_800_123_456_789,
-        number: 7,
-        iface: Interface::NONE,
-        is_ip: true,
-        is_arp: false,
-        src: ip(src),
-        dst: ip(dst),
-        proto,
-        ports: None,
-        icmp: None,
-        vlan: ([0; 3], 0),
-        macs: None,
-        origin: Origin::Wire,
-        depth: 0,
-        carrier: None,
-        flow: None,
-    }
-}
+use support::{ip, packet, rule};
 
 fn line(rule: &Rule, blocked: bool, packet: &PacketFacts) -> String {
     let mut out = Vec::new();
@@ -87,6 +23,7 @@ fn line(rule: &Rule, blocked: bool, packet: &PacketFacts) -> String {
             packet,
             app: None,
         },
+        &Interfaces::default(),
     );
     String::from_utf8(out).expect("JSON is UTF-8")
 }
@@ -298,7 +235,7 @@ fn an_alert_in_a_transaction_shows_it() {
         packet: &facts,
         app: Some(&app),
     };
-    write_alert(&mut out, &alert);
+    write_alert(&mut out, &alert, &Interfaces::default());
     let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(json["app_proto"], "http");
     assert_eq!(json["tx_id"], 3);
@@ -320,7 +257,7 @@ fn a_record_of_a_protocol_has_its_objects_under_their_names() {
     };
     let line = |record: &AppRecord| -> serde_json::Value {
         let mut out = Vec::new();
-        write_app(&mut out, record);
+        write_app(&mut out, record, &Interfaces::default());
         serde_json::from_slice(&out).expect("JSON")
     };
     let json = line(&record);
@@ -358,7 +295,7 @@ fn a_verdict_says_what_became_of_the_packet() {
             app: None,
         };
         let mut out = Vec::new();
-        write_alert(&mut out, &alert);
+        write_alert(&mut out, &alert, &Interfaces::default());
         let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         json["verdict"].clone()
     };

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use weir_events::sink::{Existing, SinkError};
-use weir_events::{CounterRecord, Eve, EveSink, FileSink};
+use weir_events::{CounterRecord, Eve, EveSink, FileSink, Interfaces};
 
 use super::is_live;
 use super::pipeline::Untaken;
@@ -27,7 +27,11 @@ pub fn open(options: &RunOptions) -> Result<Option<FileSink>, Failure> {
     } else {
         Existing::Truncate
     };
-    let mut sink = FileSink::open(path, existing).map_err(Failure::failed)?;
+    // In the order in which sources number them; frames of files have none.
+    let interfaces = Interfaces::new(options.interface.iter().chain(&options.inline));
+    let mut sink = FileSink::open(path, existing)
+        .map_err(Failure::failed)?
+        .with_interfaces(interfaces);
     if is_live(options) {
         sink = sink.unbuffered();
     }

@@ -10,6 +10,7 @@ mod guest;
 
 mod failures;
 mod flows;
+mod interfaces;
 mod modules;
 mod refusals;
 mod soak;

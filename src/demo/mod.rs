@@ -14,8 +14,8 @@ use weir_capture::generate::{Kind, Planted, Scenario, Traffic, demo_rules};
 use weir_engine::detect::{Alert, PacketFacts};
 use weir_engine::packet::LinkType;
 use weir_engine::plan::RuleSet;
-use weir_events::Eve;
 use weir_events::protocol::Protocol;
+use weir_events::{Eve, Interfaces};
 use weir_rules::syntax::SourceFile;
 
 use crate::cli::DemoOptions;
@@ -76,7 +76,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), Failure> {
         if let Eve::Alert(alert) = record {
             tally.add(alert);
         }
-        record.write(&mut eve);
+        record.write(&mut eve, &Interfaces::default());
         Ok(())
     })?;
     if let Some(failure) = outcome.failure {

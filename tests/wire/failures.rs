@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use weir_sim::card::{Config, Ended, Listener, Transport};
-use weir_testbed::serve::{Echo, Pulse};
-use weir_testbed::{Load, Signal, Sink, generate};
+use weir_testbed::serve::{Echo, Iperf, Pulse, iperf};
+use weir_testbed::{Load, Signal, Sink, generate, needs};
 
 use crate::common::wait_for;
 use crate::sensor::{KEPT, PATIENCE, Scene, balanced, figure, flow};
@@ -164,4 +164,37 @@ fn a_card_that_dies_takes_no_alert_with_it() {
     let inspected = before + came..=figure(&stats, 0, "received");
     let alerts = scene.alerts()[&1] as u64;
     assert!(inspected.contains(&alerts), "{alerts} of {stats:#}");
+}
+
+#[test]
+fn open_a_bulk_transfer_is_inspected_from_its_middle_on_and_loses_nothing() {
+    if !weir_testbed::ready(&[needs::IPERF3]) {
+        return;
+    }
+    let rules = "drop tcp any any -> any any (content:\"what nobody says here\"; sid:1;)\n";
+    let Some(scene) = Scene::new(1, rules) else {
+        return;
+    };
+    let mut sensor = scene.sensor("--fail open");
+    let (client, server) = (scene.bed.client(), scene.bed.server());
+    let _iperf = Iperf::start(server).expect("a server");
+    let to = IpAddr::V4(server.v4());
+    // Both ways at once.
+    let came = std::thread::scope(|scope| {
+        let time = Duration::from_secs(6);
+        let transfer = scope.spawn(move || iperf(client, to, time, &["--bidir", "-M", "1200"]));
+        std::thread::sleep(Duration::from_secs(2));
+        sensor.child.signal(Signal::KILL).expect("it runs");
+        sensor.child.wait(PATIENCE).expect("it is dead");
+        // The next one has not seen how the connections began.
+        sensor = scene.sensor("--fail open");
+        transfer.join().expect("it ended well").expect("it ran")
+    });
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert!(came.received > 1 << 20, "{came:?}");
+    for port in [0, 1] {
+        assert!(figure(&stats, port, "received") > 1000, "{stats:#}");
+        assert_eq!(figure(&stats, port, "dropped"), 0, "{stats:#}");
+    }
 }

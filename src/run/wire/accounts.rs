@@ -114,7 +114,7 @@ const CAUSES: [(&str, Cause); 3] = [
 ];
 
 /// What workers count.
-const TALLIES: [(&str, Tally); 19] = [
+const TALLIES: [(&str, Tally); 21] = [
     ("received", Tally::Received),
     ("received_bytes", Tally::ReceivedBytes),
     ("passed", Tally::Passed),
@@ -129,6 +129,8 @@ const TALLIES: [(&str, Tally); 19] = [
     ("hand_over_full", Tally::HandOverFull),
     ("injected", Tally::Injected),
     ("inject_lost", Tally::InjectLost),
+    ("unsent", Tally::Unsent),
+    ("odd_completions", Tally::OddCompletions),
     ("flows_bypassed", Tally::FlowsBypassed),
     ("flows_blocked", Tally::FlowsBlocked),
     ("kicked", Tally::Kicked),
@@ -147,6 +149,7 @@ pub struct Accounts {
     ended: FlowsEnded,
     records_lost: u64,
     orders_refused: u64,
+    flows_unnoted: u64,
     ports: Vec<Value>,
     adopted: Option<Value>,
 }
@@ -162,6 +165,7 @@ impl Accounts {
             ended: FlowsEnded::default(),
             records_lost: 0,
             orders_refused: 0,
+            flows_unnoted: 0,
             ports: Vec::new(),
             adopted: ports.adopted(),
         }
@@ -171,6 +175,7 @@ impl Accounts {
     pub fn sweep(&mut self, ports: &mut Ports) {
         self.now = ports.snapshots();
         self.ended += ports.sweep();
+        self.flows_unnoted = ports.flows_unnoted();
     }
 
     /// Frames and bytes that workers have had so far.
@@ -255,6 +260,7 @@ impl Accounts {
                 Tally::TxFull,
                 Tally::Invalid,
                 Tally::HandOverFull,
+                Tally::Unsent,
             ];
             let lost: u64 = lost.iter().map(|&what| since.tally(what)).sum();
             seen.lost += lost + since.kernel.outcome(Outcome::NoPeer).packets;
@@ -298,6 +304,7 @@ impl Accounts {
                 "blocked_packets": self.ended.blocked_packets,
                 "blocked_bytes": self.ended.blocked_bytes,
             },
+            "flows_unnoted": self.flows_unnoted,
             "orders_refused": self.orders_refused,
             "records_lost": self.records_lost,
         })

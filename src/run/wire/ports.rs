@@ -547,6 +547,11 @@ impl Ports {
         ended
     }
 
+    /// Flows of which nobody will tell what the kernel did for them.
+    pub fn flows_unnoted(&self) -> u64 {
+        self.attached.unnoted_flows()
+    }
+
     /// What was taken over from another process.
     pub fn adopted(&self) -> Option<Value> {
         self.attached.adopted().map(|adopted| {

@@ -12,8 +12,8 @@ use super::cells::Mapped;
 use super::counters::{self, KernelCounters};
 use super::error::Error;
 use super::object::Loaded;
-use super::options::{AttachOptions, Fail, Mode};
-use super::orders::{FlowEnd, Orders, Sweep};
+use super::options::{AttachOptions, Mode};
+use super::orders::{Orders, Sweep};
 use super::place::{Place, PortLock};
 use super::{found, links, ports, sys};
 use crate::interface::Facts;
@@ -109,7 +109,7 @@ impl Attached {
     }
 
     /// Takes all sockets out of the program's hands: frames fail from now on, open or closed, and what is in the sockets' rings
-    /// is the last that comes there.
+    /// is the last that comes there when this returns. Takes some ten milliseconds.
     ///
     /// # Errors
     ///
@@ -122,7 +122,8 @@ impl Attached {
                     .map_err(Error::doing("taking sockets away from the program"))?;
             }
         }
-        Ok(())
+        // Some may be running that have found one before; what they redirect is in its ring when they have ended.
+        sys::wait_for_programs().map_err(Error::doing("taking sockets away from the program"))
     }
 
     /// A worker's cell; `None` past [`weir_xdp_common::MAX_QUEUES`].
@@ -193,15 +194,6 @@ impl Attached {
         Ok(())
     }
 
-    /// Takes a flow back from the kernel: its frames come to user space again. `None` if the kernel did not have it.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn withdraw(&self, key: &FlowKey) -> Result<Option<FlowEnd>, Error> {
-        self.orders.withdraw(key)
-    }
-
     /// Looks through the flows that the kernel has and removes those that are over, with what it did for each: blocked
     /// ones whose time has come, and bypassed ones without a frame for `idle_ns`. Takes about a microsecond a flow: not for a
     /// thread that handles frames. Times are `CLOCK_MONOTONIC`'s nanoseconds.
@@ -217,15 +209,6 @@ impl Attached {
     #[must_use]
     pub fn unnoted_flows(&self) -> u64 {
         self.orders.unnoted()
-    }
-
-    /// What becomes of frames that user space does not take, from now on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn set_fail(&self, fail: Fail) -> Result<(), Error> {
-        self.write(|settings| settings.fail = fail.code())
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {

@@ -1,6 +1,7 @@
 //! Workers against a kernel of our own, which does what it likes: no frame is lost or doubled, and everything is counted.
 
 mod cases;
+mod ends;
 
 use std::cell::RefCell;
 use std::io;
@@ -14,7 +15,7 @@ use weir_engine::flow::shard;
 use weir_engine::packet::{Frame as Bytes, LinkType};
 use weir_xdp_common::Tally;
 
-use super::inspect::{Inspect, Received, Verdict};
+use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
 use super::options::BridgeOptions;
 use super::shared::Shared;
 use super::turn::Worker;
@@ -41,6 +42,9 @@ struct Device {
     sent: Vec<Vec<u8>>,
     answer: Kick,
     lost: u64,
+    /// Frames that it sends whenever it is called; every other call it says that it cannot go on now.
+    each_call: usize,
+    calls: usize,
     /// The latest descriptor of a packet.
     last: [u64; 2],
 }
@@ -51,7 +55,19 @@ struct Mock(Rc<RefCell<Device>>);
 
 impl Kernel for Mock {
     fn kick(&self) -> Kick {
-        self.0.borrow().answer
+        let mut device = self.0.borrow_mut();
+        device.calls += 1;
+        if device.calls.is_multiple_of(2) {
+            for _ in 0..device.each_call {
+                let Some([address, _]) = device.transmit.pull() else {
+                    break;
+                };
+                device.completion.push([address]);
+            }
+            device.transmit.release();
+            device.completion.publish();
+        }
+        device.answer
     }
 
     fn wake_receive(&self) {}
@@ -89,6 +105,8 @@ fn socket(number: u8) -> (Mock, Rings<Heap>) {
         sent: Vec::new(),
         answer: Kick::Done,
         lost: 0,
+        each_call: 0,
+        calls: 0,
         last: [0; 2],
     };
     device
@@ -243,12 +261,21 @@ impl Bench {
     }
 
     fn with_frames(workers: u32, frames: u32) -> Self {
+        Self::with(workers, frames, MAX_BATCH)
+    }
+
+    fn with_batch(workers: u32, batch: usize) -> Self {
+        Self::with(workers, FRAMES, batch)
+    }
+
+    fn with(workers: u32, frames: u32, batch: usize) -> Self {
         let (shared, mut all) = Shared::new(workers, frames, FRAME_SIZE, false).expect("memory");
         let shared = Arc::new(shared);
         let options = BridgeOptions {
             workers,
             frames,
             ring: RING,
+            batch,
             transmit_wait: Duration::ZERO,
             ..BridgeOptions::default()
         };

@@ -38,7 +38,13 @@ fn comes_fails_and_goes(mode: AttachMode, expected: Mode) {
     }
     assert_eq!(server.received(&frame, 10), 10);
     assert_eq!(client.received(&back, 10), 10);
-    attached.set_fail(Fail::Closed).expect("set");
+    // Another process would have it otherwise.
+    attached.leave();
+    let attached = Ports::attach(&AttachOptions {
+        fail: Fail::Closed,
+        ..bridge(&path, mode)
+    })
+    .expect("adopted");
     for _ in 0..5 {
         client.send(&frame);
     }
@@ -386,7 +392,7 @@ fn programs_and_bridges_of_others_are_refused() {
 fn a_passive_sensor_lets_the_host_have_what_it_does_not_take() {
     on_a_host(2, || {
         let (_folder, path) = bpffs();
-        let options = AttachOptions {
+        let mut options = AttachOptions {
             bpffs: path,
             ..AttachOptions::new(["a"])
         };
@@ -396,7 +402,9 @@ fn a_passive_sensor_lets_the_host_have_what_it_does_not_take() {
         let frame = tcp((1, 1000), (2, 80), 0x10);
         client.send(&frame);
         assert_eq!(host.received(&frame, 1), 1);
-        attached.set_fail(Fail::Closed).expect("set");
+        attached.leave();
+        options.fail = Fail::Closed;
+        let attached = Ports::attach(&options).expect("adopted");
         client.send(&frame);
         assert_eq!(host.received(&frame, 0), 0);
         balanced(&attached);

@@ -43,8 +43,6 @@ pub enum Ended {
     /// The table was full, and others were used more recently. The counts are those of the last sweep, and short of what
     /// came since.
     Evicted,
-    /// It was taken back.
-    Withdrawn,
 }
 
 /// What a sweep found.
@@ -116,19 +114,6 @@ impl Orders {
         }
         self.note(|given| given.keys.push((*key, entry)));
         Ok(())
-    }
-
-    /// Takes a flow back: its frames go to user space again.
-    pub fn withdraw(&self, key: &FlowKey) -> Result<Option<FlowEnd>, Error> {
-        let taken = self.flows.take(key);
-        let taken = taken.map_err(Error::doing("taking a flow back from the kernel"))?;
-        if let Ok(mut known) = self.known.lock() {
-            known.remove(key);
-        }
-        if let Ok(mut given) = self.given.lock() {
-            given.keys.retain(|(other, _)| other != key);
-        }
-        Ok(taken.and_then(|entry| end(key, &entry, Ended::Withdrawn)))
     }
 
     /// Flows whose end was not noted since nobody swept for too long.

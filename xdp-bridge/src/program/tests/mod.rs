@@ -315,7 +315,7 @@ fn measure(ports: &[Facts; 2]) {
 }
 
 /// Runs a test on interfaces of its own, or says why it does not.
-fn on_interfaces(test: fn(&[Facts; 2])) {
+pub(super) fn on_interfaces(test: fn(&[Facts; 2])) {
     // A thread of its own, which takes its network namespace with it.
     let thread = std::thread::spawn(move || match own_interfaces() {
         Ok(ports) => test(&ports),

@@ -65,7 +65,9 @@ pub(super) fn links(
         }
         return Ok(linked);
     }
-    let replaced = found.iter().any(Option::is_some);
+    // Of an interface that is gone, too: its link still tells.
+    let is_another = |link: &Link| sys::link_tag(link.fd.as_fd()) != Some(loaded.info.tag);
+    let replaced = found.iter().flatten().any(is_another);
     for (port, slot) in found.iter_mut().enumerate() {
         if slot.take().is_some() {
             detach_link(place, port)?;

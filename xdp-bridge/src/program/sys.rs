@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use weir_xdp_common::{FlowEntry, FlowKey, Settings};
+use weir_xdp_common::{FlowEntry, FlowKey, PortSettings, Record, Settings};
 
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
@@ -208,6 +208,25 @@ pub(super) fn map_read_cpus(map: BorrowedFd<'_>, key: u32, room: &mut [u64]) -> 
     unsafe { bpf(MAP_LOOKUP_ELEM, &mut element) }.map(drop)
 }
 
+/// What the first element of an array begins with, whatever else is in it; `None` where it has none, or no room for a record.
+pub(super) fn record(map: BorrowedFd<'_>) -> io::Result<Option<Record>> {
+    const ARRAY: u32 = 2;
+    let shape = map_shape(map)?;
+    if shape.kind != ARRAY || shape.key != 4 || (shape.value as usize) < size_of::<Record>() {
+        return Ok(None);
+    }
+    let mut words = vec![0_u32; (shape.value as usize).div_ceil(8) * 2];
+    let mut element = Element::new(map, Some(&0_u32), words.as_mut_ptr() as u64, 0);
+    // SAFETY: the room is for such a value.
+    unsafe { bpf(MAP_LOOKUP_ELEM, &mut element) }?;
+    let &[layout, a, a_changed, b, b_changed, ..] = words.as_slice() else {
+        return Ok(None);
+    };
+    let port = |ifindex, changed| PortSettings { ifindex, changed };
+    let ports = [port(a, a_changed), port(b, b_changed)];
+    Ok(Some(Record { layout, ports }))
+}
+
 /// How many CPUs the kernel keeps values for.
 pub(super) fn possible_cpus() -> io::Result<usize> {
     aya::util::nr_cpus()
@@ -318,6 +337,49 @@ pub(super) fn link_create(
     flags: u32,
 ) -> io::Result<OwnedFd> {
     let mut attr = [fd(program), ifindex, ATTACH_XDP, flags];
+    // SAFETY: `link_create` up to its flags, no addresses.
+    owned(unsafe { bpf(LINK_CREATE, &mut attr) }?)
+}
+
+/// Runs a program whenever a tracepoint is passed, on any CPU, for as long as the link lives.
+pub(super) fn link_tracepoint(program: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
+    /// `struct perf_event_attr`, as of `PERF_ATTR_SIZE_VER0`.
+    #[repr(C)]
+    struct Event {
+        kind: u32,
+        size: u32,
+        config: u64,
+        sample_period: u64,
+        zero: [u64; 5],
+    }
+    const TRACEPOINT: u32 = 2;
+    const CLOEXEC: libc::c_ulong = 8;
+    const ATTACH_PERF_EVENT: u32 = 41;
+    let event = Event {
+        kind: TRACEPOINT,
+        size: size_of::<Event>() as u32,
+        config: id,
+        sample_period: 1,
+        zero: [0; 5],
+    };
+    // All processes; a program is run wherever the tracepoint is passed, whatever the CPU.
+    let (all, cpu, group) = (-1, 0, -1);
+    // SAFETY: an attribute of the size that it tells, and numbers.
+    let opened = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const event,
+            all,
+            cpu,
+            group,
+            CLOEXEC,
+        )
+    };
+    if opened < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let event = owned(opened)?;
+    let mut attr = [fd(program), fd(event.as_fd()), ATTACH_PERF_EVENT, 0];
     // SAFETY: `link_create` up to its flags, no addresses.
     owned(unsafe { bpf(LINK_CREATE, &mut attr) }?)
 }

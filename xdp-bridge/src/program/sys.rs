@@ -1,6 +1,11 @@
-//! bpf(2), as far as it is used here. Everything unsafe about it is in this file.
+//! bpf(2), as far as it is used here. Everything unsafe about it is in this file and its parts.
 //!
 //! The layouts are those of `include/uapi/linux/bpf.h`.
+
+#[cfg(test)]
+mod run;
+mod tracepoint;
+mod wait;
 
 use std::ffi::CString;
 use std::io;
@@ -10,6 +15,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use weir_xdp_common::{FlowEntry, FlowKey, PortSettings, Record, Settings};
+
+#[cfg(test)]
+pub(super) use run::test_run;
+pub(super) use tracepoint::link_tracepoint;
+pub(super) use wait::wait_for_programs;
 
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
@@ -341,49 +351,6 @@ pub(super) fn link_create(
     owned(unsafe { bpf(LINK_CREATE, &mut attr) }?)
 }
 
-/// Runs a program whenever a tracepoint is passed, on any CPU, for as long as the link lives.
-pub(super) fn link_tracepoint(program: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
-    /// `struct perf_event_attr`, as of `PERF_ATTR_SIZE_VER0`.
-    #[repr(C)]
-    struct Event {
-        kind: u32,
-        size: u32,
-        config: u64,
-        sample_period: u64,
-        zero: [u64; 5],
-    }
-    const TRACEPOINT: u32 = 2;
-    const CLOEXEC: libc::c_ulong = 8;
-    const ATTACH_PERF_EVENT: u32 = 41;
-    let event = Event {
-        kind: TRACEPOINT,
-        size: size_of::<Event>() as u32,
-        config: id,
-        sample_period: 1,
-        zero: [0; 5],
-    };
-    // All processes; a program is run wherever the tracepoint is passed, whatever the CPU.
-    let (all, cpu, group) = (-1, 0, -1);
-    // SAFETY: an attribute of the size that it tells, and numbers.
-    let opened = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const event,
-            all,
-            cpu,
-            group,
-            CLOEXEC,
-        )
-    };
-    if opened < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let event = owned(opened)?;
-    let mut attr = [fd(program), fd(event.as_fd()), ATTACH_PERF_EVENT, 0];
-    // SAFETY: `link_create` up to its flags, no addresses.
-    owned(unsafe { bpf(LINK_CREATE, &mut attr) }?)
-}
-
 /// Puts another program in the place of a link's, between two frames.
 pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     let mut attr = [fd(link), fd(program), 0, 0];
@@ -433,92 +400,8 @@ pub(super) fn pinned(path: &Path) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Longer than any program runs, with the handling of packets that it is part of (two jiffies, or 20 ms where a kernel counts
-/// slowly).
-const LONG: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// Waits until every program that was running has ended.
-pub(super) fn wait_for_programs() -> io::Result<()> {
-    const GLOBAL: libc::c_int = 1;
-    // SAFETY: membarrier(2) without addresses.
-    let done = match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
-        0.. => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    };
-    or_long_enough(done)
-}
-
-/// A kernel that keeps CPUs free of its clock (`nohz_full`) has no such call, and neither has one without membarrier(2).
-fn or_long_enough(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
-            std::thread::sleep(LONG);
-            Ok(())
-        }
-        other => other,
-    }
-}
-
-#[cfg(test)]
-#[test]
-fn kernels_without_the_call_are_waited_for() {
-    for (errno, waits) in [
-        (libc::EINVAL, true),
-        (libc::ENOSYS, true),
-        (libc::EPERM, false),
-    ] {
-        let began = std::time::Instant::now();
-        let done = or_long_enough(Err(io::Error::from_raw_os_error(errno)));
-        assert_eq!((done.is_ok(), began.elapsed() >= LONG), (waits, waits));
-    }
-    wait_for_programs().expect("this kernel can be waited for");
-}
-
 impl<K, V> AsFd for Table<K, V> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.as_fd()
     }
-}
-
-/// Runs an XDP program so many times on a frame that comes on an interface's queue; what it answers, and how many
-/// nanoseconds it takes.
-#[cfg(test)]
-pub(super) fn test_run(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    ifindex: u32,
-    queue: u32,
-    repeat: u32,
-) -> io::Result<(u32, u32)> {
-    const PROG_TEST_RUN: libc::c_int = 10;
-    #[repr(C)]
-    struct Run {
-        program: u32,
-        answer: u32,
-        sizes: [u32; 2],
-        frame: u64,
-        result: u64,
-        repeat: u32,
-        duration: u32,
-        context_sizes: [u32; 2],
-        context: u64,
-        context_result: u64,
-    }
-    // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-    let context = [0, frame.len() as u32, 0, ifindex, queue, 0];
-    let mut run = Run {
-        program: fd(program),
-        answer: 0,
-        sizes: [frame.len() as u32, 0],
-        frame: frame.as_ptr() as u64,
-        result: 0,
-        repeat,
-        duration: 0,
-        context_sizes: [size_of_val(&context) as u32, 0],
-        context: context.as_ptr() as u64,
-        context_result: 0,
-    };
-    // SAFETY: frame and context with their sizes, and no room for results, which are then not written.
-    unsafe { bpf(PROG_TEST_RUN, &mut run) }?;
-    Ok((run.answer, run.duration))
 }

@@ -247,6 +247,33 @@ fn a_port_that_is_another_interface_now_is_not_another_program() {
     });
 }
 
+#[test]
+fn a_mode_that_cannot_be_had_takes_nothing_away() {
+    on_a_host(1, || {
+        let (_folder, path) = bpffs();
+        // Too long for the driver, which says so only when it is asked.
+        for name in ["client", "a"] {
+            ip(&format!("link set dev {name} mtu 9000"));
+        }
+        let attached = Ports::attach(&bridge(&path, AttachMode::Generic)).expect("attached");
+        attached.leave();
+        let refused = Ports::attach(&bridge(&path, AttachMode::Native));
+        assert!(
+            matches!(refused, Err(Error::NoNative { .. })),
+            "{refused:?}"
+        );
+        let (client, server) = (End::of("client"), End::of("server"));
+        let frame = tcp((1, 1000), (2, 80), 0x10);
+        client.send(&frame);
+        assert_eq!(server.received(&frame, 1), 1, "it still fails open");
+        let attached = Ports::attach(&bridge(&path, AttachMode::Auto)).expect("adopted");
+        assert!(attached.adopted().is_some_and(|adopted| !adopted.replaced));
+        let kernel = attached.counters().expect("counters");
+        assert_eq!(kernel.outcome(Outcome::FailedOpen).packets, 1);
+        assert_eq!(attached.detach().expect("detached"), Vec::<String>::new());
+    });
+}
+
 /// One call of bpf(2), whose argument is made of 32-bit words.
 fn bpf(command: libc::c_int, words: &[u32]) -> libc::c_long {
     // SAFETY: as long as it is said to be; what it points to is alive (see the caller).

@@ -3,10 +3,17 @@
 mod host;
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use host::{End, balanced, bpffs, bridge, ip, mount_tracefs, on_a_host, tcp};
 use weir_xdp::program::{AttachMode, Attached, Ports};
 use weir_xdp_common::{Cause, Outcome};
+
+/// One test at a time: what others lose within the same milliseconds may be taken for what a generic bridge lost.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn attach(path: &Path, mode: AttachMode) -> Attached {
     let attached = Ports::attach(&bridge(path, mode)).expect("attached");
@@ -35,6 +42,7 @@ fn frame(bytes: usize) -> Vec<u8> {
 }
 
 fn what_is_not_sent(mode: AttachMode, mounted: bool) {
+    let _alone = alone();
     on_a_host(1, move || {
         if mounted {
             mount_tracefs();
@@ -90,6 +98,7 @@ fn what_the_network_stack_cannot_send_is_counted() {
 
 #[test]
 fn what_bridges_of_other_networks_lose_is_not_ours() {
+    let _alone = alone();
     on_a_host(1, || {
         let (_folder, path) = bpffs();
         let ours = attach(&path, AttachMode::Native);

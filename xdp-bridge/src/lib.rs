@@ -5,7 +5,7 @@
 //! from where they lie. When nobody looks, because the process is dead, stopped or late, frames fail open or closed, as was chosen.
 //!
 //! ```no_run
-//! use std::sync::atomic::AtomicBool;
+//! use std::sync::atomic::{AtomicBool, Ordering};
 //! use weir_xdp::program::{AttachOptions, Fail, Ports};
 //! use weir_xdp::worker::{Bridge, BridgeOptions, BridgePort, Inspect, Received, Verdict};
 //!
@@ -42,7 +42,12 @@
 //!         let stop = &stop;
 //!         scope.spawn(move || worker.run(&mut Only, stop));
 //!     }
-//! });
+//!     std::thread::sleep(std::time::Duration::from_secs(3600));
+//!     // In this order, what was given to the workers goes through.
+//!     let told = attached.unset_sockets();
+//!     stop.store(true, Ordering::Release);
+//!     told
+//! })?;
 //! // What became of every frame is known, and goes on being known to whoever comes next.
 //! println!("{:?}", attached.counters()?);
 //! attached.leave();

@@ -68,13 +68,6 @@ fn flows_are_bypassed_blocked_and_accounted_for() {
             (sweep.ended[0].why, sweep.ended[0].packets),
             (Ended::Expired, 4)
         );
-        attached.bypass(&key, now_ns()).expect("ordered");
-        let end = attached
-            .withdraw(&key)
-            .expect("taken back")
-            .expect("it was there");
-        assert_eq!(end.why, Ended::Withdrawn);
-        assert!(attached.withdraw(&key).expect("asked").is_none());
         assert!(attached.sweep(now_ns(), 0).expect("swept").ended.is_empty());
         balanced(&attached);
         attached.detach().expect("detached");

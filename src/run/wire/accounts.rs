@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use weir_xdp::common::{Cause, Count, Outcome, PortCounters, Tally};
 
-use super::ports::{FlowsEnded, Ports};
+use super::ports::{FlowsEnded, PortFacts, Ports};
 use crate::run::pipeline::Seen;
 use crate::ui::figures;
 
@@ -63,19 +63,30 @@ impl PortSnapshot {
         handed.saturating_sub(known)
     }
 
-    fn json(&self, name: &str, mode: &str, copy: Option<bool>) -> Value {
+    /// Frames that the kernel forwarded and the other port did not send, as far as it tells.
+    fn unsent_by_kernel(&self) -> u64 {
+        self.kernel.cause(Cause::XmitDropped)
+    }
+
+    fn json(&self, facts: &PortFacts) -> Value {
         let of = |count: Count| json!({ "packets": count.packets, "bytes": count.bytes });
         let causes = CAUSES.map(|(name, cause)| (name.to_owned(), self.kernel.cause(cause).into()));
         let mut all = Map::from_iter([
-            ("name".to_owned(), name.into()),
-            ("mode".to_owned(), mode.into()),
-            ("zero_copy".to_owned(), copy.map(|copy| !copy).into()),
+            ("name".to_owned(), facts.name.clone().into()),
+            ("mode".to_owned(), facts.mode.clone().into()),
+            (
+                "zero_copy".to_owned(),
+                facts.copied.map(|copied| !copied).into(),
+            ),
             ("seen".to_owned(), of(self.kernel.received)),
         ]);
         for (name, outcome) in OUTCOMES {
             all.insert(name.to_owned(), of(self.kernel.outcome(outcome)));
         }
         all.insert("failed_because".to_owned(), Map::from_iter(causes).into());
+        // Unknown is not none.
+        let unsent = facts.unsent_counted.then(|| self.unsent_by_kernel());
+        all.insert("xmit_dropped".to_owned(), unsent.into());
         for (name, tally) in TALLIES {
             all.insert(name.to_owned(), self.tally(tally).into());
         }
@@ -90,7 +101,8 @@ impl PortSnapshot {
         let causes = causes.map(|(name, count)| (format!("{prefix}.failed_because.{name}"), count));
         let tallies = TALLIES.map(|(name, tally)| (name, self.tally(tally)));
         let seen = ("seen", self.kernel.received.packets);
-        let named = std::iter::once(seen).chain(outcomes).chain(tallies);
+        let unsent = ("xmit_dropped", self.unsent_by_kernel());
+        let named = [seen, unsent].into_iter().chain(outcomes).chain(tallies);
         let named = named.map(|(name, count)| (format!("{prefix}.{name}"), count));
         named.chain(causes).collect()
     }
@@ -114,7 +126,7 @@ const CAUSES: [(&str, Cause); 3] = [
 ];
 
 /// What workers count.
-const TALLIES: [(&str, Tally); 19] = [
+const TALLIES: [(&str, Tally); 21] = [
     ("received", Tally::Received),
     ("received_bytes", Tally::ReceivedBytes),
     ("passed", Tally::Passed),
@@ -129,6 +141,8 @@ const TALLIES: [(&str, Tally); 19] = [
     ("hand_over_full", Tally::HandOverFull),
     ("injected", Tally::Injected),
     ("inject_lost", Tally::InjectLost),
+    ("unsent", Tally::Unsent),
+    ("odd_completions", Tally::OddCompletions),
     ("flows_bypassed", Tally::FlowsBypassed),
     ("flows_blocked", Tally::FlowsBlocked),
     ("kicked", Tally::Kicked),
@@ -147,6 +161,7 @@ pub struct Accounts {
     ended: FlowsEnded,
     records_lost: u64,
     orders_refused: u64,
+    flows_unnoted: u64,
     ports: Vec<Value>,
     adopted: Option<Value>,
 }
@@ -155,13 +170,14 @@ impl Accounts {
     pub fn new(ports: &Ports) -> Self {
         let begin = ports.snapshots();
         Self {
-            names: (0..begin.len()).map(|at| ports.facts(at).0).collect(),
+            names: (0..begin.len()).map(|at| ports.facts(at).name).collect(),
             now: begin.clone(),
             begin,
             latency: histogram(),
             ended: FlowsEnded::default(),
             records_lost: 0,
             orders_refused: 0,
+            flows_unnoted: 0,
             ports: Vec::new(),
             adopted: ports.adopted(),
         }
@@ -171,6 +187,7 @@ impl Accounts {
     pub fn sweep(&mut self, ports: &mut Ports) {
         self.now = ports.snapshots();
         self.ended += ports.sweep();
+        self.flows_unnoted = ports.flows_unnoted();
     }
 
     /// Frames and bytes that workers have had so far.
@@ -248,16 +265,18 @@ impl Accounts {
         (seen.packets, seen.bytes) = self.so_far();
         for (at, (now, begin)) in self.now.iter().zip(&self.begin).enumerate() {
             let since = now.since(begin);
-            let (name, mode, copy) = ports.facts(at);
-            self.ports.push(since.json(&name, &mode, copy));
+            let facts = ports.facts(at);
+            self.ports.push(since.json(&facts));
             let lost = [
                 Tally::RingDropped,
                 Tally::TxFull,
                 Tally::Invalid,
                 Tally::HandOverFull,
+                Tally::Unsent,
             ];
             let lost: u64 = lost.iter().map(|&what| since.tally(what)).sum();
-            seen.lost += lost + since.kernel.outcome(Outcome::NoPeer).packets;
+            let no_peer = since.kernel.outcome(Outcome::NoPeer).packets;
+            seen.lost += lost + no_peer + since.unsent_by_kernel();
             for (outcome, what) in [
                 (Outcome::FailedOpen, "went through uninspected"),
                 (Outcome::FailedClosed, "were dropped uninspected"),
@@ -265,7 +284,8 @@ impl Accounts {
                 let count = since.kernel.outcome(outcome).packets;
                 if count > 0 {
                     seen.warnings.push(format!(
-                        "{name}: {} {what}: nobody could take them in time",
+                        "{}: {} {what}: nobody could take them in time",
+                        facts.name,
                         figures::counted(count, "packet")
                     ));
                 }
@@ -298,6 +318,7 @@ impl Accounts {
                 "blocked_packets": self.ended.blocked_packets,
                 "blocked_bytes": self.ended.blocked_bytes,
             },
+            "flows_unnoted": self.flows_unnoted,
             "orders_refused": self.orders_refused,
             "records_lost": self.records_lost,
         })

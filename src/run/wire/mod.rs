@@ -26,7 +26,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hdrhistogram::Histogram;
 use weir_engine::detect::{Engine, Successor};
 use weir_engine::handover::Block;
-use weir_xdp::worker::Worker;
+use weir_xdp::worker::{Ended, Worker};
 
 use super::counters::Gauges;
 use super::pipeline::{Input, Seen};
@@ -41,9 +41,6 @@ use inspector::Inspector;
 use orders::Orders;
 use ports::Ports;
 pub use ports::{Plan, detach, dry_run};
-
-/// Turns that a worker has for what is in its rings when all is over: more than they hold.
-const LAST_TURNS: u32 = 200;
 
 /// How long who writes records waits at most before it looks whether all is over.
 const LOOK: Duration = Duration::from_millis(50);
@@ -361,24 +358,8 @@ fn work(
         &mut lane.latency,
     );
     // What was in rings when it was over is inspected, too.
-    let mut left = LAST_TURNS;
-    while left > 0 {
-        if over.load(Ordering::Acquire) {
-            left -= 1;
-        }
-        let turn = worker.turn(&mut inspector);
-        // That others have ended is no news where all do.
-        if let Some(trouble) = turn.trouble
-            && left == LAST_TURNS
-        {
-            tracing::warn!("queue {}: {trouble}", worker.number());
-            break;
-        }
-        match turn.idle {
-            true if left < LAST_TURNS => break,
-            true => worker.rest(),
-            false => {}
-        }
+    if let Ended::Broken(trouble) = worker.run(&mut inspector, over) {
+        tracing::warn!("queue {}: {trouble}", worker.number());
     }
     lane.refused += inspector.orders.refused;
 }

@@ -332,6 +332,18 @@ impl AddAssign for FlowsEnded {
     }
 }
 
+/// What is said of a port beside its counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    pub name: String,
+    /// Native or generic.
+    pub mode: String,
+    /// Whether frames are copied; unknown before there are sockets.
+    pub copied: Option<bool>,
+    /// Whether the kernel says which frames it forwarded and the other port did not send.
+    pub unsent_counted: bool,
+}
+
 /// The ports of a run.
 pub struct Ports {
     plan: Plan,
@@ -547,6 +559,11 @@ impl Ports {
         ended
     }
 
+    /// Flows of which nobody will tell what the kernel did for them.
+    pub fn flows_unnoted(&self) -> u64 {
+        self.attached.unnoted_flows()
+    }
+
     /// What was taken over from another process.
     pub fn adopted(&self) -> Option<Value> {
         self.attached.adopted().map(|adopted| {
@@ -560,11 +577,15 @@ impl Ports {
         })
     }
 
-    /// A port's name, its mode, and whether frames are copied.
-    pub fn facts(&self, port: usize) -> (String, String, Option<bool>) {
+    /// What is said of a port beside its counts.
+    pub fn facts(&self, port: usize) -> PortFacts {
         let name = self.attached.ports().get(port);
-        let name = name.map_or_else(String::new, |port| port.name.clone());
-        (name, self.attached.mode().to_string(), self.copied)
+        PortFacts {
+            name: name.map_or_else(String::new, |port| port.name.clone()),
+            mode: self.attached.mode().to_string(),
+            copied: self.copied,
+            unsent_counted: self.attached.counts_unsent(),
+        }
     }
 
     /// How traffic goes through, in a line.

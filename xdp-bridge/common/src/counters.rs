@@ -56,16 +56,20 @@ pub enum Cause {
     NoFlow = 3,
     /// Bypassed flows that ended because a new connection uses their addresses and ports.
     Reopened = 4,
+    /// Frames that the kernel was to forward and that the other port did not send: they are among those of [`Outcome::Bypassed`]
+    /// and [`Outcome::FailedOpen`]. Counted where the kernel lets itself be watched ([`XMIT`](crate::XMIT)).
+    XmitDropped = 5,
 }
 
 impl Cause {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NoWorker,
         Self::Late,
         Self::NoSocket,
         Self::NoFlow,
         Self::Reopened,
+        Self::XmitDropped,
     ];
 }
 

@@ -27,7 +27,7 @@ pub use flow::{FlowEntry, FlowKey, TCP, UDP, action, is_mapped, mapped};
 pub use worker::{TALLIES, Tally, WorkerState};
 
 /// Version of all layouts in this crate.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Ports of a bridge: A is 0, B is 1. A passive sensor has port 0 alone.
 pub const MAX_PORTS: u32 = 2;
@@ -49,6 +49,11 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const FLOWS: &str = "FLOWS";
 /// The program's name.
 pub const PROGRAM: &str = "weir";
+/// The program that is told what a port sent of the frames that were forwarded to it: at the tracepoint
+/// `xdp/xdp_devmap_xmit`.
+pub const XMIT: &str = "weir_xmit";
+/// The program that is told which frame could not even be given to a port: at the tracepoint `xdp/xdp_redirect_err`.
+pub const REFUSED: &str = "weir_refused";
 
 /// Where in [`XSKS`] the socket of a port's queue is.
 #[must_use]
@@ -65,12 +70,26 @@ pub const OPEN: u32 = 0;
 /// Value of [`Settings::fail`]: frames that user space cannot take are dropped.
 pub const CLOSED: u32 = 1;
 
+/// The first layout whose settings begin with a [`Record`].
+pub const RECORDED: u32 = 2;
+
+/// What [`Settings`] begin with in every layout from [`RECORDED`] on, so that any version can put back what another one has
+/// changed. It is never changed itself; what more there is to be known comes after it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// [`LAYOUT`] of who wrote it.
+    pub layout: u32,
+    /// The ports.
+    pub ports: [PortSettings; MAX_PORTS as usize],
+}
+
 /// What user space tells the program; it may be written at any time.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// [`LAYOUT`] of who wrote it.
-    pub layout: u32,
+    /// By whom, on which ports, and what was changed on them.
+    pub record: Record,
     /// [`INLINE`] or [`PASSIVE`].
     pub mode: u32,
     /// [`OPEN`] or [`CLOSED`].
@@ -83,11 +102,11 @@ pub struct Settings {
     pub pid: u32,
     /// Nanoseconds without a heartbeat after which a worker is taken for dead.
     pub timeout_ns: u64,
-    /// The ports.
-    pub ports: [PortSettings; MAX_PORTS as usize],
 }
 
-/// One port of [`Settings`].
+const _: () = assert!(size_of::<Record>() == 20 && size_of::<Settings>() == 48);
+
+/// One port of a [`Record`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortSettings {

@@ -54,11 +54,16 @@ pub enum Tally {
     Late = 18,
     /// Frames lost as the worker that they belong to did not keep up, or had ended: nobody else may inspect them.
     HandOverFull = 19,
+    /// Frames left on *this* port's transmit ring when its socket was closed in an orderly way: they are among what was passed
+    /// from the other port or made by Weir, and were not sent.
+    Unsent = 20,
+    /// Completions of *this* port that were for no frame that was being sent: a driver's mistake, which does no harm.
+    OddCompletions = 21,
 }
 
 impl Tally {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Received,
         Self::ReceivedBytes,
         Self::Passed,
@@ -79,6 +84,8 @@ impl Tally {
         Self::Rebuilt,
         Self::Late,
         Self::HandOverFull,
+        Self::Unsent,
+        Self::OddCompletions,
     ];
 }
 

@@ -10,6 +10,7 @@
 #![allow(internal_features)]
 
 mod flow;
+mod xmit;
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
@@ -61,7 +62,8 @@ fn decide(ctx: &XdpContext) -> Option<u32> {
     let settings = SETTINGS.get_ptr(0)?;
     // SAFETY: the kernel keeps elements of arrays as long as the program runs; user space may write them meanwhile, one
     // word at a time, and any word will do.
-    let port = u32::from(ctx.ingress_ifindex() as u32 == unsafe { (*settings).ports[1].ifindex });
+    let port =
+        u32::from(ctx.ingress_ifindex() as u32 == unsafe { (*settings).record.ports[1].ifindex });
     let frame = Frame {
         data: ctx.data(),
         end: ctx.data_end(),
@@ -201,7 +203,10 @@ impl Frame {
             return self.becomes(outcome, XDP_PASS);
         }
         match PEERS.redirect(self.port, XDP_DROP.into()) {
-            Ok(action) => self.becomes(outcome, action),
+            Ok(action) => {
+                xmit::begins(self.port, self.now);
+                self.becomes(outcome, action)
+            }
             Err(action) => self.becomes(Outcome::NoPeer, action),
         }
     }

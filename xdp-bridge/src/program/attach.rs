@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use weir_xdp_common::{
-    LAYOUT, MAX_PORTS, MAX_QUEUES, Outcome, PortSettings, Settings, Tally, socket_index,
+    LAYOUT, MAX_PORTS, MAX_QUEUES, Outcome, PortSettings, Record, Settings, Tally, socket_index,
 };
 
 use super::attached::Attached;
@@ -15,7 +15,7 @@ use super::object::{self, Maps};
 use super::options::AttachOptions;
 use super::orders::Orders;
 use super::place::{Place, PortLock};
-use super::{counters, ports, sys};
+use super::{counters, ports, sys, xmit};
 use crate::interface::Facts;
 
 /// What was taken over from a process that had ended.
@@ -78,7 +78,7 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
             "what an earlier Weir left on {} cannot be taken over, and is made anew: {why}",
             place.shown()
         ));
-        remove(&place, found.settings);
+        remove(&place, found.record);
         found = Found::default();
         // The interfaces are as they were before that.
         facts = all()?;
@@ -96,30 +96,32 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
         None => None,
     };
     let mut settings = Settings {
-        layout: LAYOUT,
+        record: Record {
+            layout: LAYOUT,
+            ports: [PortSettings::default(); MAX_PORTS as usize],
+        },
         mode: options.code(),
         fail: options.fail.code(),
         queues,
         orders: u32::from(adopted.as_ref().is_some_and(|adopted| adopted.flows > 0)),
         pid: std::process::id(),
         timeout_ns: options.timeout_ns(),
-        ports: [PortSettings::default(); MAX_PORTS as usize],
     };
     for (index, port) in facts.iter().enumerate() {
         // What was changed on an interface that is gone cannot be put back.
         let before = found
             .settings
-            .map_or(0, |left| match left.ports.get(index) {
+            .map_or(0, |left| match left.record.ports.get(index) {
                 Some(before) if before.ifindex == port.ifindex => before.changed,
                 _ => 0,
             });
-        if let Some(slot) = settings.ports.get_mut(index) {
+        if let Some(slot) = settings.record.ports.get_mut(index) {
             *slot = ports::prepare(port, before, &mut warnings);
         }
     }
     let to_put_back = Restore {
         names,
-        settings,
+        record: settings.record,
         armed: !adopting,
     };
     loaded
@@ -128,6 +130,7 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
         .set(&0, &settings, sys::ANY)
         .map_err(Error::doing("writing the program's settings"))?;
     connect(&loaded.maps, &facts)?;
+    let orders = Orders::new(&loaded.maps)?;
 
     let links = links(&loaded, &place, &facts, mode, options.mode, found.links)?;
     if let Some(why) = links.why_generic.or(short) {
@@ -135,12 +138,21 @@ pub(super) fn attach(options: &AttachOptions) -> Result<Attached, Error> {
             "the program runs in generic mode, which is slower: {why}"
         ));
     }
+    if facts.len() > 1
+        && let Err(why) = match &loaded.watchers {
+            Ok(watchers) => xmit::watch(watchers, &place).map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        }
+    {
+        warnings.push(format!(
+            "frames that the kernel forwards and a port then does not send are not counted: {why}"
+        ));
+    }
     if let Some(adopted) = &mut adopted {
         adopted.replaced = links.replaced;
     }
     guard.place = None;
     to_put_back.disarm();
-    let orders = Orders::new(&loaded.maps)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -179,7 +191,7 @@ impl Drop for Guard {
 /// Puts interfaces back as they were if they were changed in vain.
 struct Restore<'a> {
     names: &'a [String],
-    settings: Settings,
+    record: Record,
     armed: bool,
 }
 
@@ -192,7 +204,7 @@ impl Restore<'_> {
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
         if self.armed {
-            for (name, port) in self.names.iter().zip(self.settings.ports) {
+            for (name, port) in self.names.iter().zip(self.record.ports) {
                 for problem in ports::restore(name, port) {
                     tracing::warn!("{problem}");
                 }
@@ -219,7 +231,12 @@ fn settle(left: &Settings, maps: &Maps, cells: &std::sync::Arc<Mapped>) -> Resul
         flows: Orders::count(maps)?,
         ..Adopted::default()
     };
-    let ports = left.ports.iter().filter(|port| port.ifindex != 0).count();
+    let ports = left
+        .record
+        .ports
+        .iter()
+        .filter(|port| port.ifindex != 0)
+        .count();
     for (port, kernel) in counters::read(maps)?.iter().enumerate().take(ports) {
         let sum = |what: Tally| {
             cells

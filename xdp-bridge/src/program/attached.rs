@@ -4,6 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+#[cfg(doc)]
+use weir_xdp_common::Cause;
 use weir_xdp_common::{FlowEntry, FlowKey, Settings, Tally, action, socket_index};
 
 use super::attach::{self, Adopted};
@@ -12,10 +14,10 @@ use super::cells::Mapped;
 use super::counters::{self, KernelCounters};
 use super::error::Error;
 use super::object::Loaded;
-use super::options::{AttachOptions, Fail, Mode};
-use super::orders::{FlowEnd, Orders, Sweep};
+use super::options::{AttachMode, AttachOptions, Mode};
+use super::orders::{Orders, Sweep};
 use super::place::{Place, PortLock};
-use super::{found, links, ports, sys};
+use super::{found, links, ports, sys, xmit};
 use crate::interface::Facts;
 
 /// Ports to put the program on.
@@ -97,9 +99,13 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// What the system says; no such port, or a queue that no worker serves.
     pub fn set_socket(&self, port: usize, queue: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
         let name = self.ports.get(port).map_or("", |port| &port.name);
+        if port >= self.ports.len() || queue >= self.workers {
+            let doing = format!("giving the frames of queue {queue} of port {port} to a socket");
+            return Err(Error::doing(doing)(std::io::ErrorKind::InvalidInput.into()));
+        }
         let index = socket_index(u32::try_from(port).unwrap_or(u32::MAX).min(1), queue);
         // Descriptors are never negative.
         let fd = socket.as_raw_fd().unsigned_abs();
@@ -109,7 +115,7 @@ impl Attached {
     }
 
     /// Takes all sockets out of the program's hands: frames fail from now on, open or closed, and what is in the sockets' rings
-    /// is the last that comes there.
+    /// is the last that comes there when this returns. Takes some ten milliseconds.
     ///
     /// # Errors
     ///
@@ -122,7 +128,8 @@ impl Attached {
                     .map_err(Error::doing("taking sockets away from the program"))?;
             }
         }
-        Ok(())
+        // Some may be running that have found one before; what they redirect is in its ring when they have ended.
+        sys::wait_for_programs().map_err(Error::doing("taking sockets away from the program"))
     }
 
     /// A worker's cell; `None` past [`weir_xdp_common::MAX_QUEUES`].
@@ -147,6 +154,12 @@ impl Attached {
         let mut ports = counters::read(&self.loaded.maps)?;
         ports.truncate(self.ports.len());
         Ok(KernelCounters { ports })
+    }
+
+    /// Whether [`Cause::XmitDropped`] is counted: between two ports, where the kernel lets its tracepoints be used.
+    #[must_use]
+    pub fn counts_unsent(&self) -> bool {
+        self.ports.len() > 1 && xmit::watches(&self.place)
     }
 
     /// Has the kernel forward a flow by itself, past user space. `now_ns` is `CLOCK_MONOTONIC`'s.
@@ -193,15 +206,6 @@ impl Attached {
         Ok(())
     }
 
-    /// Takes a flow back from the kernel: its frames come to user space again. `None` if the kernel did not have it.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn withdraw(&self, key: &FlowKey) -> Result<Option<FlowEnd>, Error> {
-        self.orders.withdraw(key)
-    }
-
     /// Looks through the flows that the kernel has and removes those that are over, with what it did for each: blocked
     /// ones whose time has come, and bypassed ones without a frame for `idle_ns`. Takes about a microsecond a flow: not for a
     /// thread that handles frames. Times are `CLOCK_MONOTONIC`'s nanoseconds.
@@ -217,15 +221,6 @@ impl Attached {
     #[must_use]
     pub fn unnoted_flows(&self) -> u64 {
         self.orders.unnoted()
-    }
-
-    /// What becomes of frames that user space does not take, from now on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn set_fail(&self, fail: Fail) -> Result<(), Error> {
-        self.write(|settings| settings.fail = fail.code())
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
@@ -271,14 +266,28 @@ impl Attached {
             });
         }
         ports::no_foreign_program(&facts, &[])?;
+        let mut all = self.ports.clone();
+        std::mem::swap(&mut all[port], &mut facts);
+        let facts = &all[port];
+        // What came back may not be what went: frames could be lost unseen.
+        let as_before = match self.mode {
+            Mode::Native => AttachMode::Native,
+            Mode::Generic => AttachMode::Generic,
+        };
+        ports::mode(as_before, &all)?;
+        // What an earlier try has changed on it is to be put back, too.
+        let before = match self.settings().record.ports.get(port) {
+            Some(before) if before.ifindex == facts.ifindex => before.changed,
+            _ => 0,
+        };
         // Known before its first frame comes, which would else be taken for the other port's.
-        let changed = ports::prepare(&facts, 0, &mut self.warnings);
+        let changed = ports::prepare(facts, before, &mut self.warnings);
         self.write(|settings| {
-            if let Some(slot) = settings.ports.get_mut(port) {
+            if let Some(slot) = settings.record.ports.get_mut(port) {
                 *slot = changed;
             }
         })?;
-        std::mem::swap(&mut self.ports[port], &mut facts);
+        self.ports = all;
         attach::connect(&self.loaded.maps, &self.ports)?;
         // The old one's link, which leads nowhere.
         found::detach_link(&self.place, port)?;
@@ -303,8 +312,8 @@ impl Attached {
     ///
     /// What the system says.
     pub fn detach(self) -> Result<Vec<String>, Error> {
-        let settings = *self.settings();
-        Ok(found::remove(&self.place, Some(settings)))
+        let record = self.settings().record;
+        Ok(found::remove(&self.place, Some(record)))
     }
 }
 
@@ -331,8 +340,8 @@ pub fn detach(interface: &str, bpffs: &std::path::Path) -> Result<Detached, Erro
         .ok_or_else(|| Error::NothingThere(interface.into()))?;
     let locks = place.names.iter().map(|name| PortLock::take(name));
     let _locks = locks.collect::<Result<Vec<PortLock>, Error>>()?;
-    let settings = found::settings_at(&place)?;
-    let problems = found::remove(&place, settings);
+    let record = found::record_at(&place)?;
+    let problems = found::remove(&place, record);
     Ok(Detached {
         interfaces: place.names,
         problems,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use weir_xdp_common::{LAYOUT, MAX_PORTS, Settings};
+use weir_xdp_common::{LAYOUT, MAX_PORTS, RECORDED, Record, SETTINGS, Settings};
 
 use super::error::Error;
 use super::object::{self, MAPS};
@@ -16,6 +16,8 @@ use crate::interface::Facts;
 pub(super) struct Found {
     /// Of a bridge that can be taken over, or, with `unusable`, of one that cannot.
     pub settings: Option<Settings>,
+    /// What was changed on its ports, also of a bridge of another version.
+    pub record: Option<Record>,
     pub links: [Option<Link>; MAX_PORTS as usize],
     /// Why it cannot be taken over.
     pub unusable: Option<String>,
@@ -55,6 +57,10 @@ impl Found {
                 continue;
             };
             let mut shape = sys::map_shape(map.as_fd()).map_err(opening())?;
+            if name == SETTINGS {
+                let record = sys::record(map.as_fd()).map_err(opening())?;
+                found.record = record.filter(|record| record.layout >= RECORDED);
+            }
             let expected = object::shape(name);
             if expected.entries == 0 {
                 shape.entries = 0;
@@ -63,16 +69,16 @@ impl Found {
             shape.flags = expected.flags;
             if shape != expected {
                 found.unusable = Some(format!("its map {name} is not as this version's"));
-            } else if name == weir_xdp_common::SETTINGS
+            } else if name == SETTINGS
                 && let Some(table) = sys::Table::<u32, Settings>::new(map).map_err(opening())?
             {
                 found.settings = table.get(&0).map_err(opening())?;
             }
         }
         if let Some(settings) = found.settings
-            && settings.layout != LAYOUT
+            && settings.record.layout != LAYOUT
         {
-            let layout = settings.layout;
+            let layout = settings.record.layout;
             found.unusable = Some(format!(
                 "its layout is {layout}, and this version's {LAYOUT}"
             ));
@@ -86,7 +92,7 @@ impl Found {
 }
 
 /// Removes what is at a place, and puts interfaces back as they were as far as that is known.
-pub(super) fn remove(place: &Place, settings: Option<Settings>) -> Vec<String> {
+pub(super) fn remove(place: &Place, record: Option<Record>) -> Vec<String> {
     let mut problems = Vec::new();
     for (port, name) in place.names.iter().enumerate() {
         if let Err(error) = detach_link(place, port) {
@@ -96,7 +102,7 @@ pub(super) fn remove(place: &Place, settings: Option<Settings>) -> Vec<String> {
     if let Err(error) = place.remove() {
         problems.push(error.to_string());
     }
-    for (name, port) in place.names.iter().zip(settings.unwrap_or_default().ports) {
+    for (name, port) in place.names.iter().zip(record.unwrap_or_default().ports) {
         problems.extend(ports::restore(name, port));
     }
     for problem in &problems {
@@ -136,7 +142,7 @@ pub(super) fn programs(
     })
 }
 
-/// The settings at a place, if there are any that can be read.
-pub(super) fn settings_at(place: &Place) -> Result<Option<Settings>, Error> {
-    Ok(Found::at(place)?.settings)
+/// What was changed on the ports of a place, if that is known.
+pub(super) fn record_at(place: &Place) -> Result<Option<Record>, Error> {
+    Ok(Found::at(place)?.record)
 }

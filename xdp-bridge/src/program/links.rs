@@ -42,12 +42,18 @@ pub(super) fn links(
         })
     };
     // Kept are links to these very interfaces, in one mode that will do.
-    let kept = facts.iter().zip(&found).all(|(port, link)| {
-        let alive = link
-            .as_ref()
-            .is_some_and(|link| link.ifindex == port.ifindex);
-        alive && current(port) == Some(mode)
-    });
+    let in_mode = |mode: Mode| {
+        facts.iter().zip(&found).all(|(port, link)| {
+            let alive = link
+                .as_ref()
+                .is_some_and(|link| link.ifindex == port.ifindex);
+            alive && current(port) == Some(mode)
+        })
+    };
+    let was = [Mode::Native, Mode::Generic]
+        .into_iter()
+        .find(|&mode| in_mode(mode));
+    let kept = was == Some(mode);
     if kept {
         let mut linked = Linked {
             all: Vec::new(),
@@ -65,39 +71,64 @@ pub(super) fn links(
         }
         return Ok(linked);
     }
-    let replaced = found.iter().any(Option::is_some);
+    // Of an interface that is gone, too: its link still tells.
+    let is_another = |link: &Link| sys::link_tag(link.fd.as_fd()) != Some(loaded.info.tag);
+    let replaced = found.iter().flatten().any(is_another);
     for (port, slot) in found.iter_mut().enumerate() {
         if slot.take().is_some() {
             detach_link(place, port)?;
         }
     }
-    let (mode, all, why_generic) = match create_all(loaded, facts, mode) {
-        Ok(all) => (mode, all, None),
-        Err((port, why, _)) if mode == Mode::Native && wanted == AttachMode::Auto => {
-            let all = create_all(loaded, facts, Mode::Generic).map_err(not_attached)?;
-            let why = format!("{}: {why}", port.name);
-            (Mode::Generic, all, Some(why))
+    let made = make(loaded, facts, mode, wanted);
+    if made.is_err()
+        && let Some(was) = was
+    {
+        // Nobody will inspect, but what is there goes on failing as it is to. Where this fails, too, the error tells enough.
+        if let Ok(all) = create_all(loaded, facts, was) {
+            pin_all(&all, place)?;
         }
-        Err((port, why, source)) if mode == Mode::Native => {
-            return Err(match source.raw_os_error() {
-                Some(libc::EPERM | libc::EBUSY) => not_attached((port, why, source)),
-                _ => Error::NoNative {
-                    interface: port.name.clone(),
-                    why,
-                },
-            });
-        }
-        Err(failed) => return Err(not_attached(failed)),
-    };
-    for (port, link) in all.iter().enumerate() {
-        sys::pin(link.as_fd(), &place.link(port)).map_err(Error::doing("pinning a link"))?;
     }
+    let (mode, all, why_generic) = made?;
+    pin_all(&all, place)?;
     Ok(Linked {
         all,
         mode,
         why_generic,
         replaced,
     })
+}
+
+/// Attaches the program to all ports, in the mode that is wanted or, if it may be, in the other one: the mode, the links, and why
+/// it is not native.
+fn make(
+    loaded: &Loaded,
+    facts: &[Facts],
+    mode: Mode,
+    wanted: AttachMode,
+) -> Result<(Mode, Vec<OwnedFd>, Option<String>), Error> {
+    match create_all(loaded, facts, mode) {
+        Ok(all) => Ok((mode, all, None)),
+        Err((port, why, _)) if mode == Mode::Native && wanted == AttachMode::Auto => {
+            let all = create_all(loaded, facts, Mode::Generic).map_err(not_attached)?;
+            let why = format!("{}: {why}", port.name);
+            Ok((Mode::Generic, all, Some(why)))
+        }
+        Err((port, why, source)) if mode == Mode::Native => match source.raw_os_error() {
+            Some(libc::EPERM | libc::EBUSY) => Err(not_attached((port, why, source))),
+            _ => Err(Error::NoNative {
+                interface: port.name.clone(),
+                why,
+            }),
+        },
+        Err(failed) => Err(not_attached(failed)),
+    }
+}
+
+fn pin_all(links: &[OwnedFd], place: &Place) -> Result<(), Error> {
+    for (port, link) in links.iter().enumerate() {
+        sys::pin(link.as_fd(), &place.link(port)).map_err(Error::doing("pinning a link"))?;
+    }
+    Ok(())
 }
 
 /// A port, why it cannot have the program, and the system's error.

@@ -22,6 +22,7 @@ mod ports;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod xmit;
 
 pub use attach::{Adopted, Lost};
 pub use attached::{Attached, Checked, Detached, Ports, check, detach};

@@ -9,7 +9,7 @@ use aya::programs::{Program, ProgramError};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use weir_xdp_common::{
     COUNTERS, FLOWS, FlowEntry, FlowKey, MAX_PORTS, MAX_QUEUES, PEERS, PROGRAM, PortCounters,
-    SETTINGS, Settings, WORKERS, WorkerState, XSKS,
+    REFUSED, SETTINGS, Settings, WORKERS, WorkerState, XMIT, XSKS,
 };
 
 use super::error::Error;
@@ -43,6 +43,8 @@ pub(super) struct Maps {
 pub(super) struct Loaded {
     pub program: OwnedFd,
     pub info: ProgramInfo,
+    /// Those that are told what became of forwarded frames, in the kernel but at no tracepoint; or why there are none.
+    pub watchers: Result<Vec<OwnedFd>, String>,
     pub maps: Maps,
 }
 
@@ -91,11 +93,27 @@ pub(super) fn load(pins: Option<&Path>, flows: u32) -> Result<Loaded, Error> {
     let info =
         sys::program_info(program.as_fd()).map_err(Error::doing("asking for the program"))?;
     let maps = maps(&ebpf)?;
+    let watchers = watchers(&mut ebpf).map_err(|error| error.to_string());
     Ok(Loaded {
         program,
         info,
+        watchers,
         maps,
     })
+}
+
+fn watchers(ebpf: &mut Ebpf) -> Result<Vec<OwnedFd>, Error> {
+    let mut watchers = Vec::new();
+    for name in [XMIT, REFUSED] {
+        let Some(Program::TracePoint(program)) = ebpf.program_mut(name) else {
+            return Err(Error::Object(format!("it has no program {name}")));
+        };
+        program.load().map_err(of_program)?;
+        let program = program.fd().map_err(of_program)?.as_fd();
+        let copy = program.try_clone_to_owned();
+        watchers.push(copy.map_err(Error::doing("copying a descriptor"))?);
+    }
+    Ok(watchers)
 }
 
 fn maps(ebpf: &Ebpf) -> Result<Maps, Error> {

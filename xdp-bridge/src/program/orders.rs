@@ -1,10 +1,10 @@
 //! Flows given to the kernel: to forward, or to drop, by itself; and what it did with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use weir_xdp_common::{FlowEntry, FlowKey, action};
 
@@ -43,8 +43,6 @@ pub enum Ended {
     /// The table was full, and others were used more recently. The counts are those of the last sweep, and short of what
     /// came since.
     Evicted,
-    /// It was taken back.
-    Withdrawn,
 }
 
 /// What a sweep found.
@@ -109,26 +107,14 @@ impl Orders {
                     };
                     end(key, &before, why)
                 });
-                self.flows.set(key, &entry, sys::ANY).map_err(doing())?;
+                let set = self.flows.set(key, &entry, sys::ANY);
                 self.note(|given| given.ended.extend(replaced));
+                set.map_err(doing())?;
             }
             other => other.map_err(doing())?,
         }
         self.note(|given| given.keys.push((*key, entry)));
         Ok(())
-    }
-
-    /// Takes a flow back: its frames go to user space again.
-    pub fn withdraw(&self, key: &FlowKey) -> Result<Option<FlowEnd>, Error> {
-        let taken = self.flows.take(key);
-        let taken = taken.map_err(Error::doing("taking a flow back from the kernel"))?;
-        if let Ok(mut known) = self.known.lock() {
-            known.remove(key);
-        }
-        if let Ok(mut given) = self.given.lock() {
-            given.keys.retain(|(other, _)| other != key);
-        }
-        Ok(taken.and_then(|entry| end(key, &entry, Ended::Withdrawn)))
     }
 
     /// Flows whose end was not noted since nobody swept for too long.
@@ -137,9 +123,7 @@ impl Orders {
     }
 
     fn note(&self, what: impl FnOnce(&mut Given)) {
-        let Ok(mut given) = self.given.lock() else {
-            return;
-        };
+        let mut given = unpoisoned(&self.given);
         // Twice as many as the kernel holds at once: without sweeps it may not grow for ever.
         if given.keys.len().max(given.ended.len()) < self.capacity.saturating_mul(2) {
             what(&mut given);
@@ -148,61 +132,103 @@ impl Orders {
         }
     }
 
-    /// Looks through all flows and removes those that are over: at `now_ns`, and after `idle_ns` without a frame.
+    /// Looks through all flows and removes those that are over: at `now_ns`, and after `idle_ns` without a frame. What it has
+    /// found when it fails is told by the next one.
     pub fn sweep(&self, now_ns: u64, idle_ns: u64) -> Result<Sweep, Error> {
-        let doing = || Error::doing("looking through flows in the kernel");
-        let mut sweep = Sweep::default();
-        let mut seen = HashMap::new();
-        let given = match self.given.lock() {
-            Ok(mut given) => std::mem::take(&mut *given),
-            Err(_) => Given::default(),
+        let mut known = unpoisoned(&self.known);
+        let mut ended = {
+            let mut given = unpoisoned(&self.given);
+            // What was replaced was told, and what was given before the look is found by it, or it is gone.
+            for end in &given.ended {
+                known.remove(&end.key);
+            }
+            known.extend(given.keys.drain(..));
+            std::mem::take(&mut given.ended)
         };
-        sweep.ended.extend(given.ended);
-        for key in keys(&self.flows, self.capacity).map_err(doing())? {
-            // Gone meanwhile: evicted, and found below.
-            let Some(entry) = self.flows.get(&key).map_err(doing())? else {
-                continue;
-            };
-            let over = match entry.action {
-                action::ENDED => Some(Ended::Reopened),
-                action::BLOCK => (now_ns >= entry.until_ns).then_some(Ended::Expired),
-                _ => (now_ns.saturating_sub(entry.last_ns) > idle_ns).then_some(Ended::Idle),
-            };
-            let Some(why) = over else {
-                seen.insert(key, entry);
-                continue;
-            };
-            // Frames that came since it was looked at are counted too.
-            let last = self.flows.take(&key).map_err(doing())?.unwrap_or(entry);
-            sweep.ended.extend(end(&key, &last, why));
-            // What is over was not evicted.
-            seen.insert(key, FlowEntry::default());
+        let swept = self.look(now_ns, idle_ns, &mut known, &mut ended);
+        if let Err(error) = swept {
+            unpoisoned(&self.given).ended.extend(ended);
+            return Err(Error::doing("looking through flows in the kernel")(error));
         }
-        let mut known = match self.known.lock() {
-            Ok(known) => known,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let mut missing = HashMap::new();
-        for (key, entry) in known.drain().chain(given.keys) {
-            if !seen.contains_key(&key) {
-                missing.insert(key, entry);
+        Ok(Sweep {
+            ended,
+            flows: known.len(),
+        })
+    }
+
+    /// Brings `known` to what there is, and tells what is over. It may be called again after an error.
+    fn look(
+        &self,
+        now_ns: u64,
+        idle_ns: u64,
+        known: &mut HashMap<FlowKey, FlowEntry>,
+        ended: &mut Vec<FlowEnd>,
+    ) -> io::Result<()> {
+        let mut seen = HashSet::new();
+        for key in keys(&self.flows, self.capacity)? {
+            if self.look_at(&key, now_ns, idle_ns, known, ended)? {
+                seen.insert(key);
             }
         }
-        for (key, entry) in missing {
-            sweep.ended.extend(end(&key, &entry, Ended::Evicted));
+        let missing: Vec<FlowKey> = known
+            .keys()
+            .filter(|key| !seen.contains(*key))
+            .copied()
+            .collect();
+        for key in missing {
+            // The walk may have missed it, as others came and went.
+            if self.look_at(&key, now_ns, idle_ns, known, ended)? {
+                continue;
+            }
+            if let Some(entry) = known.remove(&key) {
+                ended.extend(end(&key, &entry, Ended::Evicted));
+            }
         }
-        seen.retain(|_, entry| entry.action != 0);
-        sweep.flows = seen.len();
-        *known = seen;
-        Ok(sweep)
+        Ok(())
     }
+
+    /// Looks at one flow; true if it is there, or was until now.
+    fn look_at(
+        &self,
+        key: &FlowKey,
+        now_ns: u64,
+        idle_ns: u64,
+        known: &mut HashMap<FlowKey, FlowEntry>,
+        ended: &mut Vec<FlowEnd>,
+    ) -> io::Result<bool> {
+        let Some(entry) = self.flows.get(key)? else {
+            return Ok(false);
+        };
+        let over = match entry.action {
+            action::ENDED => Some(Ended::Reopened),
+            action::BLOCK => (now_ns >= entry.until_ns).then_some(Ended::Expired),
+            _ => (now_ns.saturating_sub(entry.last_ns) > idle_ns).then_some(Ended::Idle),
+        };
+        match over {
+            Some(why) => {
+                // Frames that came since it was looked at are counted too.
+                let last = self.flows.take(key)?.unwrap_or(entry);
+                ended.extend(end(key, &last, why));
+                known.remove(key);
+            }
+            None => {
+                known.insert(*key, entry);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What a mutex holds: no one leaves it half changed.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// All keys; those that come and go meanwhile may be among them.
 fn keys(flows: &Table<FlowKey, FlowEntry>, capacity: usize) -> io::Result<Vec<FlowKey>> {
     let mut keys = Vec::new();
     // When a key is removed meanwhile the kernel begins anew: bounded, and each counts once.
-    let mut once = std::collections::HashSet::new();
+    let mut once = HashSet::new();
     let mut last = None;
     for _ in 0..capacity.saturating_mul(2) {
         last = flows.next(last.as_ref())?;
@@ -232,3 +258,6 @@ impl<K: sys::Plain, V: sys::Plain> Table<K, V> {
         Self::new(copy)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

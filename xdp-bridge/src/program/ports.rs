@@ -162,10 +162,14 @@ const OFFLOADS: [(u32, u32, &str); 2] = [
 /// Puts back what [`prepare`] changed, if the interface is still the same.
 pub(super) fn restore(name: &str, settings: PortSettings) -> Vec<String> {
     let mut problems = Vec::new();
-    let same = Facts::by_index(settings.ifindex).is_ok_and(|facts| facts.is_some());
-    if settings.ifindex == 0 || !same {
+    if settings.ifindex == 0 {
         return problems;
     }
+    let Ok(Some(facts)) = Facts::by_index(settings.ifindex) else {
+        return problems;
+    };
+    // Somebody may have renamed it, and called another one so.
+    let now = facts.name.as_str();
     if settings.changed & changed::PROMISCUOUS != 0
         && let Err(error) = set_promiscuous(settings.ifindex, false)
     {
@@ -173,7 +177,7 @@ pub(super) fn restore(name: &str, settings: PortSettings) -> Vec<String> {
     }
     for (flag, bit, what) in OFFLOADS {
         if settings.changed & bit != 0
-            && let Err(error) = ethtool::set_flags(name, flag, true)
+            && let Err(error) = ethtool::set_flags(now, flag, true)
         {
             problems.push(format!(
                 "{name} no longer {what}, as it did before: {error}"

@@ -1,6 +1,11 @@
-//! bpf(2), as far as it is used here. Everything unsafe about it is in this file.
+//! bpf(2), as far as it is used here. Everything unsafe about it is in this file and its parts.
 //!
 //! The layouts are those of `include/uapi/linux/bpf.h`.
+
+#[cfg(test)]
+mod run;
+mod tracepoint;
+mod wait;
 
 use std::ffi::CString;
 use std::io;
@@ -9,7 +14,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use weir_xdp_common::{FlowEntry, FlowKey, Settings};
+use weir_xdp_common::{FlowEntry, FlowKey, PortSettings, Record, Settings};
+
+#[cfg(test)]
+pub(super) use run::test_run;
+pub(super) use tracepoint::link_tracepoint;
+pub(super) use wait::wait_for_programs;
 
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
@@ -208,6 +218,25 @@ pub(super) fn map_read_cpus(map: BorrowedFd<'_>, key: u32, room: &mut [u64]) -> 
     unsafe { bpf(MAP_LOOKUP_ELEM, &mut element) }.map(drop)
 }
 
+/// What the first element of an array begins with, whatever else is in it; `None` where it has none, or no room for a record.
+pub(super) fn record(map: BorrowedFd<'_>) -> io::Result<Option<Record>> {
+    const ARRAY: u32 = 2;
+    let shape = map_shape(map)?;
+    if shape.kind != ARRAY || shape.key != 4 || (shape.value as usize) < size_of::<Record>() {
+        return Ok(None);
+    }
+    let mut words = vec![0_u32; (shape.value as usize).div_ceil(8) * 2];
+    let mut element = Element::new(map, Some(&0_u32), words.as_mut_ptr() as u64, 0);
+    // SAFETY: the room is for such a value.
+    unsafe { bpf(MAP_LOOKUP_ELEM, &mut element) }?;
+    let &[layout, a, a_changed, b, b_changed, ..] = words.as_slice() else {
+        return Ok(None);
+    };
+    let port = |ifindex, changed| PortSettings { ifindex, changed };
+    let ports = [port(a, a_changed), port(b, b_changed)];
+    Ok(Some(Record { layout, ports }))
+}
+
 /// How many CPUs the kernel keeps values for.
 pub(super) fn possible_cpus() -> io::Result<usize> {
     aya::util::nr_cpus()
@@ -371,61 +400,8 @@ pub(super) fn pinned(path: &Path) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Waits until every program that was running has ended.
-pub(super) fn wait_for_programs() -> io::Result<()> {
-    const GLOBAL: libc::c_int = 1;
-    // SAFETY: membarrier(2) without addresses.
-    if unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 impl<K, V> AsFd for Table<K, V> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.as_fd()
     }
-}
-
-/// Runs an XDP program so many times on a frame that comes on an interface's queue; what it answers, and how many
-/// nanoseconds it takes.
-#[cfg(test)]
-pub(super) fn test_run(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    ifindex: u32,
-    queue: u32,
-    repeat: u32,
-) -> io::Result<(u32, u32)> {
-    const PROG_TEST_RUN: libc::c_int = 10;
-    #[repr(C)]
-    struct Run {
-        program: u32,
-        answer: u32,
-        sizes: [u32; 2],
-        frame: u64,
-        result: u64,
-        repeat: u32,
-        duration: u32,
-        context_sizes: [u32; 2],
-        context: u64,
-        context_result: u64,
-    }
-    // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-    let context = [0, frame.len() as u32, 0, ifindex, queue, 0];
-    let mut run = Run {
-        program: fd(program),
-        answer: 0,
-        sizes: [frame.len() as u32, 0],
-        frame: frame.as_ptr() as u64,
-        result: 0,
-        repeat,
-        duration: 0,
-        context_sizes: [size_of_val(&context) as u32, 0],
-        context: context.as_ptr() as u64,
-        context_result: 0,
-    };
-    // SAFETY: frame and context with their sizes, and no room for results, which are then not written.
-    unsafe { bpf(PROG_TEST_RUN, &mut run) }?;
-    Ok((run.answer, run.duration))
 }

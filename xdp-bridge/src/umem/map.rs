@@ -12,7 +12,12 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mun
 pub(crate) struct Map {
     start: NonNull<u8>,
     length: usize,
+    /// What is to be unmapped: huge pages are mapped, and unmapped, as wholes.
+    mapped: usize,
 }
+
+/// Bytes of a huge page, which is asked for by its size: the system's default may be another.
+const HUGE: usize = 2 << 20;
 
 // SAFETY: a mapping belongs to the process, not to a thread; what lies in it is reached through the types built on this one.
 unsafe impl Send for Map {}
@@ -26,12 +31,18 @@ impl Map {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
         // SAFETY: the kernel chooses a place where nothing else is.
-        let reserve =
-            |flags| unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, flags) };
-        if huge && let Ok(start) = reserve(flags | MapFlags::HUGETLB) {
-            return Self::at(start, length);
+        let reserve = |length, flags| unsafe {
+            mmap_anonymous(std::ptr::null_mut(), length, protection, flags)
+        };
+        let whole = length.checked_next_multiple_of(HUGE);
+        let pages = MapFlags::HUGETLB | MapFlags::HUGE_2MB;
+        if huge
+            && let Some(whole) = whole
+            && let Ok(start) = reserve(whole, flags | pages)
+        {
+            return Self::at(start, length, whole);
         }
-        let map = Self::at(reserve(flags)?, length)?;
+        let map = Self::at(reserve(length, flags)?, length, length)?;
         if huge {
             // SAFETY: the whole mapping, and nothing but it; the advice changes no contents. It is a wish: without it all works.
             let _ = unsafe { madvise(map.start.as_ptr().cast(), length, Advice::LinuxHugepage) };
@@ -54,12 +65,16 @@ impl Map {
                 offset,
             )
         }?;
-        Self::at(start, length)
+        Self::at(start, length, length)
     }
 
-    fn at(start: *mut std::ffi::c_void, length: usize) -> io::Result<Self> {
+    fn at(start: *mut std::ffi::c_void, length: usize, mapped: usize) -> io::Result<Self> {
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { start, length })
+        Ok(Self {
+            start,
+            length,
+            mapped,
+        })
     }
 
     /// Bytes mapped.
@@ -82,7 +97,8 @@ impl Map {
 impl Drop for Map {
     fn drop(&mut self) {
         // SAFETY: this is what was mapped, and nothing refers to it any more. There is nothing to be done about an error.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        let done = unsafe { munmap(self.start.as_ptr().cast(), self.mapped) };
+        debug_assert!(done.is_ok(), "{} bytes stay mapped", self.mapped);
     }
 }
 

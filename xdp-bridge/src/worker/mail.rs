@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -109,22 +108,6 @@ impl Mail {
     /// True as long as the worker is there.
     pub(super) fn is_open(&self) -> bool {
         self.alive.load(Ordering::Acquire)
-    }
-}
-
-/// Wakes a worker from another thread.
-#[derive(Clone, Debug)]
-pub struct Waker {
-    pub(super) shared: Arc<super::shared::Shared>,
-    pub(super) worker: u32,
-}
-
-impl Waker {
-    /// Ends the worker's rest, if it rests.
-    pub fn wake(&self) {
-        if let Some(mail) = self.shared.mail(self.worker) {
-            mail.rouse(ASLEEP);
-        }
     }
 }
 

@@ -39,13 +39,12 @@ mod stock;
 mod testing;
 mod turn;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 pub use bridge::{Bridge, BridgeError, SetSocket};
 pub use inspect::{Inspect, MAX_BATCH, Received, Verdict};
-pub use mail::Waker;
 pub use options::{BridgeOptions, BridgePort, OptionsError, ZeroCopy, frame_size_for};
-pub use turn::{Trouble, Turn};
+pub use turn::Trouble;
 
 use crate::program::QueueCell;
 use crate::ring::Mapped;
@@ -92,40 +91,13 @@ impl Worker {
         self.inner.statistics(port)
     }
 
-    /// Completions of a port that were for no frame that it was sending: a driver's mistake, which does no harm here. `None` where
-    /// there is no such port.
-    #[must_use]
-    pub fn odd_completions(&self, port: usize) -> Option<u64> {
-        self.inner.odd_completions(port)
-    }
-
-    /// Ends a [`Worker::rest`] from another thread.
-    #[must_use]
-    pub fn waker(&self) -> Waker {
-        self.inner.waker()
-    }
-
-    /// Takes what is there, up to a batch of frames, has it inspected, and carries the verdicts out. Never sleeps.
-    pub fn turn(&mut self, inspect: &mut impl Inspect) -> Turn {
-        self.inner.turn(inspect)
-    }
-
-    /// Sleeps until there is something to do, for at most [`BridgeOptions::poll`].
-    pub fn rest(&mut self) {
-        self.inner.rest();
-    }
-
     /// Turns until `stop` is set or the bridge is broken, and rests where there is nothing to do.
+    ///
+    /// When it is asked to stop, what is in its rings is inspected and sent first, also what other workers still give it: for that
+    /// it waits a second at most. Take the sockets away from the program before
+    /// ([`Attached::unset_sockets`](crate::program::Attached::unset_sockets)), so that this is the last that comes; what comes
+    /// nevertheless is lost with the sockets, and counted. Trouble that shows only then is not reported: the others end, too.
     pub fn run(&mut self, inspect: &mut impl Inspect, stop: &AtomicBool) -> Ended {
-        while !stop.load(Ordering::Relaxed) {
-            let turn = self.turn(inspect);
-            if let Some(trouble) = turn.trouble {
-                return Ended::Broken(trouble);
-            }
-            if turn.idle {
-                self.rest();
-            }
-        }
-        Ended::Stopped
+        self.inner.run(inspect, stop)
     }
 }

@@ -10,6 +10,8 @@ use super::MAX_BATCH;
 const HEADROOM: u32 = 256;
 /// Ethernet header with two VLAN tags.
 const LINK_HEADER: u32 = 14 + 2 * 4;
+/// A ring that stands still for longer than that is no matter of patience.
+const LONGEST_STALL: Duration = Duration::from_secs(60);
 
 /// A port of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +55,8 @@ pub struct BridgeOptions {
     pub huge_pages: bool,
     /// How long a batch of frames may wait for room on a transmit ring before frames are dropped.
     pub transmit_wait: Duration,
-    /// After how long without progress a ring is kicked; after eight times as long its socket is taken for broken.
+    /// After how long without progress a ring is kicked, at most a minute; after eight times as long its socket is taken for
+    /// broken.
     pub stall: Duration,
     /// The heartbeat's timeout, as the program was told: what takes longer is counted.
     pub heartbeat: Duration,
@@ -147,7 +150,7 @@ impl BridgeOptions {
         if !(1..=MAX_BATCH).contains(&self.batch) {
             return refuse("the batch", self.batch as u64, "1 to 64");
         }
-        if self.poll.is_zero() || self.poll * 2 > self.heartbeat {
+        if self.poll.is_zero() || self.poll > self.heartbeat / 2 {
             let expected = "more than nothing, and at most half of the heartbeat's timeout";
             return refuse("the longest sleep (ms)", millis(self.poll), expected);
         }
@@ -158,6 +161,10 @@ impl BridgeOptions {
                 millis(self.transmit_wait),
                 expected,
             );
+        }
+        if self.stall.is_zero() || self.stall > LONGEST_STALL {
+            let expected = "more than nothing, and at most a minute";
+            return refuse("the stall (ms)", millis(self.stall), expected);
         }
         Ok(())
     }
@@ -182,7 +189,7 @@ mod tests {
     fn bounds_are_held() {
         assert_eq!(two_ports().check(), Ok(()));
         type Change = fn(&mut BridgeOptions);
-        let refused: [(&str, Change); 13] = [
+        let refused: [(&str, Change); 16] = [
             ("ports", |options| options.ports.clear()),
             ("ports", |options| {
                 options.ports.push(options.ports[0].clone())
@@ -197,6 +204,9 @@ mod tests {
             ("batch", |options| options.batch = 65),
             ("sleep", |options| options.poll = Duration::from_millis(16)),
             ("sleep", |options| options.poll = Duration::ZERO),
+            ("sleep", |options| options.poll = Duration::MAX),
+            ("stall", |options| options.stall = Duration::ZERO),
+            ("stall", |options| options.stall = Duration::MAX),
             ("room", |options| {
                 options.transmit_wait = Duration::from_millis(16)
             }),

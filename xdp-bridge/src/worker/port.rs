@@ -40,8 +40,8 @@ pub(super) struct Port<M, K> {
     pub(super) state: State,
     /// Frames that the kernel has to send.
     sending: u32,
-    /// Completions that were none.
-    pub(super) odd: u64,
+    /// Completions that were none, and are not counted yet.
+    odd: u64,
     /// Until when frames of this batch may wait for room; set when the first one has to.
     patience: Option<u64>,
     /// Frames that the kernel had taken from the transmit ring at the latest look. How many wait says nothing: a ring that is
@@ -75,7 +75,23 @@ impl<M: Memory, K: Kernel> Port<M, K> {
         self.sending
     }
 
-    /// Takes back the frames that were sent.
+    /// Frames that may yet be sent: none while the interface is down, or gone.
+    pub(super) fn to_come(&self) -> u32 {
+        match self.state {
+            State::Up => self.sending,
+            State::Down | State::Gone => 0,
+        }
+    }
+
+    /// Frames that the kernel has not even taken to be sent.
+    pub(super) fn unsent(&mut self) -> u32 {
+        match self.sending {
+            0 => 0,
+            _ => self.rings.transmit_waiting(),
+        }
+    }
+
+    /// Takes back the frames that were sent. What is no such frame is noted as odd.
     pub(super) fn reap(&mut self, stock: &mut Stock) {
         while let Some(frame) = self.rings.completed(stock.umem()) {
             match frame {
@@ -201,6 +217,11 @@ impl<M: Memory, K: Kernel> Port<M, K> {
         self.kick();
         self.kernel.wake_receive();
         Watch::Stuck { kicked: true }
+    }
+
+    /// Completions since the last call that were for no frame that was being sent.
+    pub(super) fn newly_odd(&mut self) -> u64 {
+        std::mem::take(&mut self.odd)
     }
 
     /// Frames that were lost on the socket since the last call.

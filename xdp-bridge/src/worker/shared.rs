@@ -20,6 +20,8 @@ pub(super) struct Shared {
     mail: Box<[Mail]>,
     /// Workers that have not ended.
     left: AtomicU32,
+    /// Workers that receive no more, and so give nothing to others.
+    dry: AtomicU32,
 }
 
 impl std::fmt::Debug for Shared {
@@ -57,6 +59,7 @@ impl Shared {
                 .map(|_| Mail::new())
                 .collect::<io::Result<_>>()?,
             left: AtomicU32::new(workers),
+            dry: AtomicU32::new(0),
         };
         Ok((shared, all))
     }
@@ -81,6 +84,21 @@ impl Shared {
         let last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
         let crossings = self.crossings.iter().filter(move |_| last);
         crossings.flat_map(|crossing| std::iter::from_fn(|| crossing.pop()))
+    }
+
+    /// A worker receives no more: what others may find in its rings to them is there now. Once for each.
+    pub(super) fn runs_dry(&self) {
+        self.dry.fetch_add(1, Ordering::Release);
+    }
+
+    /// True when nothing more is put into rings between workers.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Acquire) >= self.workers
+    }
+
+    /// Frames of all workers.
+    pub(super) fn frames(&self) -> u32 {
+        self.workers.saturating_mul(self.frames)
     }
 
     /// A worker's letter box.

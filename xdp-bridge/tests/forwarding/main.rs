@@ -188,6 +188,33 @@ fn frames_go_both_ways_in_generic_mode() {
     in_a_network(|| both_ways(2, Mode::Generic));
 }
 
+/// One worker has long ended its own work when the other one begins to, and finds frames that are the first one's.
+#[test]
+fn a_worker_that_is_to_stop_waits_for_what_others_still_give_it() {
+    in_a_network(|| {
+        two_pairs(2);
+        let (workers, cells, _programs) = open(&options(2), Mode::Native);
+        let mut tap = Tap::open("ea").expect("tap");
+        for number in 0..128 {
+            tap.send(&Flow((number % 32) as u8).frame(true, Fate::Pass, number, 100));
+        }
+        thread::sleep(Duration::from_millis(50));
+        let stop = AtomicBool::new(true);
+        thread::scope(|scope| {
+            for mut worker in workers {
+                let stop = &stop;
+                scope.spawn(move || {
+                    thread::sleep(Duration::from_millis(200) * worker.number());
+                    assert_eq!(worker.run(&mut Sieve, stop), Ended::Stopped);
+                });
+            }
+        });
+        let sum = |what| cells.iter().map(|cell| cell.get(0, what)).sum::<u64>();
+        assert_eq!((sum(Tally::Received), sum(Tally::Passed)), (128, 128));
+        assert!(cells[1].get(0, Tally::HandedOver) > 0, "of late, too");
+    });
+}
+
 #[test]
 fn a_removed_interface_is_reported() {
     in_a_network(|| {

@@ -94,6 +94,34 @@ fn enter() -> io::Result<()> {
     Ok(())
 }
 
+/// Mounts what tells of tracepoints where a system has it; this thread alone sees it.
+pub fn mount_tracefs() {
+    let (kind, at) = (c"tracefs", c"/sys/kernel/tracing");
+    // SAFETY: strings that end with a zero, and nothing else.
+    let mounted = unsafe {
+        libc::mount(
+            kind.as_ptr(),
+            at.as_ptr(),
+            kind.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
+    // It may be there already.
+    let error = io::Error::last_os_error();
+    assert!(
+        mounted == 0 || error.raw_os_error() == Some(libc::EBUSY),
+        "{error}"
+    );
+}
+
+/// The folder in which the bridge between the two cables is kept.
+pub fn kept_at(path: &Path) -> PathBuf {
+    let namespaces = path.join("weir").read_dir().expect("listed");
+    let namespace = namespaces.last().expect("one").expect("read").path();
+    namespace.join("a+b")
+}
+
 /// Makes this thread an ordinary user's.
 pub fn drop_privileges() {
     const NOBODY: libc::c_long = 65_534;

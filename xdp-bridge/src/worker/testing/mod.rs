@@ -1,102 +1,31 @@
 //! Workers against a kernel of our own, which does what it likes: no frame is lost or doubled, and everything is counted.
 
 mod cases;
+mod device;
+mod ends;
 
-use std::cell::RefCell;
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use device::{Device, Mock, socket};
 use proptest::prelude::*;
 use weir_engine::flow::shard;
 use weir_engine::packet::{Frame as Bytes, LinkType};
 use weir_xdp_common::Tally;
 
-use super::inspect::{Inspect, Received, Verdict};
+use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
 use super::options::BridgeOptions;
 use super::shared::Shared;
 use super::turn::Worker;
 use crate::program::QueueCell;
-use crate::ring::{Consumer, Heap, Memory, Producer};
-use crate::socket::{Kernel, Kick, Rings, SocketStatistics};
+use crate::ring::Heap;
+use crate::socket::Kick;
 use crate::umem::Place;
 
 const RING: u32 = 64;
 const FRAMES: u32 = 200;
 const FRAME_SIZE: u32 = 2048;
 const HEADROOM: u64 = 256;
-
-/// The kernel's side of a socket.
-struct Device {
-    fill: Consumer<Heap, 1>,
-    completion: Producer<Heap, 1>,
-    receive: Producer<Heap, 2>,
-    transmit: Consumer<Heap, 2>,
-    flags: Heap,
-    /// Taken from the transmit ring, not completed.
-    sending: Vec<u64>,
-    /// Bytes that were sent.
-    sent: Vec<Vec<u8>>,
-    answer: Kick,
-    lost: u64,
-    /// The latest descriptor of a packet.
-    last: [u64; 2],
-}
-
-/// What a worker is given in the place of a socket. A test has one thread.
-#[derive(Clone)]
-struct Mock(Rc<RefCell<Device>>);
-
-impl Kernel for Mock {
-    fn kick(&self) -> Kick {
-        self.0.borrow().answer
-    }
-
-    fn wake_receive(&self) {}
-
-    fn statistics(&self) -> io::Result<SocketStatistics> {
-        Ok(SocketStatistics {
-            dropped: self.0.borrow().lost,
-            ..SocketStatistics::default()
-        })
-    }
-
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-}
-
-fn socket(number: u8) -> (Mock, Rings<Heap>) {
-    // Counts soon wrap.
-    let ring = |words: u32| Heap::new((RING * words) as usize, u32::MAX - 100);
-    let (fill, completion, receive, transmit) = (ring(1), ring(1), ring(2), ring(2));
-    let rings = Rings::new(
-        number,
-        Producer::new(fill.clone()),
-        Consumer::new(completion.clone()),
-        Consumer::new(receive.clone()),
-        Producer::new(transmit.clone()),
-    );
-    let device = Device {
-        fill: Consumer::new(fill),
-        completion: Producer::new(completion),
-        receive: Producer::new(receive),
-        flags: transmit.clone(),
-        transmit: Consumer::new(transmit),
-        sending: Vec::new(),
-        sent: Vec::new(),
-        answer: Kick::Done,
-        lost: 0,
-        last: [0; 2],
-    };
-    device
-        .flags
-        .flags()
-        .store(1, std::sync::atomic::Ordering::Relaxed);
-    (Mock(Rc::new(RefCell::new(device))), rings)
-}
 
 /// A bridge of two ports whose kernel is at hand.
 struct Bench {
@@ -243,12 +172,21 @@ impl Bench {
     }
 
     fn with_frames(workers: u32, frames: u32) -> Self {
+        Self::with(workers, frames, MAX_BATCH)
+    }
+
+    fn with_batch(workers: u32, batch: usize) -> Self {
+        Self::with(workers, FRAMES, batch)
+    }
+
+    fn with(workers: u32, frames: u32, batch: usize) -> Self {
         let (shared, mut all) = Shared::new(workers, frames, FRAME_SIZE, false).expect("memory");
         let shared = Arc::new(shared);
         let options = BridgeOptions {
             workers,
             frames,
             ring: RING,
+            batch,
             transmit_wait: Duration::ZERO,
             ..BridgeOptions::default()
         };

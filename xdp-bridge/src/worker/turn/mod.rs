@@ -1,5 +1,6 @@
 //! The worker: one turn after the other.
 
+mod last;
 mod take;
 mod watch;
 
@@ -10,7 +11,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use weir_xdp_common::{MAX_PORTS, Tally};
 
 use super::inspect::{Inspect, MAX_BATCH, Received, Verdict};
-use super::mail::Waker;
 use super::options::BridgeOptions;
 use super::port::Port;
 use super::shared::Shared;
@@ -57,13 +57,13 @@ pub enum Trouble {
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
+pub(super) struct Turn {
     /// Frames that were inspected.
-    pub inspected: u32,
+    pub(super) inspected: u32,
     /// Nothing was there to be taken.
-    pub idle: bool,
+    pub(super) idle: bool,
     /// What is wrong, if something is.
-    pub trouble: Option<Trouble>,
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// A packet that is about to be inspected.
@@ -114,6 +114,8 @@ pub(super) struct Worker<M: Memory, K: Kernel> {
     /// Since when there were frames to receive into.
     fed_ns: u64,
     trouble: Option<Trouble>,
+    /// It receives no more, and the others know.
+    dry: bool,
 }
 
 impl<M: Memory, K: Kernel> std::fmt::Debug for Worker<M, K> {
@@ -154,6 +156,7 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
             looked_ns: now,
             fed_ns: now,
             trouble: None,
+            dry: false,
         };
         worker.refill();
         worker
@@ -175,24 +178,13 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         self.kernel(port)?.statistics().ok()
     }
 
-    /// Completions of a port that were for no frame that it was sending.
-    pub(super) fn odd_completions(&self, port: usize) -> Option<u64> {
-        Some(self.ports.get(port)?.odd)
-    }
-
     /// Free frames.
     #[cfg(test)]
     pub(super) fn free(&self) -> u32 {
         self.stock.count()
     }
 
-    pub(super) fn waker(&self) -> Waker {
-        Waker {
-            shared: Arc::clone(&self.stock.shared),
-            worker: self.stock.worker,
-        }
-    }
-
+    /// Takes what is there, up to a batch of frames, has it inspected, and carries the verdicts out. Never sleeps.
     pub(super) fn turn(&mut self, inspect: &mut impl Inspect) -> Turn {
         self.turns = self.turns.wrapping_add(1);
         for port in &mut self.ports {
@@ -215,12 +207,14 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
         }
         Turn {
             inspected,
-            idle: taken == 0,
+            // A batch of one takes from ports and from other workers by turns.
+            idle: taken == 0 && self.unread == 0,
             trouble: self.trouble,
         }
     }
 
-    pub(super) fn rest(&mut self) {
+    /// Sleeps until there is something to do, for at most [`BridgeOptions::poll`].
+    fn rest(&mut self) {
         let Some(mail) = self.stock.shared.mail(self.stock.worker) else {
             return;
         };

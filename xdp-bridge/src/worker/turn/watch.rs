@@ -56,6 +56,8 @@ impl<M: Memory, K: Kernel> Worker<M, K> {
     fn look(&mut self) {
         for (index, port) in self.ports.iter_mut().enumerate() {
             self.cell.add(index, Tally::RingDropped, port.newly_lost());
+            self.cell
+                .add(index, Tally::OddCompletions, port.newly_odd());
             port.kick();
         }
         let shared = &self.stock.shared;
@@ -77,12 +79,16 @@ impl<M: Memory, K: Kernel> Drop for Worker<M, K> {
             ports,
             cell,
             unread,
+            dry,
             ..
         } = self;
         let Some(mail) = stock.shared.mail(stock.worker) else {
             return;
         };
         mail.close();
+        if !std::mem::replace(dry, true) {
+            stock.shared.runs_dry();
+        }
         let mut senders = mail.collect() | *unread;
         while senders != 0 {
             let crossing = stock
@@ -98,6 +104,8 @@ impl<M: Memory, K: Kernel> Drop for Worker<M, K> {
                 cell.add(index, Tally::LostInRings, 1);
             }
             cell.add(index, Tally::RingDropped, port.newly_lost());
+            cell.add(index, Tally::OddCompletions, port.newly_odd());
+            cell.add(index, Tally::Unsent, port.unsent().into());
         }
         for parcel in stock.shared.end_worker() {
             cell.add(parcel.port as usize, Tally::LostInHands, 1);

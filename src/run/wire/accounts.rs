@@ -1,10 +1,13 @@
 //! What became of every frame.
 
+use std::ops::AddAssign;
+
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use weir_xdp::common::{Cause, Count, Outcome, PortCounters, Tally};
+use weir_xdp::program::FlowEnd;
 
-use super::ports::{FlowsEnded, PortFacts, Ports};
+use super::ports::{PortFacts, Ports};
 use crate::run::pipeline::Seen;
 use crate::ui::figures;
 
@@ -149,6 +152,49 @@ const TALLIES: [(&str, Tally); 21] = [
     ("rebuilt", Tally::Rebuilt),
     ("late", Tally::Late),
 ];
+
+/// What the kernel did for flows that are over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowsEnded {
+    pub bypassed: u64,
+    pub bypassed_packets: u64,
+    pub bypassed_bytes: u64,
+    pub blocked: u64,
+    pub blocked_packets: u64,
+    pub blocked_bytes: u64,
+}
+
+impl AddAssign<&FlowEnd> for FlowsEnded {
+    fn add_assign(&mut self, end: &FlowEnd) {
+        let (flows, packets, bytes) = if end.blocked {
+            (
+                &mut self.blocked,
+                &mut self.blocked_packets,
+                &mut self.blocked_bytes,
+            )
+        } else {
+            (
+                &mut self.bypassed,
+                &mut self.bypassed_packets,
+                &mut self.bypassed_bytes,
+            )
+        };
+        *flows += 1;
+        *packets += end.packets;
+        *bytes += end.bytes;
+    }
+}
+
+impl AddAssign for FlowsEnded {
+    fn add_assign(&mut self, other: Self) {
+        self.bypassed += other.bypassed;
+        self.bypassed_packets += other.bypassed_packets;
+        self.bypassed_bytes += other.bypassed_bytes;
+        self.blocked += other.blocked;
+        self.blocked_packets += other.blocked_packets;
+        self.blocked_bytes += other.blocked_bytes;
+    }
+}
 
 /// The books of a run.
 #[derive(Debug)]

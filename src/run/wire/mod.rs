@@ -14,6 +14,7 @@ mod cpus;
 mod gather;
 mod inspector;
 mod orders;
+mod plan;
 mod ports;
 mod ready;
 
@@ -39,8 +40,9 @@ use cpus::Cpus;
 use gather::{Gather, Slot, Voice, channels};
 use inspector::Inspector;
 use orders::Orders;
+pub use plan::{Plan, dry_run};
 use ports::Ports;
-pub use ports::{Plan, detach, dry_run};
+pub use ports::detach;
 
 /// How long who writes records waits at most before it looks whether all is over.
 const LOOK: Duration = Duration::from_millis(50);

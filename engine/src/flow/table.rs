@@ -289,12 +289,25 @@ impl FlowTable {
         if packet.ts_ns > deadline {
             return Some((EndReason::Timeout, deadline));
         }
-        if !is_syn(packet) {
-            return None;
-        }
         let flow = &self.slots[slot as usize].flow;
-        let reused = flow.tcp.reusable() || self.config.passed_by && flow.begins_anew(packet);
+        let to_server = flow.client == (packet.src, packet.sport);
+        let reused = if is_syn(packet) {
+            flow.tcp.reusable() || self.begins_anew(flow, packet, to_server)
+        } else {
+            self.config.session.inline && flow.tcp.renewed_by(packet, to_server)
+        };
         reused.then_some((EndReason::Reused, packet.ts_ns))
+    }
+
+    /// Whether a SYN is of another connection than this one, whose end may not have been seen: it needed no inspection, was
+    /// dropped, or its start was not seen either.
+    fn begins_anew(&self, flow: &Flow, syn: &Packet<'_>, to_server: bool) -> bool {
+        let unseen = match flow.action {
+            FlowAction::Pass | FlowAction::Bypass => self.config.passed_by,
+            FlowAction::Drop => self.config.session.inline,
+            FlowAction::None => self.config.session.inline && flow.tcp.picked_up(),
+        };
+        unseen && flow.tcp.differs_from(syn, to_server)
     }
 
     /// How long flows of a class are kept.

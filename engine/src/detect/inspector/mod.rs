@@ -81,6 +81,11 @@ impl Inspector {
         let tags = config.tagged_packets && prepared.state.has_tags();
         let mut flow = config.flow;
         flow.session.inline = config.inline;
+        // What is not followed cannot be held back. That connections may be older than this worker, or have been idle for
+        // longer than they are kept, is no reason to cut them off.
+        flow.session.midstream |= config.inline;
+        let mut stream = config.stream;
+        stream.inline |= config.inline;
         flow.passed_by |= config.bypass;
         let decoder = &config.decoder;
         let tunnels = [
@@ -95,7 +100,7 @@ impl Inspector {
             evaluator,
             evaluated: EvalCounters::default(),
             flows: FlowTable::new(flow),
-            streams: Streams::new(config.stream),
+            streams: Streams::new(stream),
             apps: Apps::new(
                 prepared.wants,
                 !config.app_records.is_empty(),
@@ -142,8 +147,14 @@ impl Inspector {
         out: &mut Vec<Event>,
     ) -> (Stage, Verdict) {
         if packet.bad_checksum {
-            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
-            return (Stage::Decode, Verdict::default());
+            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it. It goes no
+            // further: who stands between here and the receiver may compute the checksum anew.
+            self.counters.dropped += u64::from(self.inline);
+            let verdict = Verdict {
+                drop: self.inline,
+                ..Verdict::default()
+            };
+            return (Stage::Decode, verdict);
         }
         let flow = self.flows.track(packet);
         self.verdict = Verdict::default();
@@ -179,6 +190,10 @@ impl Inspector {
         self.profile.lap(Stage::Flow);
         let mut flow = flow;
         if let Some(view) = &mut flow {
+            self.verdict.drop |= view.step.drop;
+            if view.step.rewound {
+                self.streams.rewind(self.flows.get(*view).streams, 0);
+            }
             self.acknowledge_app(view);
             if !view.step.accepted {
                 self.datagram(packet, view, out);

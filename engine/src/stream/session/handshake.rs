@@ -83,7 +83,8 @@ impl Session {
         // The largest window of all is the one to be careful with.
         server.window = server.window.max(segment.window);
         server.scale = server.scale.max(extras.scale.unwrap_or(0));
-        let taken = extras.fast_open && segment.data > 0;
+        // Some servers keep what comes with any SYN; whether this one did, its answer says.
+        let taken = (extras.fast_open || turn.config.inline) && segment.data > 0;
         if taken {
             client.take(first, end);
         }
@@ -116,7 +117,7 @@ impl Session {
         }
     }
 
-    fn claimed(&self, isn: u32) -> bool {
+    pub(super) fn claimed(&self, isn: u32) -> bool {
         let claims = usize::from(self.claims).min(MAX_CLAIMS);
         self.others.iter().take(claims).any(|&other| other == isn)
     }

@@ -146,8 +146,11 @@ pub struct Step {
     pub events: StreamEvents,
     /// Place in the payload of a byte that is out of band, and so no part of the stream.
     pub urgent: Option<u16>,
-    /// Inline, the packet is to be dropped because it carries urgent data.
+    /// Inline, the packet is to be dropped: it carries urgent data, or data that has no place in the connection, which its
+    /// receiver might take nevertheless.
     pub drop: bool,
+    /// Its receiver has had all of it, and said so.
+    pub stale: bool,
     /// This packet ended the connection.
     pub closed: bool,
     /// This packet completed the handshake and carries data: rules see it in an established connection.
@@ -250,6 +253,29 @@ impl Session {
         self.side(to_server).map(Side::first)
     }
 
+    /// True for a SYN/ACK to a SYN that was seen in the connection: the server knows nothing of that, and begins another.
+    pub(crate) fn renewed_by(&self, packet: &Packet<'_>, to_server: bool) -> bool {
+        let answers =
+            (packet.tcp_flags()).is_some_and(|flags| flags & (SYN | ACK | RST | FIN) == SYN | ACK);
+        let begun = !matches!(self.state, TcpState::SynSent | TcpState::SynReceived);
+        answers
+            && begun
+            && !to_server
+            && packet
+                .tcp_ack()
+                .is_some_and(|ack| self.claimed(ack.wrapping_sub(1)))
+    }
+
+    /// True when a SYN with this number is not the connection's own.
+    pub(crate) fn differs_from(&self, syn: &Packet<'_>, to_server: bool) -> bool {
+        syn.tcp_seq().map(|seq| seq.wrapping_add(1)) != self.first_byte(to_server)
+    }
+
+    /// Its start was not seen.
+    pub(crate) fn picked_up(&self) -> bool {
+        self.has(MIDSTREAM)
+    }
+
     /// The sequence number after the last byte of this side that was seen.
     pub fn next_seq(&self, to_server: bool) -> Option<u32> {
         self.side(to_server).map(|side| side.next)
@@ -326,6 +352,8 @@ impl Session {
         turn.step.closed = self.state == TcpState::Closed && before != TcpState::Closed;
         if turn.step.accepted {
             self.leave_urgent_out(&mut turn);
+        } else if config.inline && segment.data > 0 && !segment.has(RST) && !turn.step.stale {
+            turn.step.drop = true;
         }
         turn.step
     }

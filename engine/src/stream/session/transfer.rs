@@ -102,6 +102,7 @@ impl Session {
             self.set(CONFIRMED, true);
         }
         if !fin && self.keeps_alive(&segment, way) {
+            turn.step.stale = true;
             return;
         }
         let shrinks = !fin && self.shrinks_window(&segment, way);
@@ -141,8 +142,13 @@ impl Session {
             complaint.into_iter().for_each(|event| turn.raise(event));
         }
         match place {
+            // Some receivers take what is beyond their window, too. No sender has a reason to send it.
+            Place::Good if cut && turn.config.inline => return,
             Place::Good => {}
-            Place::Old => return,
+            Place::Old => {
+                turn.step.stale = true;
+                return;
+            }
             Place::Bad => {
                 let beyond = after(segment.end, sender.limit) && !sender.fin_acked();
                 if !(beyond && sender.agree(Side::SAID, segment.seq, segment.end)) {

@@ -7,7 +7,9 @@ mod build;
 mod evasion;
 mod fallback;
 mod faulty;
+mod held;
 mod inline;
+mod receiver;
 #[path = "../eval/support.rs"]
 #[expect(dead_code, reason = "most of it is for the evaluator's tests")]
 mod rules;

@@ -50,8 +50,8 @@ pub(super) struct Inspector {
     shunt_after: u64,
     /// Of the packet at hand.
     verdict: Verdict,
-    /// The flow of the packet at hand; `None` without one.
-    at_hand: Option<u64>,
+    /// The flow of the packet at hand, and whether that goes to its server; `None` without one.
+    at_hand: Option<(u64, bool)>,
     flow_records: bool,
     /// Tagged packets are handed out.
     tagged_packets: bool,
@@ -158,7 +158,7 @@ impl Inspector {
         }
         let flow = self.flows.track(packet);
         self.verdict = Verdict::default();
-        self.at_hand = flow.map(|view| self.flows.get(view).id);
+        self.at_hand = flow.map(|view| (self.flows.get(view).id, view.to_server));
         self.end_flows(out);
         let ended = self.tracked(packet, flow, out);
         if let Some(view) = flow {
@@ -194,16 +194,23 @@ impl Inspector {
             if view.step.rewound {
                 self.streams.rewind(self.flows.get(*view).streams, 0);
             }
-            self.acknowledge_app(view);
-            if !view.step.accepted {
-                self.datagram(packet, view, out);
+            // An ICMP error belongs to the flow that it is about, but says nothing in it.
+            if packet.proto == self.flows.get(*view).proto {
+                self.acknowledge_app(view);
+                if !view.step.accepted {
+                    self.datagram(packet, view, out);
+                }
+                self.news(packet, *view, out);
             }
-            self.news(packet, *view, out);
         }
         let ended = match flow {
             Some(view) if view.step.accepted => self.segment(packet, view, out),
             _ => self.alone(packet, flow, Role::Packet, out),
         };
+        if let Some(view) = flow.filter(|view| self.inline && view.step.accepted) {
+            // The next packet would be one too late.
+            self.late_news(packet, view, out);
+        }
         if self.tags {
             self.count_tags(packet, flow);
         }
@@ -320,8 +327,10 @@ impl Inspector {
     fn hand_out(&mut self, found: Found, out: &mut Vec<Event>) -> bool {
         let dropped = found.dropped && self.inline;
         // What comes of other flows, which gave way or whose time was up, is not about the packet at hand.
-        if found.packet.flow.map(|flow| flow.id) == self.at_hand {
-            self.verdict.add(&found);
+        if found.packet.flow.map(|flow| flow.id) == self.at_hand.map(|(id, _)| id) {
+            let way = found.packet.flow.map(|flow| flow.to_server);
+            let same = way == self.at_hand.map(|(_, to_server)| to_server);
+            self.verdict.add(&found, same);
         }
         out.push(Event {
             place: self.place,

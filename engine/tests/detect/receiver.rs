@@ -93,3 +93,34 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    /// However it is cut, lost, reordered and repeated: who says the same whenever it says it is never held up, but for what a
+    /// rule drops by itself.
+    #[test]
+    fn an_honest_sender_gets_through(steps in prop::collection::vec(step(), 1..40)) {
+        let mut rules = words();
+        rules.push(packets_that(PacketTest::Dsize(Num::one(NumOp::Eq, 4))));
+        let mut talk = Talk::new(rules, config());
+        talk.connect();
+        let mut receiver = Receiver::default();
+        let text: Vec<u8> = (0..35).map(|at| b'a' + at % 26).collect();
+        for step in &steps {
+            match *step {
+                Step::Data { at, length, lost, .. } => {
+                    let bytes = &text[at as usize..at as usize + length];
+                    let dropped = talk.client(at, bytes);
+                    prop_assert_eq!(dropped, length == 4, "{} bytes at {}", length, at);
+                    if !dropped && !lost {
+                        receiver.takes(at, bytes);
+                    }
+                }
+                Step::Acknowledged | Step::Reset => {
+                    prop_assert!(!talk.acks(receiver.read.len() as u32));
+                }
+            }
+        }
+        prop_assert_eq!(&receiver.read[..], &text[..receiver.read.len()]);
+    }
+}

@@ -148,8 +148,13 @@ impl FlowTable {
         let slot = match self.find(hash, &key) {
             Some(slot) => match self.over(slot, packet) {
                 Some((reason, ts_ns)) => {
+                    let seen = self.slots[slot as usize].flow.tcp.reusable();
                     self.ended[0] = Some(self.end(slot, reason, ts_ns));
-                    self.insert(hash, key, from, to, packet)
+                    let slot = self.insert(hash, key, from, to, packet);
+                    if reason == EndReason::Reused && !seen {
+                        self.slots[slot as usize].flow.tcp.succeed();
+                    }
+                    slot
                 }
                 None => slot,
             },

@@ -425,6 +425,34 @@ impl Streams {
         Some((direction, connection.windows.get_mut(way)?, &mut self.pool))
     }
 
+    /// How many bytes of a direction, which begins at `first`, its receiver has acknowledged that have not been seen.
+    pub(crate) fn missed(
+        &mut self,
+        id: StreamId,
+        way: usize,
+        first: Option<u32>,
+        acked: u32,
+    ) -> u64 {
+        let Some((direction, ..)) = self.side(id, way) else {
+            return 0;
+        };
+        if let Some(first) = first {
+            direction.begin(first);
+        }
+        let missed = direction.behind(acked);
+        // Beyond the depth nothing is put together.
+        if self.ended(id, way) { 0 } else { missed }
+    }
+
+    /// The stream goes on at this sequence number, with a new window.
+    pub(crate) fn catch_up(&mut self, id: StreamId, way: usize, seq: u32) {
+        if let Some((direction, window, _)) = self.side(id, way) {
+            direction.pass_over(seq, 0);
+            window.restart(direction.next());
+        }
+        self.counters.gaps += 1;
+    }
+
     /// Where the window at hand ends at the latest.
     pub(crate) fn window_end(&self, id: StreamId, way: usize) -> Option<u64> {
         let window = self.get(id)?.windows.get(way)?;

@@ -94,14 +94,18 @@ fn a_gap_is_not_given_up_because_much_waits() {
 }
 
 #[test]
-fn what_goes_beyond_the_window_is_dropped() {
+fn what_goes_beyond_the_window_is_part_of_the_stream() {
     let mut talk = Talk::connected();
     let all = vec![b'-'; 60_000];
     assert!(!talk.client(0, &all[..59_998]));
     // Some receivers take all of a segment that begins in the window.
-    assert!(talk.client(59_998, b"alp"));
-    assert!(!talk.client(59_998, b"al"));
-    assert!(talk.client(70_000, b"x"), "beyond it");
+    assert!(!talk.client(59_998, b"alp") && !talk.acks(60_001));
+    assert!(talk.client(60_001, b"ha"));
+    // Of one beyond it nobody takes anything; but if a server says that it has, then what lies between was not seen.
+    let mut talk = Talk::connected();
+    assert!(!talk.client(0, b"hello") && !talk.acks(5));
+    assert!(!talk.client(100_000, b"far away") && !talk.acks(100_008));
+    assert!(!talk.client(100_008, b"al") && talk.client(100_010, b"pha"));
 }
 
 #[test]
@@ -122,8 +126,9 @@ fn data_of_a_syn_belongs_to_the_stream_if_the_server_takes_it() {
 fn data_before_the_handshake_is_complete_is_dropped() {
     let mut talk = Talk::new(words(), config());
     assert!(!talk.drops(segment(true, CLIENT - 1, 0, SYN, b"")));
-    assert!(talk.client(0, b"al"));
     assert!(!talk.drops(segment(false, SERVER - 1, CLIENT, SYN | ACK, b"")));
+    // The client takes it, although it has not been seen to have the server's answer.
+    assert!(talk.drops(segment(false, SERVER, CLIENT, ACK, b"al")));
     // Not an answer to it.
     assert!(talk.drops(segment(true, CLIENT, SERVER + 77, ACK, b"al")));
     assert!(!talk.client(0, b"al"));
@@ -251,4 +256,28 @@ fn retransmissions_probes_and_ends_live() {
         talk.frame(&segment(true, CLIENT + 100_000, SERVER + 100_000, ACK, b"hi").packet());
     assert!(!verdict.drop);
     assert_ne!(verdict.flow.map(|flow| flow.action), Some(FlowAction::Drop));
+}
+
+#[test]
+fn a_connection_of_which_one_side_is_seen_is_inspected() {
+    let mut one_sided = config();
+    one_sided.flow.session.async_oneside = true;
+    let mut talk = Talk::new(words(), one_sided);
+    assert!(!talk.drops(segment(true, CLIENT - 1, 0, SYN, b"")));
+    assert!(!talk.drops(segment(true, CLIENT, SERVER, ACK, b"")));
+    assert!(!talk.client(0, b"al") && !talk.client(2, b"p"));
+    assert!(!talk.client(4, b"a") && talk.client(3, b"h"));
+}
+
+#[test]
+fn beyond_the_depth_segments_are_inspected_by_themselves() {
+    let mut shallow = config();
+    shallow.stream.depth = 10;
+    let mut talk = Talk::new(words(), shallow);
+    talk.connect();
+    for at in (0..100).step_by(5) {
+        assert!(!talk.client(at, b"hello") && !talk.acks(at + 5));
+    }
+    assert_eq!(talk.engine.counters().streams.gaps, 0);
+    assert!(talk.client(100, b"alpha"));
 }

@@ -87,7 +87,7 @@ impl Inspector {
             return None;
         }
         let tcp = &self.flows.get(*view).tcp;
-        let numbers = (tcp.first_byte(view.to_server), tcp.acked(view.to_server));
+        let numbers = (tcp.first_byte(view.to_server), tcp.heard(view.to_server));
         let connection = self.streams.get_mut(id)?;
         let first = numbers.0.filter(|_| !connection.restarted);
         let numbers = (first, numbers.1);
@@ -99,6 +99,11 @@ impl Inspector {
         if let Some(urgent) = view.step.urgent {
             let seq = seq.wrapping_add(urgent.into());
             self.streams.leave_out(id, way, first, seq);
+        }
+        if self.inline {
+            // Of what the segment brings nothing is missing.
+            let acked = (numbers.1).map(|acked| if before(acked, seq) { acked } else { seq });
+            self.catch_up(packet, view, side, (numbers.0, acked), out);
         }
         if self.inline
             && let Some(refusal) = self.streams.refuses(id, way, seq, taken)
@@ -147,6 +152,34 @@ impl Inspector {
         }
         let whole = arrival.whole && taken.len() == payload.len();
         Some((side, arrival.fresh, whole))
+    }
+
+    /// What its receiver has acknowledged and was not seen here will not come: the stream goes on behind it, so that what does
+    /// come does not wait for it.
+    fn catch_up(
+        &mut self,
+        packet: &Packet<'_>,
+        view: &FlowView,
+        side: Side,
+        (first, acked): (Option<u32>, Option<u32>),
+        out: &mut Vec<Event>,
+    ) {
+        let Some(acked) = acked else { return };
+        if self.streams.missed(side.id, side.way, first, acked) == 0 {
+            return;
+        }
+        let mut scene = Scene {
+            packet,
+            view: *view,
+            ended: None,
+        };
+        self.flush(&mut scene, side, out);
+        // Less, where some of it had waited.
+        let missed = self.streams.missed(side.id, side.way, first, acked);
+        if missed > 0 {
+            self.streams.catch_up(side.id, side.way, acked);
+            self.tell_gap(&mut scene, side, Some(missed), out);
+        }
     }
 
     /// A segment does not go on: its receiver would put together something else than was inspected.
@@ -424,6 +457,11 @@ impl Inspector {
             self.streams.wait_for_window(side.id, side.way, some, end);
         }
     }
+}
+
+/// True when a sequence number stands before another.
+fn before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
 }
 
 /// The acknowledgement number, where the packet acknowledges anything.

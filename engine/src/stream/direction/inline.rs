@@ -119,6 +119,16 @@ impl Direction {
         (waits && full && !new.is_empty()).then_some(Refusal::Full)
     }
 
+    /// How many bytes of the stream are missing before this sequence number.
+    pub(crate) fn behind(&self, seq: u32) -> u64 {
+        let ahead = self
+            .place(seq)
+            .map(|place| place - i128::from(self.next_place()));
+        ahead
+            .and_then(|ahead| u64::try_from(ahead).ok())
+            .unwrap_or(0)
+    }
+
     /// From where on bytes are kept inline: as far back as their receiver has not acknowledged them, within bounds, because
     /// it may not have them, and what comes again must be the same.
     pub(crate) fn keep_unacked(&self, keep: u64, acked: u32) -> u64 {

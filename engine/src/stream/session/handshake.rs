@@ -3,8 +3,8 @@
 use super::segment::{ACK, Extras, FIN, RST, SYN, Segment, Stamp, after, not_before};
 use super::side::Side;
 use super::{
-    CROSSED, Event, FAST_OPEN, MAX_CLAIMS, MAX_SYNS, MIDSTREAM, ONE_SIDED, SCALES, STAMPS, Session,
-    TcpState, Turn, UNSURE,
+    CROSSED, Event, FAST_OPEN, MAX_CLAIMS, MAX_SYNS, MIDSTREAM, ONE_SIDED, SCALES, STAMPS,
+    SUCCESSOR, Session, TcpState, Turn, UNSURE,
 };
 
 impl Session {
@@ -150,6 +150,9 @@ impl Session {
             }
         } else if segment.has(ACK) && way == 0 && config.async_oneside {
             self.one_sided(turn);
+        } else {
+            // The server cannot take it, or its answer goes another way.
+            turn.step.void = !self.has(SUCCESSOR);
         }
     }
 

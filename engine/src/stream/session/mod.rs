@@ -149,8 +149,8 @@ pub struct Step {
     /// Inline, the packet is to be dropped: it carries urgent data, or data that has no place in the connection, which its
     /// receiver might take nevertheless.
     pub drop: bool,
-    /// Its receiver has had all of it, and said so.
-    pub stale: bool,
+    /// It is nothing to its receiver: that has had all of it, or cannot take it.
+    pub void: bool,
     /// This packet ended the connection.
     pub closed: bool,
     /// This packet completed the handshake and carries data: rules see it in an established connection.
@@ -199,6 +199,8 @@ const RESET: u16 = 1 << 9;
 const RESET_BY_SERVER: u16 = 1 << 10;
 /// That RST may have been ignored: whatever else its sender sends is reason to doubt.
 const DOUBTED: u16 = 1 << 11;
+/// There was another connection on the same ports whose end was not seen.
+const SUCCESSOR: u16 = 1 << 12;
 
 /// A packet on its way through the session.
 struct Turn<'a, 'p> {
@@ -271,6 +273,11 @@ impl Session {
         syn.tcp_seq().map(|seq| seq.wrapping_add(1)) != self.first_byte(to_server)
     }
 
+    /// It takes the place of a connection whose end was not seen: who sends on in that is not to be let through.
+    pub(crate) fn succeed(&mut self) {
+        self.set(SUCCESSOR, true);
+    }
+
     /// Its start was not seen.
     pub(crate) fn picked_up(&self) -> bool {
         self.has(MIDSTREAM)
@@ -285,6 +292,11 @@ impl Session {
     /// everything counts as acknowledged.
     pub fn acked(&self, to_server: bool) -> Option<u32> {
         self.side(to_server).map(|side| side.acked)
+    }
+
+    /// The same, where the other side has been heard to say so.
+    pub(crate) fn heard(&self, to_server: bool) -> Option<u32> {
+        self.acked(to_server).filter(|_| !self.has(ONE_SIDED))
     }
 
     /// Bytes sent by this side, by its sequence numbers; the SYN counts, as in Suricata's `stream_size`.
@@ -352,7 +364,7 @@ impl Session {
         turn.step.closed = self.state == TcpState::Closed && before != TcpState::Closed;
         if turn.step.accepted {
             self.leave_urgent_out(&mut turn);
-        } else if config.inline && segment.data > 0 && !segment.has(RST) && !turn.step.stale {
+        } else if config.inline && segment.data > 0 && !segment.has(RST) && !turn.step.void {
             turn.step.drop = true;
         }
         turn.step

@@ -102,7 +102,7 @@ impl Session {
             self.set(CONFIRMED, true);
         }
         if !fin && self.keeps_alive(&segment, way) {
-            turn.step.stale = true;
+            turn.step.void = true;
             return;
         }
         let shrinks = !fin && self.shrinks_window(&segment, way);
@@ -122,6 +122,8 @@ impl Session {
             let receiver = &mut self.sides[1 - way];
             let beyond = after(segment.ack, receiver.acked);
             if !(beyond && receiver.agree(Side::HEARD, segment.ack, segment.ack)) {
+                // Nobody takes a segment that acknowledges what was not sent, unless it was sent, and missed here.
+                turn.step.void = beyond;
                 return;
             }
         }
@@ -142,16 +144,15 @@ impl Session {
             complaint.into_iter().for_each(|event| turn.raise(event));
         }
         match place {
-            // Some receivers take what is beyond their window, too. No sender has a reason to send it.
-            Place::Good if cut && turn.config.inline => return,
             Place::Good => {}
             Place::Old => {
-                turn.step.stale = true;
+                turn.step.void = true;
                 return;
             }
             Place::Bad => {
                 let beyond = after(segment.end, sender.limit) && !sender.fin_acked();
                 if !(beyond && sender.agree(Side::SAID, segment.seq, segment.end)) {
+                    turn.step.void = true;
                     return;
                 }
             }
@@ -160,7 +161,8 @@ impl Session {
             turn.raise(Event::FinSyn);
             return;
         }
-        let limit = Some(sender.limit).filter(|_| cut);
+        // Some receivers take all of a segment that begins in their window.
+        let limit = Some(sender.limit).filter(|_| cut && !turn.config.inline);
         turn.step.accept(&segment, limit);
         let end = segment.seq.wrapping_add(turn.step.taken.into());
         self.take(turn, end, probe, shrinks);

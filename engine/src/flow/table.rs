@@ -148,10 +148,10 @@ impl FlowTable {
         let slot = match self.find(hash, &key) {
             Some(slot) => match self.over(slot, packet) {
                 Some((reason, ts_ns)) => {
-                    let seen = self.slots[slot as usize].flow.tcp.reusable();
+                    let dropped = self.slots[slot as usize].flow.action == FlowAction::Drop;
                     self.ended[0] = Some(self.end(slot, reason, ts_ns));
                     let slot = self.insert(hash, key, from, to, packet);
-                    if reason == EndReason::Reused && !seen {
+                    if reason == EndReason::Reused && dropped {
                         self.slots[slot as usize].flow.tcp.succeed();
                     }
                     slot
@@ -304,13 +304,13 @@ impl FlowTable {
         reused.then_some((EndReason::Reused, packet.ts_ns))
     }
 
-    /// Whether a SYN is of another connection than this one, whose end may not have been seen: it needed no inspection, was
-    /// dropped, or its start was not seen either.
+    /// Whether a SYN is of another connection than this one, whose end may not have been seen: it needed no inspection, or was
+    /// dropped. Of one that goes on the server's answer says so.
     fn begins_anew(&self, flow: &Flow, syn: &Packet<'_>, to_server: bool) -> bool {
         let unseen = match flow.action {
             FlowAction::Pass | FlowAction::Bypass => self.config.passed_by,
             FlowAction::Drop => self.config.session.inline,
-            FlowAction::None => self.config.session.inline && flow.tcp.picked_up(),
+            FlowAction::None => false,
         };
         unseen && flow.tcp.differs_from(syn, to_server)
     }

@@ -281,3 +281,15 @@ fn beyond_the_depth_segments_are_inspected_by_themselves() {
     assert_eq!(talk.engine.counters().streams.gaps, 0);
     assert!(talk.client(100, b"alpha"));
 }
+
+#[test]
+fn a_syn_alone_begins_nothing_where_there_is_a_connection() {
+    // One whose start was seen, and one that was found under way.
+    for mut talk in [Talk::connected(), Talk::new(words(), config())] {
+        assert!(!talk.client(0, b"al"));
+        // It does not get there, or anybody has sent it.
+        assert!(!talk.drops(segment(true, 77_776, 0, SYN, b"")));
+        assert!(!talk.client(2, b"p") && !talk.acks(3));
+        assert!(talk.client(3, b"ha"));
+    }
+}

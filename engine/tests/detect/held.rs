@@ -119,7 +119,7 @@ fn the_sender_that_is_told_is_that_of_what_matched() {
 
 /// A fragment of a datagram of 32 bytes.
 fn fragment(at: u16, more: bool, data: &[u8]) -> Vec<u8> {
-    let word = at / 8 | if more { MORE } else { 0 };
+    let word = (at / 8) | if more { MORE } else { 0 };
     build::ipv4_with(17, 7, word, &[], data)
 }
 

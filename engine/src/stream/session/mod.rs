@@ -199,7 +199,7 @@ const RESET: u16 = 1 << 9;
 const RESET_BY_SERVER: u16 = 1 << 10;
 /// That RST may have been ignored: whatever else its sender sends is reason to doubt.
 const DOUBTED: u16 = 1 << 11;
-/// There was another connection on the same ports whose end was not seen.
+/// There was another connection on the same ports, which was dropped, and of which its ends may still know.
 const SUCCESSOR: u16 = 1 << 12;
 
 /// A packet on its way through the session.
@@ -273,14 +273,9 @@ impl Session {
         syn.tcp_seq().map(|seq| seq.wrapping_add(1)) != self.first_byte(to_server)
     }
 
-    /// It takes the place of a connection whose end was not seen: who sends on in that is not to be let through.
+    /// It takes the place of a connection that was dropped: who sends on in that is not to be let through.
     pub(crate) fn succeed(&mut self) {
         self.set(SUCCESSOR, true);
-    }
-
-    /// Its start was not seen.
-    pub(crate) fn picked_up(&self) -> bool {
-        self.has(MIDSTREAM)
     }
 
     /// The sequence number after the last byte of this side that was seen.

@@ -275,11 +275,13 @@ impl Streams {
         &self,
         id: StreamId,
         way: usize,
+        acked: Option<u32>,
         seq: u32,
         payload: &[u8],
     ) -> Option<Refusal> {
         let limits = self.config.limits(StreamPolicy::default());
-        self.direction(id, way)?.refuses(seq, payload, &limits)
+        let direction = self.direction(id, way)?;
+        direction.refuses(seq, payload, acked, &limits)
     }
 
     /// Puts a segment into its stream. `first`: sequence number of the stream's first byte, where it is known; `acked`: what

@@ -241,8 +241,11 @@ fn retransmissions_probes_and_ends_live() {
     assert!(!talk.client(15, b"on") && !talk.client(17, b"e") && !talk.acks(18));
     // Keep-alives, with and without their byte of nothing.
     assert!(!talk.client(17, b"") && !talk.client(17, b"\0"));
+    // And with news of what the server says: the receiver has that byte, whatever this one is.
+    assert!(!talk.drops(segment(false, SERVER, CLIENT + 18, ACK, b"reply")));
+    assert!(!talk.drops(segment(true, CLIENT + 17, SERVER + 5, ACK, b"\0")));
     // No window, and a byte to see whether there is one again.
-    let full = segment(false, SERVER, CLIENT + 18, ACK, b"");
+    let full = segment(false, SERVER + 5, CLIENT + 18, ACK, b"");
     assert!(!talk.drops(Segment { window: 0, ..full }));
     assert!(!talk.client(18, b"t") && !talk.client(18, b"t"));
     assert!(!talk.acks(19) && !talk.client(19, b"wo words"));
@@ -292,4 +295,14 @@ fn a_syn_alone_begins_nothing_where_there_is_a_connection() {
         assert!(!talk.client(2, b"p") && !talk.acks(3));
         assert!(talk.client(3, b"ha"));
     }
+}
+
+#[test]
+fn without_memory_segments_are_inspected_by_themselves() {
+    let mut without = config();
+    without.stream.memory = 0;
+    let mut talk = Talk::new(words(), without);
+    talk.connect();
+    assert!(!talk.client(0, b"hello") && !talk.acks(5));
+    assert!(talk.client(5, b"alpha"));
 }

@@ -1,8 +1,8 @@
 //! What else must not get through where verdicts are carried out: fragments, odd headers, what is found a packet late.
 
 use weir_engine::app::{AppProto, AppSet};
-use weir_engine::detect::{EngineConfig, What};
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::detect::{EngineConfig, Verdict, What};
+use weir_engine::packet::{DecoderConfig, Frame, LinkType};
 use weir_engine::plan::{
     Action, AppPlan, FlowTest, Header, PacketTest, Proto, ProtocolMode, ProtocolTest, RejectTo,
     Rule,
@@ -168,4 +168,63 @@ fn a_fragment_behind_an_atomic_one_is_a_fragment() {
     };
     assert!(!talk.frame(&piece(0, 1, &udp[..16])).drop);
     assert!(talk.frame(&piece(16, 0, &udp[16..])).drop);
+}
+
+#[test]
+fn what_is_no_concern_of_rules_goes_on() {
+    let verify = EngineConfig {
+        decoder: DecoderConfig {
+            verify_checksums: true,
+            ..DecoderConfig::default()
+        },
+        ..config()
+    };
+    let mut talk = Talk::new(words(), verify);
+    let arp = build::concat(&[&[0, 1, 8, 0, 6, 4, 0, 1], &[0; 20], &[0; 18]]);
+    let odd_arp = [0, 6, 8, 0, 6, 4, 0, 1, 0, 0];
+    let whole = build::ipv4(17, &build::udp(4000, 5000, b"nothing"));
+    let padded = build::concat(&[&whole, &[0xaa; 18]]);
+    let neighbour = {
+        // A solicitation, with its checksum over the pseudo header.
+        let mut message = build::concat(&[&[135, 0, 0, 0, 0, 0, 0, 0], &[0x20; 16]]);
+        let plain = build::ipv6_hops(58, 255, &message);
+        let pseudo = build::concat(&[&plain[8..40], &[0, 0, 0, 24, 0, 0, 0, 58], &message]);
+        let sum = build::checksum(&pseudo);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        build::ipv6_hops(58, 255, &message)
+    };
+    let frames: [(u16, &[u8]); 12] = [
+        (0x0806, &arp),
+        (0x0806, &odd_arp),
+        // LLDP, flow control, a type of nobody, a spanning tree's length, nothing at all.
+        (0x88cc, &[2, 7, 4, 0, 1, 2, 3, 4, 5]),
+        (0x8808, &[0, 1, 0xff, 0xff]),
+        (0x1234, b"alpha"),
+        (38, &[0x42, 0x42, 3, 0, 0, 0, 0, 0]),
+        (0x0800, &[]),
+        // IP that is cut short, of no version, and with what pads a frame.
+        (0x0800, &whole[..25]),
+        (0x0800, &[0xff; 40]),
+        (0x0800, &padded),
+        (0x86dd, &neighbour),
+        // A fourth VLAN tag.
+        (
+            0x8100,
+            &[0, 1, 0x81, 0, 0, 2, 0x81, 0, 0, 3, 0x81, 0, 0, 4, 8, 0],
+        ),
+    ];
+    for (kind, inner) in frames {
+        let data = build::ethernet(kind, inner);
+        let frame = Frame {
+            ts_ns: SECOND,
+            number: 0,
+            link: LinkType::ETHERNET,
+            data: &data,
+            wire_len: data.len() as u32,
+        };
+        let verdict = talk.engine.process(frame, &mut Vec::new());
+        assert_eq!(verdict, Verdict::default(), "{kind:#x} {inner:?}");
+    }
+    assert_eq!(talk.engine.counters().dropped, 0);
+    assert_eq!(talk.engine.counters().decoder.frames, 12);
 }

@@ -75,11 +75,7 @@ impl Inspector {
         let way = usize::from(!view.to_server);
         let flags = packet.tcp_flags()?;
         let seq = packet.tcp_seq()?.wrapping_add(u32::from(flags & SYN != 0));
-        let Some(id) = self.streams_of(*view, out) else {
-            // What cannot be inspected together with what follows does not go on.
-            self.verdict.drop |= self.inline;
-            return None;
-        };
+        let id = self.streams_of(*view, out)?;
         let side = Side { id, way };
         let taken = usize::from(view.step.taken);
         let taken = payload.get(..taken).unwrap_or(payload);
@@ -106,7 +102,7 @@ impl Inspector {
             self.catch_up(packet, view, side, (numbers.0, acked), out);
         }
         if self.inline
-            && let Some(refusal) = self.streams.refuses(id, way, seq, taken)
+            && let Some(refusal) = self.streams.refuses(id, way, numbers.1, seq, taken)
         {
             self.refuse(view, refusal);
             return None;

@@ -90,10 +90,17 @@ impl Direction {
     }
 
     /// Whether a segment that is carried out as it comes would contradict what was passed on, or there is no room for it.
-    pub(crate) fn refuses(&self, seq: u32, bytes: &[u8], limits: &Limits) -> Option<Refusal> {
+    /// What its receiver has acknowledged it has for good, whatever comes for it: a keep-alive may say anything.
+    pub(crate) fn refuses(
+        &self,
+        seq: u32,
+        bytes: &[u8],
+        acked: Option<u32>,
+        limits: &Limits,
+    ) -> Option<Refusal> {
         let (place, next) = (self.place(seq)?, i128::from(self.next_place()));
-        // What is before the stream is not known.
-        let outside = usize::try_from(-place).unwrap_or(0);
+        let acked = acked.and_then(|acked| self.place(acked)).unwrap_or(0);
+        let outside = usize::try_from(acked.max(0) - place).unwrap_or(0);
         let bytes = bytes.get(outside..)?;
         let start = u64::try_from(place + outside as i128).ok()?;
         let before = usize::try_from(next - i128::from(start)).unwrap_or(0);

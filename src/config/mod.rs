@@ -8,7 +8,7 @@
 //! [capture]
 //! checksums = "ignore"                        # or "verify"; default: ignore in files, verify on the wire
 //! [stream]
-//! midstream = false                           # take up connections whose handshake was not seen
+//! midstream = false                           # take up connections whose handshake was not seen; inline they always are
 //! async-oneside = false                       # take up connections of which only one direction is seen
 //! depth = "1 MiB"                             # of each direction that is put together; 0: all
 //! window = 2560                               # bytes that rules look at together, with as many before them

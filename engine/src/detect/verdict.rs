@@ -62,10 +62,16 @@ impl FlowVerdict {
 }
 
 impl Verdict {
-    /// What matched in the packet at hand is to be carried out.
-    pub(super) fn add(&mut self, found: &Found) {
+    /// What matched is to be carried out on the packet at hand. `same`: it matched in a packet that goes the same way; otherwise
+    /// in one that the packet at hand answers, whose sender is its receiver.
+    pub(super) fn add(&mut self, found: &Found, same: bool) {
         self.drop |= found.dropped;
-        if let Some(to) = found.reject {
+        let turned = |to| match to {
+            RejectTo::Source if !same => RejectTo::Destination,
+            RejectTo::Destination if !same => RejectTo::Source,
+            to => to,
+        };
+        if let Some(to) = found.reject.map(turned) {
             self.reject = Some(both(self.reject, to));
         }
     }

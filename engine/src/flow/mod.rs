@@ -288,14 +288,6 @@ impl Flow {
         self.both_ways || self.tcp.established()
     }
 
-    /// Whether a SYN is of another connection than this one, which needed no inspection, so that its end may not have been seen.
-    fn begins_anew(&self, syn: &Packet<'_>) -> bool {
-        let to_server = self.client == (syn.src, syn.sport);
-        let first = syn.tcp_seq().map(|seq| seq.wrapping_add(1));
-        matches!(self.action, FlowAction::Pass | FlowAction::Bypass)
-            && self.tcp.first_byte(to_server) != first
-    }
-
     /// Counts a packet.
     fn count(&mut self, packet: &Packet<'_>, way: usize) {
         self.packets[way] += 1;

@@ -148,8 +148,13 @@ impl FlowTable {
         let slot = match self.find(hash, &key) {
             Some(slot) => match self.over(slot, packet) {
                 Some((reason, ts_ns)) => {
+                    let dropped = self.slots[slot as usize].flow.action == FlowAction::Drop;
                     self.ended[0] = Some(self.end(slot, reason, ts_ns));
-                    self.insert(hash, key, from, to, packet)
+                    let slot = self.insert(hash, key, from, to, packet);
+                    if reason == EndReason::Reused && dropped {
+                        self.slots[slot as usize].flow.tcp.succeed();
+                    }
+                    slot
                 }
                 None => slot,
             },
@@ -289,12 +294,25 @@ impl FlowTable {
         if packet.ts_ns > deadline {
             return Some((EndReason::Timeout, deadline));
         }
-        if !is_syn(packet) {
-            return None;
-        }
         let flow = &self.slots[slot as usize].flow;
-        let reused = flow.tcp.reusable() || self.config.passed_by && flow.begins_anew(packet);
+        let to_server = flow.client == (packet.src, packet.sport);
+        let reused = if is_syn(packet) {
+            flow.tcp.reusable() || self.begins_anew(flow, packet, to_server)
+        } else {
+            self.config.session.inline && flow.tcp.renewed_by(packet, to_server)
+        };
         reused.then_some((EndReason::Reused, packet.ts_ns))
+    }
+
+    /// Whether a SYN is of another connection than this one, whose end may not have been seen: it needed no inspection, or was
+    /// dropped. Of one that goes on the server's answer says so.
+    fn begins_anew(&self, flow: &Flow, syn: &Packet<'_>, to_server: bool) -> bool {
+        let unseen = match flow.action {
+            FlowAction::Pass | FlowAction::Bypass => self.config.passed_by,
+            FlowAction::Drop => self.config.session.inline,
+            FlowAction::None => false,
+        };
+        unseen && flow.tcp.differs_from(syn, to_server)
     }
 
     /// How long flows of a class are kept.

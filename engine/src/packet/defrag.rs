@@ -5,6 +5,7 @@
 //! one fragment, and the policy decides, when a newcomer claims blocks that have an owner, which of the two has them.
 //! The families and their rules are those of J. Novak, "Target-Based Fragmentation Reassembly" (2005).
 
+mod overlap;
 mod refused;
 mod saved;
 
@@ -409,6 +410,16 @@ impl Defrag {
                 entry.insert(Tracker::new(self.serial, 0, policy))
             }
         };
+        if self.config.inline && tracker.contradicts(span, fragment.more, fragment.data) {
+            // What was passed on stays what it is, whatever the receiver makes of overlaps.
+            self.counters.refused += 1;
+            self.refuses = true;
+            self.at_hand.pop();
+            return Kept {
+                event: Some(overlap),
+                complete: None,
+            };
+        }
         tracker.deadline_ns = deadline_ns;
         if tracker.chunks.len() >= MAX_FRAGMENTS || tracker.bytes + cost > MAX_TRACKER_BYTES {
             self.ignore();

@@ -12,7 +12,9 @@ impl Decoder {
     pub(super) fn ipv4<'a>(&mut self, work: &mut Work<'a>, data: &'a [u8], sink: Sink<'_>) -> Step {
         self.counters.ipv4 += 1;
         work.layer()?;
-        let body = match header(work, data) {
+        // Receivers skip options that they do not know, so that what is wrong with one must not hide the packet.
+        let lenient = self.config.defrag.inline;
+        let body = match header(work, data, lenient) {
             Ok(body) => body,
             Err(failed) => {
                 work.clear_net();
@@ -77,8 +79,9 @@ impl Decoder {
     }
 }
 
-/// Checks and enters the header; returns what it carries, without what lies behind the total length.
-fn header<'a>(work: &mut Work<'a>, data: &'a [u8]) -> Result<&'a [u8], Failed> {
+/// Checks and enters the header; returns what it carries, without what lies behind the total length. `lenient`: the packet
+/// stays usable when its options are malformed.
+fn header<'a>(work: &mut Work<'a>, data: &'a [u8], lenient: bool) -> Result<&'a [u8], Failed> {
     // The total length cannot say more; a longer frame has a trailer.
     let data = data.get(..usize::from(u16::MAX)).unwrap_or(data);
     let Some(fixed) = data.first_chunk::<20>() else {
@@ -123,8 +126,11 @@ fn header<'a>(work: &mut Work<'a>, data: &'a [u8]) -> Result<&'a [u8], Failed> {
     work.packet.src = IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3));
     work.packet.dst = IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3));
     work.packet.proto = protocol;
-    if let Some(all) = header.get(20..).filter(|all| !all.is_empty()) {
-        options(work, all)?;
+    if let Some(all) = header.get(20..).filter(|all| !all.is_empty())
+        && options(work, all).is_err()
+        && !lenient
+    {
+        return Err(Failed);
     }
     Ok(body)
 }

@@ -342,11 +342,14 @@ impl Chain {
                 if extension.get(1) != Some(&0) {
                     work.note(Event::Ipv6FhNonZeroReservedField);
                 }
-                if std::mem::replace(&mut self.fragment, true) {
+                let again = std::mem::replace(&mut self.fragment, true);
+                if again {
                     work.note(Event::Ipv6ExthdrDuplFh);
-                } else if be16(extension, 2).is_some_and(|word| word & 0xfff9 != 0) {
+                }
+                // Behind one that says that the packet is whole, another may say that it is not.
+                if be16(extension, 2).is_some_and(|word| word & 0xfff9 != 0) {
                     return Walk::Fragment;
-                } else {
+                } else if !again {
                     work.note(Event::Ipv6ExthdrUselessFh);
                 }
             }

@@ -39,7 +39,12 @@ impl Decoder {
         else {
             return work.fail(Event::UdpHlenTooSmall);
         };
-        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        let mut length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        if length == 0 && work.packet.dst.is_ipv6() {
+            // Meant for jumbograms (RFC 2675, 4), but receivers take it in others, too: the datagram is all that there is.
+            work.note(Event::UdpLenInvalid);
+            length = data.len();
+        }
         let Some(datagram) = data.get(..length) else {
             return work.fail(Event::UdpPktTooSmall);
         };

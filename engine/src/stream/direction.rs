@@ -7,7 +7,11 @@
 //! Urgent bytes that are out of band have a sequence number and no place in the stream. So what waits has places, which
 //! count sequence numbers, and what is delivered has offsets, which are less by the bytes that were left out.
 
+mod inline;
+
 use std::ops::Range;
+
+pub(crate) use inline::Refusal;
 
 use super::policy::StreamPolicy;
 use super::pool::Pool;
@@ -40,10 +44,15 @@ pub(crate) struct Limits {
     pub(crate) waiting: usize,
     /// Whose bytes count.
     pub(crate) policy: StreamPolicy,
+    /// Verdicts are carried out: what has been passed on stays what it is, and a segment that is dropped is taken back.
+    pub(crate) inline: bool,
 }
 
 /// Most urgent bytes of one direction that are waited for; more stay in the stream.
 pub(super) const MOST_URGENT: usize = 64;
+
+/// From here on a buffer's bytes are much to move.
+const MUCH: usize = 32 << 10;
 
 /// Bytes behind a gap.
 #[derive(Debug)]
@@ -53,6 +62,8 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
     /// The places of the segment that they came in.
     pub(super) segment: Range<u64>,
+    /// [`Direction::arrivals`] when that came.
+    pub(super) arrival: u32,
 }
 
 impl Piece {
@@ -81,6 +92,10 @@ pub(crate) struct Direction {
     pub(super) urgent: Vec<u64>,
     /// Most pieces that waited at a time.
     pub(super) most_waiting: u32,
+    /// Segments so far; it goes round.
+    pub(super) arrivals: u32,
+    /// Inline, the places of what had waited and went into the buffer with the latest segment.
+    pub(super) released: Vec<Range<u64>>,
 }
 
 impl Direction {
@@ -109,7 +124,9 @@ impl Direction {
 
     /// Bytes that its lists take, beside its buffers.
     pub(super) fn lists(&self) -> usize {
-        self.waiting.capacity() * size_of::<Piece>() + self.urgent.capacity() * size_of::<u64>()
+        self.waiting.capacity() * size_of::<Piece>()
+            + self.urgent.capacity() * size_of::<u64>()
+            + self.released.capacity() * size_of::<Range<u64>>()
     }
 
     /// True when bytes wait behind a gap.
@@ -161,6 +178,8 @@ impl Direction {
         pool: &mut Pool,
     ) -> Arrival {
         self.begin(seq);
+        self.arrivals = self.arrivals.wrapping_add(1);
+        self.released = Vec::new();
         let (first, next) = (self.next(), self.next_place());
         let mut arrival = Arrival {
             fresh: first..first,
@@ -196,6 +215,9 @@ impl Direction {
             self.wait(start, inside, limits, pool, &mut arrival.differs)
         };
         arrival.no_room = !arrival.added;
+        if limits.inline {
+            self.note_release();
+        }
         self.deliver(keep, pool);
         arrival.fresh = first..self.next();
         arrival.whole = old.is_empty()
@@ -242,17 +264,6 @@ impl Direction {
     /// True when so much waits that the gap is not worth waiting for any longer.
     pub(crate) fn overfull(&self, limits: &Limits) -> bool {
         self.waiting_bytes > limits.waiting || self.waiting.len() >= MOST_PIECES
-    }
-
-    /// Takes back the bytes from this offset on: the packet that brought them does not go on, so that its receiver waits
-    /// for them still, and what comes again may be something else.
-    pub(crate) fn take_back(&mut self, from: u64) {
-        let keep = usize::try_from(from.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        let taken = self.kept.len().saturating_sub(keep);
-        self.kept.truncate(keep);
-        // Sequence numbers of bytes are at most 2^32 apart, whatever the buffer holds.
-        let taken = taken as u32;
-        self.next_seq = self.next_seq.map(|seq| seq.wrapping_sub(taken));
     }
 
     /// Gives all buffers back and forgets what was in them. The stream can go on behind it.
@@ -327,7 +338,10 @@ impl Direction {
             let unneeded = unneeded.min(self.kept.len());
             self.kept.drain(..unneeded);
             self.base += unneeded as u64;
-            if !pool.grow(&mut self.kept, bytes.len()) {
+            // Where much has to stay, it is not to be moved with every segment.
+            let ample = bytes.len() + self.kept.len() / 2;
+            let much = self.kept.len() >= MUCH && pool.grow(&mut self.kept, ample);
+            if !much && !pool.grow(&mut self.kept, bytes.len()) {
                 return false;
             }
         }
@@ -424,7 +438,7 @@ impl Direction {
             let inside = |offset: u64| usize::try_from(offset - piece.at).unwrap_or(usize::MAX);
             let (left, right) = (inside(from), inside(to));
             *differs |= piece.bytes.get(left..right) != Some(of(from..to));
-            if !limits.policy.prefers_new(&piece.segment, &segment) {
+            if limits.inline || !limits.policy.prefers_new(&piece.segment, &segment) {
                 let before = done..from;
                 done = to;
                 if !before.is_empty() {
@@ -437,6 +451,7 @@ impl Direction {
             }
             // The piece loses its middle: what is left of it stays, what is right of it becomes another piece.
             let (whole, owner) = (piece.bytes.len(), piece.segment.clone());
+            let arrival = piece.arrival;
             let behind = match right < whole {
                 true => pool.take(whole - right).map(|mut buffer| {
                     buffer.extend_from_slice(piece.bytes.get(right..).unwrap_or_default());
@@ -462,6 +477,7 @@ impl Direction {
                         at: to,
                         bytes,
                         segment: owner,
+                        arrival,
                     },
                 );
                 // It begins where the segment ends.
@@ -496,6 +512,7 @@ impl Direction {
                 at,
                 bytes: buffer,
                 segment: segment.clone(),
+                arrival: self.arrivals,
             },
         );
         true

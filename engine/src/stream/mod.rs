@@ -13,7 +13,7 @@ mod session;
 mod streams;
 mod window;
 
-pub(crate) use direction::Direction;
+pub(crate) use direction::{Direction, Refusal};
 pub use event::{StreamEvent, StreamEvents};
 pub use policy::StreamPolicy;
 pub(crate) use pseudo::Headers;

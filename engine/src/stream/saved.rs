@@ -201,6 +201,7 @@ impl Direction {
                 at: *at,
                 bytes: buffer,
                 segment: segment.clone(),
+                arrival: 0,
             });
             from = end;
         }

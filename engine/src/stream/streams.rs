@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::direction::{Arrival, Direction, Limits};
+use super::direction::{Arrival, Direction, Limits, Refusal};
 use super::policy::StreamPolicy;
 use super::pool::Pool;
 use super::window::Window;
@@ -25,6 +25,9 @@ pub struct StreamConfig {
     pub waiting: usize,
     /// Most bytes kept for all streams of this worker.
     pub memory: usize,
+    /// Verdicts are carried out. Then of data that comes twice the first counts whatever the policy, because it has been
+    /// passed on, and is kept until its receiver has it.
+    pub inline: bool,
 }
 
 impl Default for StreamConfig {
@@ -36,6 +39,7 @@ impl Default for StreamConfig {
             window: 2560,
             waiting: 1 << 20,
             memory: 128 << 20,
+            inline: false,
         }
     }
 }
@@ -266,12 +270,27 @@ impl Streams {
         })
     }
 
-    /// Puts a segment into its stream. `first`: sequence number of the stream's first byte, where it is known.
+    /// Why a segment must not go on, where verdicts are carried out.
+    pub(crate) fn refuses(
+        &self,
+        id: StreamId,
+        way: usize,
+        acked: Option<u32>,
+        seq: u32,
+        payload: &[u8],
+    ) -> Option<Refusal> {
+        let limits = self.config.limits(StreamPolicy::default());
+        let direction = self.direction(id, way)?;
+        direction.refuses(seq, payload, acked, &limits)
+    }
+
+    /// Puts a segment into its stream. `first`: sequence number of the stream's first byte, where it is known; `acked`: what
+    /// the other end waits for, likewise.
     pub(crate) fn insert(
         &mut self,
         id: StreamId,
         way: usize,
-        first: Option<u32>,
+        (first, acked): (Option<u32>, Option<u32>),
         seq: u32,
         payload: &[u8],
     ) -> Option<Arrival> {
@@ -292,6 +311,10 @@ impl Streams {
         if let Some(first) = first {
             direction.begin(first);
         }
+        let keep = match acked.filter(|_| limits.inline) {
+            Some(acked) => direction.keep_unacked(keep, acked),
+            None => keep,
+        };
         let arrival = direction.insert(seq, payload, keep, &limits, pool);
         counters.segments += u64::from(arrival.added);
         counters.disordered += u64::from(arrival.added && !arrival.whole);
@@ -322,12 +345,16 @@ impl Streams {
         }
     }
 
-    /// Takes back the bytes of a direction from this offset on: the packet that brought them is dropped.
-    pub(crate) fn take_back(&mut self, id: StreamId, way: usize, from: u64) {
-        if let Some((direction, window, _)) = self.side(id, way) {
-            direction.take_back(from);
-            window.take_back(from);
-        }
+    /// Takes the latest segment of a direction back, behind this offset: it is dropped. False when what came before it is not
+    /// known any more.
+    pub(crate) fn take_back(&mut self, id: StreamId, way: usize, from: u64) -> bool {
+        let Some((direction, window, pool)) = self.side(id, way) else {
+            return true;
+        };
+        let whole = direction.take_back(from, pool);
+        window.take_back(from);
+        self.account(id);
+        whole
     }
 
     /// Gives up the gap before what waits; what became contiguous.
@@ -398,6 +425,34 @@ impl Streams {
         let connection = self.connections.get_mut(id.0 as usize).filter(|c| c.live)?;
         let direction = connection.directions.get_mut(way)?;
         Some((direction, connection.windows.get_mut(way)?, &mut self.pool))
+    }
+
+    /// How many bytes of a direction, which begins at `first`, its receiver has acknowledged that have not been seen.
+    pub(crate) fn missed(
+        &mut self,
+        id: StreamId,
+        way: usize,
+        first: Option<u32>,
+        acked: u32,
+    ) -> u64 {
+        let Some((direction, ..)) = self.side(id, way) else {
+            return 0;
+        };
+        if let Some(first) = first {
+            direction.begin(first);
+        }
+        let missed = direction.behind(acked);
+        // Beyond the depth nothing is put together.
+        if self.ended(id, way) { 0 } else { missed }
+    }
+
+    /// The stream goes on at this sequence number, with a new window.
+    pub(crate) fn catch_up(&mut self, id: StreamId, way: usize, seq: u32) {
+        if let Some((direction, window, _)) = self.side(id, way) {
+            direction.pass_over(seq, 0);
+            window.restart(direction.next());
+        }
+        self.counters.gaps += 1;
     }
 
     /// Where the window at hand ends at the latest.
@@ -556,6 +611,7 @@ impl StreamConfig {
             depth: self.depth,
             waiting: self.waiting,
             policy,
+            inline: self.inline,
         }
     }
 }

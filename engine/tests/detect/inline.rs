@@ -122,7 +122,8 @@ fn a_fragment_with_a_wrong_checksum_is_no_part_of_its_packet() {
     let bad = halves(7, b"12345alpha-and-some-more");
     let mut decoy = halves(7, b"1234567-and-some-more!!!");
     decoy[0][10] ^= 0xff;
-    assert!(!process(&mut engine, SECOND, &decoy[0]).drop);
+    // Whoever stands between here and its receiver may make it right; it stands for nothing here.
+    assert!(process(&mut engine, SECOND, &decoy[0]).drop);
     assert!(!process(&mut engine, SECOND, &bad[0]).drop);
     assert!(process(&mut engine, SECOND, &bad[1]).drop);
 }

@@ -131,6 +131,21 @@ impl Inspector {
         view.app = app.seen().map_or(Speaks::Unknown, Speaks::Is);
     }
 
+    /// The segment at hand may have shown what the flow speaks.
+    pub(super) fn late_news(
+        &mut self,
+        packet: &Packet<'_>,
+        mut view: FlowView,
+        out: &mut Vec<Event>,
+    ) {
+        let flow = self.flows.get(view);
+        let way = usize::from(!view.to_server);
+        if flow.action == FlowAction::None && flow.app.news[way] {
+            self.acknowledge_app(&mut view);
+            self.news(packet, view, out);
+        }
+    }
+
     /// Rules about which protocol was found are due, once in each direction.
     pub(super) fn news(&mut self, packet: &Packet<'_>, view: FlowView, out: &mut Vec<Event>) {
         let flow = self.flows.get_mut(view);

@@ -69,6 +69,12 @@ impl Inspector {
         while overtaken(&self.streams) {
             self.give_up_gap(&mut scene, side, out);
         }
+        if self.inline
+            && let Some(end) = self.streams.end_of(side.id, side.way)
+        {
+            // Its receiver has it: what is to be dropped of the flow is to be known before anything else comes.
+            self.close_window(&mut scene, side, end, When::Ends, out);
+        }
         view.step.events.insert(StreamEvent::ReassemblySeqGap);
     }
 

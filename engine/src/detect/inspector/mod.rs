@@ -50,8 +50,8 @@ pub(super) struct Inspector {
     shunt_after: u64,
     /// Of the packet at hand.
     verdict: Verdict,
-    /// The flow of the packet at hand; `None` without one.
-    at_hand: Option<u64>,
+    /// The flow of the packet at hand, and whether that goes to its server; `None` without one.
+    at_hand: Option<(u64, bool)>,
     flow_records: bool,
     /// Tagged packets are handed out.
     tagged_packets: bool,
@@ -81,6 +81,11 @@ impl Inspector {
         let tags = config.tagged_packets && prepared.state.has_tags();
         let mut flow = config.flow;
         flow.session.inline = config.inline;
+        // What is not followed cannot be held back. That connections may be older than this worker, or have been idle for
+        // longer than they are kept, is no reason to cut them off.
+        flow.session.midstream |= config.inline;
+        let mut stream = config.stream;
+        stream.inline |= config.inline;
         flow.passed_by |= config.bypass;
         let decoder = &config.decoder;
         let tunnels = [
@@ -95,7 +100,7 @@ impl Inspector {
             evaluator,
             evaluated: EvalCounters::default(),
             flows: FlowTable::new(flow),
-            streams: Streams::new(config.stream),
+            streams: Streams::new(stream),
             apps: Apps::new(
                 prepared.wants,
                 !config.app_records.is_empty(),
@@ -142,12 +147,18 @@ impl Inspector {
         out: &mut Vec<Event>,
     ) -> (Stage, Verdict) {
         if packet.bad_checksum {
-            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it.
-            return (Stage::Decode, Verdict::default());
+            // Its receiver throws it away, so it can neither attack nor change a connection. The decoder counted it. It goes no
+            // further: who stands between here and the receiver may compute the checksum anew.
+            self.counters.dropped += u64::from(self.inline);
+            let verdict = Verdict {
+                drop: self.inline,
+                ..Verdict::default()
+            };
+            return (Stage::Decode, verdict);
         }
         let flow = self.flows.track(packet);
         self.verdict = Verdict::default();
-        self.at_hand = flow.map(|view| self.flows.get(view).id);
+        self.at_hand = flow.map(|view| (self.flows.get(view).id, view.to_server));
         self.end_flows(out);
         let ended = self.tracked(packet, flow, out);
         if let Some(view) = flow {
@@ -179,16 +190,27 @@ impl Inspector {
         self.profile.lap(Stage::Flow);
         let mut flow = flow;
         if let Some(view) = &mut flow {
-            self.acknowledge_app(view);
-            if !view.step.accepted {
-                self.datagram(packet, view, out);
+            self.verdict.drop |= view.step.drop;
+            if view.step.rewound {
+                self.streams.rewind(self.flows.get(*view).streams, 0);
             }
-            self.news(packet, *view, out);
+            // An ICMP error belongs to the flow that it is about, but says nothing in it.
+            if packet.proto == self.flows.get(*view).proto {
+                self.acknowledge_app(view);
+                if !view.step.accepted {
+                    self.datagram(packet, view, out);
+                }
+                self.news(packet, *view, out);
+            }
         }
         let ended = match flow {
             Some(view) if view.step.accepted => self.segment(packet, view, out),
             _ => self.alone(packet, flow, Role::Packet, out),
         };
+        if let Some(view) = flow.filter(|view| self.inline && view.step.accepted) {
+            // The next packet would be one too late.
+            self.late_news(packet, view, out);
+        }
         if self.tags {
             self.count_tags(packet, flow);
         }
@@ -305,8 +327,10 @@ impl Inspector {
     fn hand_out(&mut self, found: Found, out: &mut Vec<Event>) -> bool {
         let dropped = found.dropped && self.inline;
         // What comes of other flows, which gave way or whose time was up, is not about the packet at hand.
-        if found.packet.flow.map(|flow| flow.id) == self.at_hand {
-            self.verdict.add(&found);
+        if found.packet.flow.map(|flow| flow.id) == self.at_hand.map(|(id, _)| id) {
+            let way = found.packet.flow.map(|flow| flow.to_server);
+            let same = way == self.at_hand.map(|(_, to_server)| to_server);
+            self.verdict.add(&found, same);
         }
         out.push(Event {
             place: self.place,

@@ -13,7 +13,7 @@ use crate::eval::{AppSubject, Beyond, Subject};
 use crate::flow::{FlowAction, FlowView, Speaks};
 use crate::packet::Packet;
 use crate::plan::RuleId;
-use crate::stream::{MOST_CANDIDATES, StreamEvent, StreamId};
+use crate::stream::{MOST_CANDIDATES, Refusal, StreamEvent, StreamId};
 
 /// Bytes before a buffer that a probe may begin in.
 const CARRY: u64 = 7;
@@ -33,10 +33,6 @@ impl Inspector {
         let payload = inspected_payload(packet);
         let way = usize::from(!view.to_server);
         let flow = self.flows.get(view);
-        self.verdict.drop |= view.step.drop;
-        if view.step.rewound {
-            self.streams.rewind(flow.streams, 0);
-        }
         if let Some(acked) = acknowledged(packet) {
             let id = flow.streams;
             self.give_up_gaps(packet, &mut view, Side { id, way: 1 - way }, acked, out);
@@ -86,9 +82,11 @@ impl Inspector {
         if taken.is_empty() {
             return None;
         }
-        let first = self.flows.get(*view).tcp.first_byte(view.to_server);
+        let tcp = &self.flows.get(*view).tcp;
+        let numbers = (tcp.first_byte(view.to_server), tcp.heard(view.to_server));
         let connection = self.streams.get_mut(id)?;
-        let first = first.filter(|_| !connection.restarted);
+        let first = numbers.0.filter(|_| !connection.restarted);
+        let numbers = (first, numbers.1);
         if usize::from(connection.turn) != way {
             // The other side has been answered: what it said is complete.
             connection.turn = way as u8;
@@ -98,23 +96,39 @@ impl Inspector {
             let seq = seq.wrapping_add(urgent.into());
             self.streams.leave_out(id, way, first, seq);
         }
-        let mut arrival = self.streams.insert(id, way, first, seq, taken)?;
+        if self.inline {
+            // Of what the segment brings nothing is missing.
+            let acked = (numbers.1).map(|acked| if before(acked, seq) { acked } else { seq });
+            self.catch_up(packet, view, side, (numbers.0, acked), out);
+        }
+        if self.inline
+            && let Some(refusal) = self.streams.refuses(id, way, numbers.1, seq, taken)
+        {
+            self.refuse(view, refusal);
+            return None;
+        }
+        let mut arrival = self.streams.insert(id, way, numbers, seq, taken)?;
         // Attempts that find no room may have taken in a part.
         let start = arrival.fresh.start;
         for _ in 0..MOST_EVICTED {
             if !arrival.no_room || !self.evict(id, out) {
                 break;
             }
-            arrival = self.streams.insert(id, way, first, seq, taken)?;
+            arrival = self.streams.insert(id, way, numbers, seq, taken)?;
             arrival.fresh.start = start;
         }
         if arrival.no_room {
             self.give_way(packet, view, side, arrival.fresh, out);
-            arrival = self.streams.insert(id, way, first, seq, taken)?;
+            arrival = self.streams.insert(id, way, numbers, seq, taken)?;
         }
         if arrival.differs {
             let event = StreamEvent::ReassemblyOverlapDifferentData;
             view.step.events.insert(event);
+        }
+        if arrival.no_room && self.inline {
+            self.refuse(view, Refusal::Full);
+            self.streams.take_back(id, way, arrival.fresh.start);
+            return None;
         }
         if arrival.no_room {
             self.streams.pass_over(id, way, seq, taken.len());
@@ -134,6 +148,47 @@ impl Inspector {
         }
         let whole = arrival.whole && taken.len() == payload.len();
         Some((side, arrival.fresh, whole))
+    }
+
+    /// What its receiver has acknowledged and was not seen here will not come: the stream goes on behind it, so that what does
+    /// come does not wait for it.
+    fn catch_up(
+        &mut self,
+        packet: &Packet<'_>,
+        view: &FlowView,
+        side: Side,
+        (first, acked): (Option<u32>, Option<u32>),
+        out: &mut Vec<Event>,
+    ) {
+        let Some(acked) = acked else { return };
+        if self.streams.missed(side.id, side.way, first, acked) == 0 {
+            return;
+        }
+        let mut scene = Scene {
+            packet,
+            view: *view,
+            ended: None,
+        };
+        self.flush(&mut scene, side, out);
+        // Less, where some of it had waited.
+        let missed = self.streams.missed(side.id, side.way, first, acked);
+        if missed > 0 {
+            self.streams.catch_up(side.id, side.way, acked);
+            self.tell_gap(&mut scene, side, Some(missed), out);
+        }
+    }
+
+    /// A segment does not go on: its receiver would put together something else than was inspected.
+    fn refuse(&mut self, view: &mut FlowView, refusal: Refusal) {
+        self.verdict.drop = true;
+        match refusal {
+            Refusal::Different => {
+                self.streams.counters.different += 1;
+                let event = StreamEvent::ReassemblyOverlapDifferentData;
+                view.step.events.insert(event);
+            }
+            Refusal::Full => self.streams.counters.no_room += 1,
+        }
     }
 
     /// A stream gives way to its own next bytes: decides all that waits in it. `fresh` has not been inspected.
@@ -205,8 +260,8 @@ impl Inspector {
         scene.view.app = Speaks::Open;
         let since = fresh.start;
         self.inspect_fresh(&mut scene, side, fresh, out);
-        while self.streams.overfull(side.id, side.way) {
-            // So much waits that what is missing will not come.
+        while !self.inline && self.streams.overfull(side.id, side.way) {
+            // So much waits that what is missing will not come. Where segments can be dropped instead, they are.
             self.give_up_gap(&mut scene, side, out);
         }
         let events = scene.view.step.events;
@@ -297,7 +352,12 @@ impl Inspector {
         }
         if dropped {
             // Its receiver goes on waiting for these bytes, and what comes for them may differ.
-            self.streams.take_back(side.id, side.way, before);
+            let whole = self.streams.take_back(side.id, side.way, before);
+            let flow = self.flows.get_mut(view);
+            if !whole && flow.action == FlowAction::None {
+                // What the receiver has is not known any more.
+                flow.action = FlowAction::Drop;
+            }
         }
         stage
     }
@@ -393,6 +453,11 @@ impl Inspector {
             self.streams.wait_for_window(side.id, side.way, some, end);
         }
     }
+}
+
+/// True when a sequence number stands before another.
+fn before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
 }
 
 /// The acknowledgement number, where the packet acknowledges anything.

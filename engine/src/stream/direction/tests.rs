@@ -17,6 +17,7 @@ fn limits(policy: StreamPolicy) -> Limits {
         depth: u64::MAX,
         waiting: 1 << 20,
         policy,
+        inline: false,
     }
 }
 

@@ -67,6 +67,10 @@ impl Session {
     /// SYN and SYN/ACK in a connection.
     pub(super) fn late_syn(&mut self, turn: &mut Turn<'_, '_>) {
         let Turn { segment, way, .. } = *turn;
+        if way == 0 && !segment.any(ACK) && segment.seq != self.sides[0].isn {
+            // Whether it begins another connection, the server's answer says.
+            (self.claims, self.others[0]) = (1, segment.seq);
+        }
         let [client, server] = &self.sides;
         if self.state != TcpState::Established {
             turn.raise(Event::ShutdownSynResend);

@@ -3,8 +3,8 @@
 use super::segment::{ACK, Extras, FIN, RST, SYN, Segment, Stamp, after, not_before};
 use super::side::Side;
 use super::{
-    CROSSED, Event, FAST_OPEN, MAX_CLAIMS, MAX_SYNS, MIDSTREAM, ONE_SIDED, SCALES, STAMPS, Session,
-    TcpState, Turn, UNSURE,
+    CROSSED, Event, FAST_OPEN, MAX_CLAIMS, MAX_SYNS, MIDSTREAM, ONE_SIDED, SCALES, STAMPS,
+    SUCCESSOR, Session, TcpState, Turn, UNSURE,
 };
 
 impl Session {
@@ -83,7 +83,8 @@ impl Session {
         // The largest window of all is the one to be careful with.
         server.window = server.window.max(segment.window);
         server.scale = server.scale.max(extras.scale.unwrap_or(0));
-        let taken = extras.fast_open && segment.data > 0;
+        // Some servers keep what comes with any SYN; whether this one did, its answer says.
+        let taken = (extras.fast_open || turn.config.inline) && segment.data > 0;
         if taken {
             client.take(first, end);
         }
@@ -116,7 +117,7 @@ impl Session {
         }
     }
 
-    fn claimed(&self, isn: u32) -> bool {
+    pub(super) fn claimed(&self, isn: u32) -> bool {
         let claims = usize::from(self.claims).min(MAX_CLAIMS);
         self.others.iter().take(claims).any(|&other| other == isn)
     }
@@ -149,6 +150,9 @@ impl Session {
             }
         } else if segment.has(ACK) && way == 0 && config.async_oneside {
             self.one_sided(turn);
+        } else {
+            // The server cannot take it, or its answer goes another way.
+            turn.step.void = !self.has(SUCCESSOR);
         }
     }
 

@@ -146,8 +146,11 @@ pub struct Step {
     pub events: StreamEvents,
     /// Place in the payload of a byte that is out of band, and so no part of the stream.
     pub urgent: Option<u16>,
-    /// Inline, the packet is to be dropped because it carries urgent data.
+    /// Inline, the packet is to be dropped: it carries urgent data, or data that has no place in the connection, which its
+    /// receiver might take nevertheless.
     pub drop: bool,
+    /// It is nothing to its receiver: that has had all of it, or cannot take it.
+    pub void: bool,
     /// This packet ended the connection.
     pub closed: bool,
     /// This packet completed the handshake and carries data: rules see it in an established connection.
@@ -196,6 +199,8 @@ const RESET: u16 = 1 << 9;
 const RESET_BY_SERVER: u16 = 1 << 10;
 /// That RST may have been ignored: whatever else its sender sends is reason to doubt.
 const DOUBTED: u16 = 1 << 11;
+/// There was another connection on the same ports, which was dropped, and of which its ends may still know.
+const SUCCESSOR: u16 = 1 << 12;
 
 /// A packet on its way through the session.
 struct Turn<'a, 'p> {
@@ -250,6 +255,29 @@ impl Session {
         self.side(to_server).map(Side::first)
     }
 
+    /// True for a SYN/ACK to a SYN that was seen in the connection: the server knows nothing of that, and begins another.
+    pub(crate) fn renewed_by(&self, packet: &Packet<'_>, to_server: bool) -> bool {
+        let answers =
+            (packet.tcp_flags()).is_some_and(|flags| flags & (SYN | ACK | RST | FIN) == SYN | ACK);
+        let begun = !matches!(self.state, TcpState::SynSent | TcpState::SynReceived);
+        answers
+            && begun
+            && !to_server
+            && packet
+                .tcp_ack()
+                .is_some_and(|ack| self.claimed(ack.wrapping_sub(1)))
+    }
+
+    /// True when a SYN with this number is not the connection's own.
+    pub(crate) fn differs_from(&self, syn: &Packet<'_>, to_server: bool) -> bool {
+        syn.tcp_seq().map(|seq| seq.wrapping_add(1)) != self.first_byte(to_server)
+    }
+
+    /// It takes the place of a connection that was dropped: who sends on in that is not to be let through.
+    pub(crate) fn succeed(&mut self) {
+        self.set(SUCCESSOR, true);
+    }
+
     /// The sequence number after the last byte of this side that was seen.
     pub fn next_seq(&self, to_server: bool) -> Option<u32> {
         self.side(to_server).map(|side| side.next)
@@ -259,6 +287,11 @@ impl Session {
     /// everything counts as acknowledged.
     pub fn acked(&self, to_server: bool) -> Option<u32> {
         self.side(to_server).map(|side| side.acked)
+    }
+
+    /// The same, where the other side has been heard to say so.
+    pub(crate) fn heard(&self, to_server: bool) -> Option<u32> {
+        self.acked(to_server).filter(|_| !self.has(ONE_SIDED))
     }
 
     /// Bytes sent by this side, by its sequence numbers; the SYN counts, as in Suricata's `stream_size`.
@@ -326,6 +359,8 @@ impl Session {
         turn.step.closed = self.state == TcpState::Closed && before != TcpState::Closed;
         if turn.step.accepted {
             self.leave_urgent_out(&mut turn);
+        } else if config.inline && segment.data > 0 && !segment.has(RST) && !turn.step.void {
+            turn.step.drop = true;
         }
         turn.step
     }

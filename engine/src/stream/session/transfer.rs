@@ -102,6 +102,7 @@ impl Session {
             self.set(CONFIRMED, true);
         }
         if !fin && self.keeps_alive(&segment, way) {
+            turn.step.void = true;
             return;
         }
         let shrinks = !fin && self.shrinks_window(&segment, way);
@@ -121,6 +122,8 @@ impl Session {
             let receiver = &mut self.sides[1 - way];
             let beyond = after(segment.ack, receiver.acked);
             if !(beyond && receiver.agree(Side::HEARD, segment.ack, segment.ack)) {
+                // Nobody takes a segment that acknowledges what was not sent, unless it was sent, and missed here.
+                turn.step.void = beyond;
                 return;
             }
         }
@@ -142,10 +145,14 @@ impl Session {
         }
         match place {
             Place::Good => {}
-            Place::Old => return,
+            Place::Old => {
+                turn.step.void = true;
+                return;
+            }
             Place::Bad => {
                 let beyond = after(segment.end, sender.limit) && !sender.fin_acked();
                 if !(beyond && sender.agree(Side::SAID, segment.seq, segment.end)) {
+                    turn.step.void = true;
                     return;
                 }
             }
@@ -154,7 +161,8 @@ impl Session {
             turn.raise(Event::FinSyn);
             return;
         }
-        let limit = Some(sender.limit).filter(|_| cut);
+        // Some receivers take all of a segment that begins in their window.
+        let limit = Some(sender.limit).filter(|_| cut && !turn.config.inline);
         turn.step.accept(&segment, limit);
         let end = segment.seq.wrapping_add(turn.step.taken.into());
         self.take(turn, end, probe, shrinks);

@@ -210,20 +210,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Warns when so many checksums are wrong that it cannot be the sender: captured on their way out, packets may have
-    /// none yet.
-    pub fn judge_checksums(&mut self) {
+    /// Warns when so many checksums are wrong that it cannot be the sender. `inline`: traffic goes through.
+    pub fn judge_checksums(&mut self, inline: bool) {
         let wrong = self.sum(|counters| counters.decoder.bad_checksums);
-        // One in ten, as in Suricata.
-        if wrong > 0 && wrong.saturating_mul(10) >= self.seen.packets {
-            self.seen.warnings.push(format!(
-                "{} of {} had a wrong checksum and were not inspected; this host's own packets get theirs from the \
-                 network card, after they were captured: checksums = \"ignore\" in [capture] of the configuration \
-                 inspects them",
-                figures::count(wrong),
-                figures::counted(self.seen.packets, "packet"),
-            ));
-        }
+        let warning = wrong_checksums(wrong, self.seen.packets, inline);
+        self.seen.warnings.extend(warning);
     }
 
     /// Warns when the flow table was too small for the traffic.
@@ -297,6 +288,34 @@ impl Outcome {
     pub fn sum(&self, pick: impl Fn(&Counters) -> u64) -> u64 {
         self.counters.iter().map(pick).sum()
     }
+}
+
+/// What is to be said where so many of the packets had a wrong checksum that it cannot be the sender's doing: captured on their
+/// way out, or between hosts on one machine, packets may have none yet. `inline`: traffic goes through.
+pub fn wrong_checksums(wrong: u64, packets: u64, inline: bool) -> Option<String> {
+    // One in ten, as in Suricata.
+    let many = wrong > 0 && wrong.saturating_mul(10) >= packets;
+    let (fate, why) = if inline {
+        (
+            "dropped",
+            "where hosts on this machine leave them to a network card that is not there, `ethtool -K NAME tx off` on their \
+             interfaces has them made; checksums = \"ignore\" in [capture] of the configuration inspects such packets, and \
+             lets them through",
+        )
+    } else {
+        (
+            "not inspected",
+            "this host's own packets get theirs from the network card, after they were captured: checksums = \"ignore\" in \
+             [capture] of the configuration inspects them",
+        )
+    };
+    many.then(|| {
+        format!(
+            "{} of {} had a wrong checksum and were {fate}; {why}",
+            figures::count(wrong),
+            figures::counted(packets, "packet"),
+        )
+    })
 }
 
 /// What becomes of a record that cannot be taken.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_testbed::serve::{Dns, Http, curl, dig};
 use weir_testbed::{Load, Sink, generate, needs};
 
-use crate::common::pcap_timed;
+use crate::common::{pcap_timed, wait_for};
 use crate::sensor::{Scene, balanced, figure, sids};
 
 const RULES: &str = "\
@@ -166,4 +166,35 @@ fn every_frame_arrives_or_is_counted() {
         assert_eq!(figure(&stats, 0, "under_way"), 0, "{stats:#}");
         assert_eq!(stats["wire"]["ports"][0]["mode"], mode);
     }
+}
+
+#[test]
+fn hosts_without_checksums_are_told_of_while_their_packets_are_dropped() {
+    let Some(scene) = Scene::new(1, "alert udp any any -> any 7 (sid:1;)\n") else {
+        return;
+    };
+    let (client, server) = (scene.bed.client(), scene.bed.server());
+    let left = client.set_feature(client.interface(), "tx-checksum-ip-generic", true);
+    left.expect("a virtual cable leaves checksums to the other end");
+    let sensor = scene.sensor("");
+    let to = (server.v4(), 9);
+    let send = move || -> std::io::Result<()> {
+        let socket = std::net::UdpSocket::bind(("0.0.0.0", 0))?;
+        for _ in 0..50 {
+            socket.send_to(b"no checksum", to)?;
+        }
+        Ok(())
+    };
+    wait_for("a warning", || {
+        let sent = client.enter(send).expect("it can enter");
+        sent.expect("it can send");
+        std::thread::sleep(Duration::from_millis(100));
+        sensor
+            .child
+            .stderr()
+            .contains("had a wrong checksum and were dropped")
+    });
+    let stats = sensor.stop();
+    balanced(&stats);
+    assert!(figure(&stats, 0, "dropped") >= 10, "{stats:#}");
 }

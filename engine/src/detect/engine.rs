@@ -208,6 +208,11 @@ impl Engine {
         })
     }
 
+    /// True where verdicts are carried out.
+    pub fn is_inline(&self) -> bool {
+        self.inline
+    }
+
     /// True when something is gained by looking at frames [ahead](Self::ahead); as it is said first it stays.
     pub fn runs_ahead(&self) -> bool {
         self.inspector.search.runs_ahead()

@@ -10,10 +10,17 @@ use weir_xdp::worker::{Inspect, Received, Verdict};
 
 use super::gather::{Slot, Voice};
 use super::orders::Orders;
+use crate::run::pipeline::wrong_checksums;
 use crate::run::workers::changes::Changed;
 
 /// How often time passes for flows without packets.
 const TICK: Duration = Duration::from_millis(100);
+
+/// After so many of those it is looked whether checksums are right.
+const LOOK: u32 = 10;
+
+/// Fewer packets with wrong checksums say nothing.
+const ENOUGH: u64 = 10;
 
 /// What inspects the frames of a worker.
 pub struct Inspector<'a, 'l> {
@@ -26,6 +33,10 @@ pub struct Inspector<'a, 'l> {
     pub latency: &'a mut Histogram<u64>,
     /// When time passed last.
     ticked: Instant,
+    /// How often time has passed.
+    ticks: u32,
+    /// What is wrong with checksums has been said.
+    said: bool,
 }
 
 impl<'a, 'l> Inspector<'a, 'l> {
@@ -43,6 +54,8 @@ impl<'a, 'l> Inspector<'a, 'l> {
             orders,
             latency,
             ticked: Instant::now(),
+            ticks: 0,
+            said: false,
         }
     }
 
@@ -58,6 +71,25 @@ impl<'a, 'l> Inspector<'a, 'l> {
         if now.duration_since(self.ticked) >= TICK {
             self.ticked = now;
             self.engine.tick(0, now_ns, &mut self.voice.events);
+            self.ticks = self.ticks.wrapping_add(1);
+            if !self.said && self.ticks.is_multiple_of(LOOK) {
+                self.look_at_checksums();
+            }
+        }
+    }
+
+    /// Who drops a host's packets because nobody makes their checksums must say so at once, and not when the run ends.
+    fn look_at_checksums(&mut self) {
+        if !self.engine.is_inline() {
+            return;
+        }
+        let decoder = self.engine.counters().decoder;
+        let wrong = decoder.bad_checksums;
+        let many = Some(wrong).filter(|&wrong| wrong >= ENOUGH);
+        let warning = many.and_then(|wrong| wrong_checksums(wrong, decoder.frames, true));
+        if let Some(warning) = warning {
+            self.said = true;
+            tracing::warn!("{warning}");
         }
     }
 }

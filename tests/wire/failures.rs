@@ -135,7 +135,7 @@ fn a_port_that_vanishes_and_returns_is_taken_up_again() {
 #[test]
 fn a_card_that_dies_takes_no_alert_with_it() {
     let rules = "alert udp any any -> any 9 (content:\"planted\"; sid:1;)\n";
-    let Some(scene) = Scene::new(1, rules) else {
+    let Some(scene) = Scene::new(1, rules).map(Scene::patient) else {
         return;
     };
     let folder = scene.bench.path("card");

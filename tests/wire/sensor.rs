@@ -35,6 +35,18 @@ impl Scene {
         Some(Self { bench, bed })
     }
 
+    /// Has the kernel wait for sensors that are slow, where a test is about something else, on a machine that does other things, too.
+    pub fn patient(self) -> Self {
+        self.configured("")
+    }
+
+    /// The same, with more of a configuration.
+    pub fn configured(self, more: &str) -> Self {
+        let patient = "[capture]\nchecksums = \"verify\"\n[wire]\nheartbeat = 3000\n";
+        self.bench.file("a.toml", format!("{patient}{more}"));
+        self
+    }
+
     /// Starts the sensor, and waits until traffic goes through.
     pub fn sensor(&self, options: &str) -> Sensor<'_> {
         self.start(options).ready()

@@ -94,7 +94,11 @@ impl<'a> Offender<'a> {
                 HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HIP | SHIM6 => {
                     8 + usize::from(*payload.get(1)?) * 8
                 }
-                AUTHENTICATION => 8 + usize::from(*payload.get(1)?) * 4,
+                AUTHENTICATION => match usize::from(*payload.get(1)?) {
+                    // Shorter than its own fields: who reads it may find an error behind it, or something else.
+                    0 => return None,
+                    words => 8 + words * 4,
+                },
                 FRAGMENT => {
                     let word = be16(payload, 2)?;
                     if word & 0xfff8 != 0 {

@@ -407,3 +407,26 @@ fn errors_far_behind_are_not_answered() {
         }
     }
 }
+
+/// An authentication header that says that it is shorter than its own fields (RFC 4302, 2.2): receivers differ in where the next one
+/// begins, and there may be an error.
+#[test]
+fn nothing_is_said_to_what_readers_take_for_different_packets() {
+    let mut buffer = [0; LONGEST];
+    for (words, answered) in [(0, false), (1, true), (4, true)] {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd];
+        let header = 8 + 4 * usize::from(words);
+        let length = (header + 16) as u8;
+        frame.extend([0x60, 0, 0, 0, 0, length, 51, 64]);
+        for last in [1, 2] {
+            frame.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        }
+        // Behind it is UDP.
+        frame.extend([17, words]);
+        frame.resize(14 + 40 + header, 0);
+        frame.extend([0, 7, 0, 9, 0, 16, 1, 1]);
+        frame.extend([0; 8]);
+        let answer = to_source(&frame, &mut buffer);
+        assert_eq!(answer.is_some(), answered, "{words}");
+    }
+}

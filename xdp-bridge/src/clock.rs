@@ -9,7 +9,8 @@ pub fn monotonic_ns() -> u64 {
 }
 
 /// Time since the Unix epoch.
-pub(crate) fn realtime_ns() -> u64 {
+#[must_use]
+pub fn realtime_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
 }
 

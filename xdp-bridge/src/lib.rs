@@ -74,5 +74,5 @@ pub mod socket;
 mod umem;
 pub mod worker;
 
-pub use clock::monotonic_ns;
+pub use clock::{monotonic_ns, realtime_ns};
 pub use weir_xdp_common as common;

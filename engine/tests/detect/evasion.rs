@@ -1,9 +1,7 @@
 //! What an attacker does so that the receiver puts together what Weir has not seen together: each must end in a segment that
 //! is dropped before the receiver has all of it, and what is no attack must live.
 
-use weir_engine::detect::EngineConfig;
 use weir_engine::flow::FlowAction;
-use weir_engine::packet::DecoderConfig;
 use weir_engine::plan::{Num, NumOp, PacketTest};
 
 use crate::talk::*;
@@ -208,14 +206,7 @@ fn odd_options_of_ip_hide_nothing() {
 
 #[test]
 fn what_has_a_wrong_checksum_does_not_go_on() {
-    let verify = EngineConfig {
-        decoder: DecoderConfig {
-            verify_checksums: true,
-            ..DecoderConfig::default()
-        },
-        ..config()
-    };
-    let mut talk = Talk::new(words(), verify);
+    let mut talk = Talk::new(words(), verifying());
     talk.connect();
     // Who is between here and the receiver may compute it anew.
     let mut bad = segment(true, CLIENT, SERVER, ACK, b"alpha").packet();

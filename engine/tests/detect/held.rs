@@ -2,7 +2,7 @@
 
 use weir_engine::app::{AppProto, AppSet};
 use weir_engine::detect::{EngineConfig, Verdict, What};
-use weir_engine::packet::{DecoderConfig, Frame, LinkType};
+use weir_engine::packet::{Frame, LinkType};
 use weir_engine::plan::{
     Action, AppPlan, FlowTest, Header, PacketTest, Proto, ProtocolMode, ProtocolTest, RejectTo,
     Rule,
@@ -173,14 +173,7 @@ fn a_fragment_behind_an_atomic_one_is_a_fragment() {
 
 #[test]
 fn what_is_no_concern_of_rules_goes_on() {
-    let verify = EngineConfig {
-        decoder: DecoderConfig {
-            verify_checksums: true,
-            ..DecoderConfig::default()
-        },
-        ..config()
-    };
-    let mut talk = Talk::new(words(), verify);
+    let mut talk = Talk::new(words(), verifying());
     let arp = build::concat(&[&[0, 1, 8, 0, 6, 4, 0, 1], &[0; 20], &[0; 18]]);
     let odd_arp = [0, 6, 8, 0, 6, 4, 0, 1, 0, 0];
     let whole = build::ipv4(17, &build::udp(4000, 5000, b"nothing"));

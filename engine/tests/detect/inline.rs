@@ -4,28 +4,16 @@ use std::sync::Arc;
 
 use weir_engine::detect::{Engine, EngineConfig, Verdict};
 use weir_engine::eval;
-use weir_engine::flow::{FlowAction, FlowConfig};
+use weir_engine::flow::FlowAction;
 use weir_engine::matcher::Plain;
 use weir_engine::packet::{DecoderConfig, DefragConfig, Frame, LinkType};
 use weir_engine::plan::{Action, RuleSet};
 
 use crate::build;
 use crate::fallback::{WORDS, rule};
+use crate::talk::{SECOND, config};
 
-const SECOND: u64 = 1_000_000_000;
 const MORE: u16 = 0x2000;
-
-fn config() -> EngineConfig {
-    EngineConfig {
-        inline: true,
-        bypass: true,
-        flow: FlowConfig {
-            max_flows: 16,
-            ..FlowConfig::default()
-        },
-        ..EngineConfig::default()
-    }
-}
 
 /// An engine that drops what has one of the words.
 fn engine(config: EngineConfig) -> Engine {

@@ -6,7 +6,7 @@ use weir_engine::detect::{Engine, EngineConfig, Verdict};
 use weir_engine::eval;
 use weir_engine::flow::FlowConfig;
 use weir_engine::matcher::Plain;
-use weir_engine::packet::{Frame, LinkType};
+use weir_engine::packet::{DecoderConfig, Frame, LinkType};
 use weir_engine::plan::{Action, PacketTest, Rule, RuleSet};
 
 use crate::build;
@@ -32,6 +32,17 @@ pub fn config() -> EngineConfig {
             ..FlowConfig::default()
         },
         ..EngineConfig::default()
+    }
+}
+
+/// The same, where checksums are looked at.
+pub fn verifying() -> EngineConfig {
+    EngineConfig {
+        decoder: DecoderConfig {
+            verify_checksums: true,
+            ..DecoderConfig::default()
+        },
+        ..config()
     }
 }
 

@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use weir_engine::detect::{Engine, Successor};
@@ -192,10 +192,7 @@ impl Input for Wire<'_> {
     fn finish(mut self) -> Seen {
         self.progress.finish();
         self.accounts.close(&mut self.ports, &mut self.seen);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-        self.seen.latest_ns = now
-            .and_then(|now| u64::try_from(now.as_nanos()).ok())
-            .unwrap_or(0);
+        self.seen.latest_ns = weir_xdp::realtime_ns();
         self.ports.leave();
         self.seen.wire = Some(self.accounts);
         self.seen
